@@ -1,0 +1,113 @@
+//! The only file that reads the machine's clock, and where times are read from and written as text.
+//!
+//! Timers are tokio's. A [`Clock`] under tokio's paused time follows it: [`Clock::simulated`] counts from a fixed day.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::fmt::temporal::DateTimeParser;
+use tokio::time::Instant;
+
+use crate::domain::time::{Moment, Timestamp};
+
+/// Tells the time. Cheap to copy; an argument of every shell.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    origin: Instant,
+    simulated_since: Option<Timestamp>,
+}
+
+impl Clock {
+    /// The machine's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { origin: Instant::now(), simulated_since: None }
+    }
+
+    /// A clock that starts at `start` and goes as tokio's time goes, also where that is paused.
+    #[must_use]
+    pub fn simulated(start: Timestamp) -> Self {
+        Self { origin: Instant::now(), simulated_since: Some(start) }
+    }
+
+    /// The time of day.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        match self.simulated_since {
+            Some(start) => start.plus(self.origin.elapsed()),
+            None => system_now(),
+        }
+    }
+
+    /// The moment since this clock was made.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment::default().plus(self.origin.elapsed())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
+fn system_now() -> Timestamp {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Timestamp::from_nanos(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// A text that is no RFC 3339 time, or one that a [`Timestamp`] cannot hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an RFC 3339 time with an offset between 1678 and 2262, such as 2024-06-01T10:00:00Z")]
+pub struct NotATime;
+
+/// Reads RFC 3339.
+///
+/// # Errors
+/// [`NotATime`].
+pub fn parse(text: &str) -> Result<Timestamp, NotATime> {
+    static PARSER: DateTimeParser = DateTimeParser::new();
+    let parsed = PARSER.parse_timestamp(text).map_err(|_| NotATime)?;
+    i64::try_from(parsed.as_nanosecond()).map(Timestamp::from_nanos).map_err(|_| NotATime)
+}
+
+/// Writes RFC 3339 in UTC with `Z`, and a fraction only where it is not zero.
+#[must_use]
+pub fn format(time: Timestamp) -> String {
+    Rfc3339(time).to_string()
+}
+
+/// A time that displays as RFC 3339 in UTC.
+#[derive(Debug, Clone, Copy)]
+pub struct Rfc3339(pub Timestamp);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_nanosecond(i128::from(self.0.as_nanos())) {
+            Ok(time) => time.fmt(f),
+            Err(_) => f.write_str("out of range"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_as_it_was_read() {
+        for text in ["2024-06-01T10:00:00Z", "2024-06-01T10:00:00.5Z", "2024-06-01T10:00:00.123456789Z"] {
+            assert_eq!(parse(text).map(format).as_deref(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn an_offset_is_turned_into_utc() {
+        assert_eq!(parse("2024-06-01T19:00:00+09:00").map(format).as_deref(), Ok("2024-06-01T10:00:00Z"));
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in
+            ["", "yesterday", "2024-06-01", "2024-06-01T10:00:00", "2024-13-01T10:00:00Z", "9999-12-31T23:59:59Z"]
+        {
+            assert_eq!(parse(text), Err(NotATime), "{text}");
+        }
+    }
+}

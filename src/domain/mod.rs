@@ -1,0 +1,13 @@
+//! What is decided, and nothing else: state machines without IO, clock, or randomness.
+
+pub mod alert;
+pub mod breaker;
+pub mod change;
+pub mod delivery;
+pub mod event;
+pub mod failure_history;
+pub mod id;
+pub mod observation;
+pub mod status;
+pub mod time;
+pub mod watch;

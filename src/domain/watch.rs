@@ -1,0 +1,80 @@
+//! What one target's actor decides: thresholds, outages, incidents.
+
+use super::alert::Incident;
+use super::breaker;
+use super::id::{CorrelationId, HistoryId, Sequence};
+use super::status::IntegrationStatus;
+use super::time::Timestamp;
+
+/// Everything that a target's actor owns and the store keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// The aggregate.
+    pub status: IntegrationStatus,
+    /// Failed attempts since the last good one.
+    pub failures_in_row: u32,
+    /// Good attempts since the last failed one.
+    pub successes_in_row: u32,
+    /// What goes on since the first failed attempt.
+    pub trouble: Option<Trouble>,
+    /// What people know.
+    pub incident: Option<Incident>,
+    /// The breaker, as it was last changed.
+    pub breaker: BreakerRecord,
+}
+
+/// From the first failed attempt until the target is connected again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Shared by all that happens in it.
+    pub correlation: CorrelationId,
+    /// The event that began it, once it is in the log.
+    pub began_by: Option<Sequence>,
+    /// When the first attempt failed.
+    pub since: Timestamp,
+    /// Attempts since then that were events.
+    pub attempts: u32,
+    /// The outage's history, once there is one.
+    pub history: Option<HistoryId>,
+    /// Who said that it failed: decides what ends it.
+    pub origin: Origin,
+}
+
+/// Who said that a target failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// Our own probe: a passing probe ends it.
+    Probe,
+    /// A caller: ended by a reported connection or by the breaker's closing.
+    Report,
+    /// Observed traffic: ended as a report is.
+    Traffic,
+}
+
+/// The breaker's state in a form that outlives the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerRecord {
+    /// Its state.
+    pub state: breaker::State,
+    /// Its mode.
+    pub mode: breaker::Mode,
+    /// Its level.
+    pub level: u32,
+    /// When its state or level last changed.
+    pub since: Timestamp,
+    /// Until when it is open.
+    pub open_until: Option<Timestamp>,
+    /// Who forced it, why, and until when.
+    pub forced: Option<Forced>,
+}
+
+/// An operator's hold on a breaker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forced {
+    /// Who.
+    pub who: Box<str>,
+    /// Why.
+    pub reason: Box<str>,
+    /// Until when; for ever if `None`.
+    pub until: Option<Timestamp>,
+}

@@ -1,0 +1,4 @@
+//! Breakwater stands between a shop and the systems it depends on.
+
+pub mod clock;
+pub mod domain;
