@@ -1,4 +1,5 @@
 //! Breakwater stands between a shop and the systems it depends on.
 
 pub mod clock;
+pub mod config;
 pub mod domain;

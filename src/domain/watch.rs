@@ -1,7 +1,8 @@
 //! What one target's actor decides: thresholds, outages, incidents.
 
-use super::alert::Incident;
+use super::alert::{self, Incident};
 use super::breaker;
+use super::failure_history::FailureType;
 use super::id::{CorrelationId, HistoryId, Sequence};
 use super::status::IntegrationStatus;
 use super::time::Timestamp;
@@ -77,4 +78,19 @@ pub struct Forced {
     pub reason: Box<str>,
     /// Until when; for ever if `None`.
     pub until: Option<Timestamp>,
+}
+
+/// What a target's owner decides by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Failed attempts in a row that make it FAILED; at least 1.
+    pub failure_threshold: u32,
+    /// Good attempts in a row that make it CONNECTED; at least 1.
+    pub success_threshold: u32,
+    /// Attempts of one trouble that are events even where they find nothing new.
+    pub max_retries: u32,
+    /// The kind of system, for the histories.
+    pub failure_type: FailureType,
+    /// Whom to tell of what.
+    pub alert: alert::Policy,
 }
