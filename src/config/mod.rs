@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{alert, breaker, watch};
+use crate::domain::{breaker, watch};
 use probe::Probe;
 
 /// A whole configuration.

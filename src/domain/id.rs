@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::change::IdMarks;
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
@@ -107,4 +110,61 @@ impl Shard {
     pub const fn number(self) -> u16 {
         self.0
     }
+}
+
+/// Gives ids, each once. It begins where the store's marks say that the last process ended.
+#[derive(Debug, Default)]
+pub struct Ids {
+    status: AtomicU64,
+    history: AtomicU64,
+    incident: AtomicU64,
+    notice: AtomicU64,
+}
+
+impl Ids {
+    /// Goes on after these.
+    #[must_use]
+    pub const fn after(marks: IdMarks) -> Self {
+        Self {
+            status: AtomicU64::new(marks.status.0),
+            history: AtomicU64::new(marks.history.0),
+            incident: AtomicU64::new(marks.incident.0),
+            notice: AtomicU64::new(marks.notice.0),
+        }
+    }
+
+    /// A new status's.
+    pub fn status(&self) -> StatusId {
+        StatusId(next(&self.status))
+    }
+
+    /// A new history's.
+    pub fn history(&self) -> HistoryId {
+        HistoryId(next(&self.history))
+    }
+
+    /// A new incident's.
+    pub fn incident(&self) -> IncidentId {
+        IncidentId(next(&self.incident))
+    }
+
+    /// A new notice's.
+    pub fn notice(&self) -> NoticeId {
+        NoticeId(next(&self.notice))
+    }
+
+    /// The highest that were given.
+    #[must_use]
+    pub fn marks(&self) -> IdMarks {
+        IdMarks {
+            status: StatusId(self.status.load(Ordering::Relaxed)),
+            history: HistoryId(self.history.load(Ordering::Relaxed)),
+            incident: IncidentId(self.incident.load(Ordering::Relaxed)),
+            notice: NoticeId(self.notice.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+fn next(last: &AtomicU64) -> u64 {
+    last.fetch_add(1, Ordering::Relaxed) + 1
 }

@@ -1,10 +1,12 @@
-//! What one target's actor decides: thresholds, outages, incidents.
+//! What one target's actor keeps: its status, its outage, its incident, and its breaker's last state.
+//!
+//! How it moves is in [`super::turn`]; the words of one turn's result are there too.
 
-use super::alert::{self, Incident};
+use super::alert::{self, Condition, Conditions, Incident};
 use super::breaker;
 use super::failure_history::FailureType;
-use super::id::{CorrelationId, HistoryId, Sequence};
-use super::status::IntegrationStatus;
+use super::id::{CorrelationId, HistoryId, Sequence, StatusId, Target};
+use super::status::{IntegrationState, IntegrationStatus};
 use super::time::Timestamp;
 
 /// Everything that a target's actor owns and the store keeps.
@@ -33,7 +35,7 @@ pub struct Trouble {
     pub began_by: Option<Sequence>,
     /// When the first attempt failed.
     pub since: Timestamp,
-    /// Attempts since then that were events.
+    /// Attempts that were events: before it was FAILED, then again from 0 while it is.
     pub attempts: u32,
     /// The outage's history, once there is one.
     pub history: Option<HistoryId>,
@@ -93,4 +95,50 @@ pub struct Policy {
     pub failure_type: FailureType,
     /// Whom to tell of what.
     pub alert: alert::Policy,
+}
+
+impl Watch {
+    /// A target that was never tried, with a closed breaker.
+    #[must_use]
+    pub const fn new(id: StatusId, target: Target, mode: breaker::Mode, now: Timestamp) -> Self {
+        Self {
+            status: IntegrationStatus::new(id, target),
+            failures_in_row: 0,
+            successes_in_row: 0,
+            trouble: None,
+            incident: None,
+            breaker: BreakerRecord {
+                state: breaker::State::Closed,
+                mode,
+                level: 0,
+                since: now,
+                open_until: None,
+                forced: None,
+            },
+        }
+    }
+
+    /// What is wrong now. An outage is down until it is connected, also while a caller says that it retries; a breaker
+    /// that opened in an incident belongs to it until it is closed, so that one outage is told once.
+    #[must_use]
+    pub fn conditions(&self, degraded: bool) -> Conditions {
+        let outage = self.trouble.as_ref().is_some_and(|trouble| trouble.history.is_some());
+        let down = self.status.state == IntegrationState::Failed || outage;
+        let breaker_open = match (self.breaker.mode, self.breaker.state) {
+            (breaker::Mode::ForcedOpen, _) | (breaker::Mode::Enforce, breaker::State::Open) => true,
+            (breaker::Mode::Enforce, breaker::State::HalfOpen) => self.incident.is_some(),
+            (breaker::Mode::Enforce, breaker::State::Closed)
+            | (breaker::Mode::DryRun | breaker::Mode::Disabled | breaker::Mode::ForcedClosed, _) => false,
+        };
+        [(down, Condition::Down), (breaker_open, Condition::BreakerOpen), (degraded, Condition::Degraded)]
+            .into_iter()
+            .filter_map(|(holds, condition)| holds.then_some(condition))
+            .collect()
+    }
+
+    /// Whether a passing probe may end what goes on.
+    #[must_use]
+    pub fn ends_by_probe(&self) -> bool {
+        self.trouble.as_ref().is_none_or(|trouble| trouble.history.is_none() || trouble.origin == Origin::Probe)
+    }
 }

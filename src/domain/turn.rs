@@ -1,0 +1,502 @@
+//! One turn of a target: what a finding does to its [`Watch`], and everything that follows from it.
+//!
+//! A [`Turn`] begins with one finding (an attempt, a report, a move of the breaker), lets the shell carry out what the
+//! breaker should do ([`Cue`]), and ends with [`Turn::settle`], which decides whether people are told. The watch is
+//! moved at once; the shell commits what the turn collected before anything else may see it.
+
+use std::sync::Arc;
+
+use super::alert::{self, Incident, Reason};
+use super::breaker;
+use super::delivery::{Alert, Delivery, Message};
+use super::event::{Cause, Event, Occurrence, StateChange};
+use super::failure_history::{FailureDetail, Record};
+use super::id::{CorrelationId, DeliveryId, HistoryId, Ids, StatusId};
+use super::status::{Command, IntegrationState, Refusal, RetryOrigin, StatusEvent};
+use super::time::Timestamp;
+use super::watch::{Origin, Policy, Trouble, Watch};
+
+/// What a turn decides by, apart from the watch.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The owner's thresholds and rules.
+    pub policy: &'a Policy,
+    /// Where new ids come from.
+    pub ids: &'a Ids,
+    /// The time.
+    pub now: Timestamp,
+    /// For what begins here: the request's, or a fresh one. What belongs to an outage keeps the outage's.
+    pub correlation: &'a CorrelationId,
+}
+
+/// An attempt that this node made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// When it began.
+    pub at: Timestamp,
+    /// What was wrong; `None` is good.
+    pub fault: Option<FailureDetail>,
+    /// Whether somebody waits for its event.
+    pub asked: Asked,
+}
+
+/// Whether somebody waits for an attempt's event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Nobody: an attempt that finds nothing new is no event.
+    No,
+    /// A ConnectPaymentGateway without a time.
+    Connect,
+    /// A RetryPaymentGatewayConnection without a time.
+    Retry,
+}
+
+/// What the breaker should do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cue {
+    /// The target is FAILED: open.
+    TargetFailed(breaker::Cause),
+    /// Enough probes passed in a row, or a caller reported a connection.
+    Passed,
+}
+
+/// What the failure histories should do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HistoryStep {
+    /// Open one for this outage.
+    Record {
+        /// Its id.
+        id: HistoryId,
+        /// What it is made of.
+        record: Record,
+    },
+    /// The outage's goes on.
+    Retry {
+        /// Which.
+        id: HistoryId,
+        /// What the attempt found.
+        ok: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// The outage is over.
+    Recover {
+        /// Which.
+        id: HistoryId,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// What one finding led to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Turn {
+    /// For the log.
+    pub events: Vec<Occurrence>,
+    /// For the FailureHistory actor, which adds its events to the same commit.
+    pub steps: Vec<HistoryStep>,
+    /// For the target's transition log.
+    pub transitions: Vec<(StatusId, StateChange)>,
+    /// For the outbox.
+    pub deliveries: Vec<Delivery>,
+    /// For the breaker.
+    pub cues: Vec<Cue>,
+    /// The watch must be stored although there is no event (a reminder was queued).
+    pub kept: bool,
+    /// The last thing that was wrong, in words, for an alert that this turn may cause.
+    said: Option<Box<str>>,
+}
+
+impl Turn {
+    /// An attempt of ours came back.
+    pub fn attempted(watch: &mut Watch, attempt: Attempt, context: &Context<'_>) -> Self {
+        let mut turn = Self::default();
+        let before = watch.status.state;
+        let at = attempt.at;
+        match attempt.fault {
+            Some(fault) => turn.failed(watch, fault, at, attempt.asked, context),
+            None => turn.passed(watch, at, attempt.asked, context),
+        }
+        let status = &mut watch.status;
+        status.last_attempted_at = status.last_attempted_at.max(Some(at));
+        turn.note_transition(watch, before, context.now);
+        turn
+    }
+
+    /// A caller reports. What may not be is refused before this, by [`super::status::IntegrationStatus::admit_report`].
+    ///
+    /// # Errors
+    /// The aggregate's refusal; nothing was changed then.
+    pub fn reported(watch: &mut Watch, command: Command, context: &Context<'_>) -> Result<Self, Refusal> {
+        let mut turn = Self::default();
+        let before = watch.status.state;
+        let event = watch.status.decide(command)?;
+        match &event {
+            StatusEvent::Connected { last_succeeded_at } => {
+                let at = *last_succeeded_at;
+                turn.push_status(watch, event, context);
+                watch.failures_in_row = 0;
+                turn.end_trouble(watch, at);
+                turn.cues.push(Cue::Passed);
+            }
+            StatusEvent::ConnectionFailed { failure_reason, last_failed_at } => {
+                let (detail, at) = (reported_detail(failure_reason), *last_failed_at);
+                turn.begin_trouble(watch, Origin::Report, at, context);
+                turn.push_status(watch, event, context);
+                watch.successes_in_row = 0;
+                turn.open_outage(watch, Origin::Report, detail, at, context);
+                turn.cues.push(Cue::TargetFailed(breaker::Cause::Report));
+            }
+            StatusEvent::Retried { .. } => turn.push_status(watch, event, context),
+        }
+        turn.note_transition(watch, before, context.now);
+        Ok(turn)
+    }
+
+    /// The breaker moved by itself, by traffic, or by an operator.
+    pub fn began_by_breaker() -> Self {
+        Self::default()
+    }
+
+    fn failed(&mut self, watch: &mut Watch, fault: FailureDetail, at: Timestamp, asked: Asked, context: &Context<'_>) {
+        watch.failures_in_row = watch.failures_in_row.saturating_add(1);
+        watch.successes_in_row = 0;
+        match watch.status.state {
+            IntegrationState::Failed => self.failed_again(watch, &fault, at, asked, context),
+            IntegrationState::Unknown | IntegrationState::Connected | IntegrationState::Retrying => {
+                self.begin_trouble(watch, Origin::Probe, at, context);
+                if watch.failures_in_row >= context.policy.failure_threshold {
+                    self.crossed_threshold(watch, fault, at, asked, context);
+                } else if asked != Asked::No || within(watch, context) {
+                    self.push_retry(watch, false, at, context);
+                }
+            }
+        }
+    }
+
+    fn failed_again(
+        &mut self,
+        watch: &mut Watch,
+        fault: &FailureDetail,
+        at: Timestamp,
+        asked: Asked,
+        context: &Context<'_>,
+    ) {
+        let news = watch.status.failure_reason.as_deref() != Some(&*fault.error_message);
+        if !(news || asked != Asked::No || within(watch, context)) {
+            watch.status.retry_count = watch.status.retry_count.saturating_add(1);
+            watch.status.last_failed_at = watch.status.last_failed_at.max(Some(at));
+            return;
+        }
+        self.push_retry(watch, false, at, context);
+        self.push_fail(watch, fault, at, context);
+        self.step_retry(watch, false, at);
+    }
+
+    fn crossed_threshold(
+        &mut self,
+        watch: &mut Watch,
+        fault: FailureDetail,
+        at: Timestamp,
+        asked: Asked,
+        context: &Context<'_>,
+    ) {
+        if asked == Asked::Retry {
+            self.push_retry(watch, false, at, context);
+        }
+        self.push_fail(watch, &fault, at, context);
+        self.open_outage(watch, Origin::Probe, fault, at, context);
+        self.cues.push(Cue::TargetFailed(breaker::Cause::Probe));
+    }
+
+    fn passed(&mut self, watch: &mut Watch, at: Timestamp, asked: Asked, context: &Context<'_>) {
+        watch.successes_in_row = watch.successes_in_row.saturating_add(1);
+        watch.failures_in_row = 0;
+        let enough = watch.successes_in_row >= context.policy.success_threshold;
+        if enough && watch.breaker.state != breaker::State::Closed {
+            self.cues.push(Cue::Passed);
+        }
+        let ends = watch.ends_by_probe() || asked == Asked::Connect;
+        let connected = watch.status.state == IntegrationState::Connected;
+        if asked == Asked::Retry || (asked == Asked::Connect && !connected && !enough) {
+            self.push_retry(watch, true, at, context);
+        }
+        if connected && asked == Asked::No {
+            watch.status.last_succeeded_at = watch.status.last_succeeded_at.max(Some(at));
+            return;
+        }
+        if within(watch, context) {
+            self.step_retry(watch, true, at);
+        }
+        if let Some(trouble) = watch.trouble.as_mut() {
+            trouble.attempts = trouble.attempts.saturating_add(1);
+        }
+        if connected || (enough && ends) {
+            self.push_status(watch, StatusEvent::Connected { last_succeeded_at: at }, context);
+            self.end_trouble(watch, at);
+        }
+    }
+
+    fn begin_trouble(&mut self, watch: &mut Watch, origin: Origin, at: Timestamp, context: &Context<'_>) {
+        if watch.trouble.is_none() {
+            let correlation = context.correlation.clone();
+            watch.trouble =
+                Some(Trouble { correlation, began_by: None, since: at, attempts: 0, history: None, origin });
+        }
+    }
+
+    fn open_outage(
+        &mut self,
+        watch: &mut Watch,
+        origin: Origin,
+        detail: FailureDetail,
+        at: Timestamp,
+        context: &Context<'_>,
+    ) {
+        self.said = Some(detail.error_message.clone());
+        let status = &watch.status;
+        let Some(trouble) = watch.trouble.as_mut() else { return };
+        trouble.attempts = 0;
+        if let Some(id) = trouble.history {
+            if origin == Origin::Probe {
+                self.steps.push(HistoryStep::Retry { id, ok: false, at });
+            }
+            return;
+        }
+        let id = context.ids.history();
+        trouble.history = Some(id);
+        trouble.origin = origin;
+        let record = Record {
+            failure_type: context.policy.failure_type,
+            detail,
+            target_system: (&*status.target.system_name).into(),
+            occurred_at: at,
+            status_id: status.id,
+        };
+        self.steps.push(HistoryStep::Record { id, record });
+    }
+
+    fn end_trouble(&mut self, watch: &mut Watch, at: Timestamp) {
+        if let Some(id) = watch.trouble.take().and_then(|trouble| trouble.history) {
+            self.steps.push(HistoryStep::Recover { id, at });
+        }
+    }
+
+    fn push_retry(&mut self, watch: &mut Watch, ok: bool, at: Timestamp, context: &Context<'_>) {
+        let command = Command::Retry { retry_count: None, retried_at: at, origin: RetryOrigin::Attempted { ok } };
+        if let Ok(event) = watch.status.decide(command) {
+            self.push_status(watch, event, context);
+        }
+        if let Some(trouble) = watch.trouble.as_mut() {
+            trouble.attempts = trouble.attempts.saturating_add(1);
+        }
+    }
+
+    fn push_fail(&mut self, watch: &mut Watch, fault: &FailureDetail, at: Timestamp, context: &Context<'_>) {
+        let event = StatusEvent::ConnectionFailed { failure_reason: fault.error_message.clone(), last_failed_at: at };
+        self.push_status(watch, event, context);
+    }
+
+    fn step_retry(&mut self, watch: &Watch, ok: bool, at: Timestamp) {
+        if let Some(id) = watch.trouble.as_ref().and_then(|trouble| trouble.history) {
+            self.steps.push(HistoryStep::Retry { id, ok, at });
+        }
+    }
+
+    fn push_status(&mut self, watch: &mut Watch, event: StatusEvent, context: &Context<'_>) {
+        watch.status.apply(&event);
+        let (id, target) = (watch.status.id, watch.status.target.clone());
+        self.push(watch, Event::Status { id, target, event }, context);
+    }
+
+    fn push(&mut self, watch: &Watch, event: Event, context: &Context<'_>) {
+        let trouble = watch.trouble.as_ref();
+        let earlier = (!self.events.is_empty()).then_some(Cause::Earlier(0));
+        self.events.push(Occurrence {
+            event,
+            at: context.now,
+            correlation: correlation(watch, context),
+            cause: earlier.or_else(|| trouble.and_then(|t| t.began_by).map(Cause::Logged)),
+        });
+    }
+
+    fn note_transition(&mut self, watch: &Watch, before: IntegrationState, now: Timestamp) {
+        let status = &watch.status;
+        if status.state != before {
+            let cause = match (status.state, &status.failure_reason, &self.said) {
+                (IntegrationState::Failed, Some(reason), _) => reason.clone(),
+                (IntegrationState::Connected, ..) => "an attempt succeeded".into(),
+                (IntegrationState::Failed | IntegrationState::Retrying | IntegrationState::Unknown, ..) => {
+                    "an attempt is being repeated".into()
+                }
+            };
+            self.transitions.push((status.id, StateChange { at: now, from: before, to: status.state, cause }));
+        }
+    }
+
+    /// The breaker moved, by a cue of this turn or by itself. Its closing ends what a report or traffic began.
+    pub fn breaker_moved(&mut self, watch: &mut Watch, moved: breaker::Transition, context: &Context<'_>) {
+        let before = watch.status.state;
+        let open_until = moved.open_for.map(|length| context.now.plus(length));
+        let record = &mut watch.breaker;
+        (record.state, record.level, record.since, record.open_until) =
+            (moved.to, moved.level, context.now, open_until);
+        let (id, target) = (watch.status.id, watch.status.target.clone());
+        self.push(watch, Event::BreakerTransitioned { id, target, transition: moved, open_until }, context);
+        let closed_by_trials = moved.to == breaker::State::Closed && moved.cause == breaker::Cause::TrialsPassed;
+        if closed_by_trials && watch.trouble.is_some() && !watch.ends_by_probe() {
+            self.push_status(watch, StatusEvent::Connected { last_succeeded_at: context.now }, context);
+            self.end_trouble(watch, context.now);
+            self.note_transition(watch, before, context.now);
+        }
+    }
+
+    /// An operator took hold of the breaker: the event comes before what the breaker did about it.
+    pub fn breaker_controlled(&mut self, watch: &Watch, event: Event, context: &Context<'_>) {
+        self.push(watch, event, context);
+    }
+
+    /// Ends the turn: decides whether people are told, given all that is true now.
+    pub fn settle(&mut self, watch: &mut Watch, degraded: bool, context: &Context<'_>) {
+        let conditions = watch.conditions(degraded);
+        match alert::due(watch.incident.as_ref(), conditions, &context.policy.alert, context.now) {
+            Reason::NotDue => {}
+            Reason::FirstNotification => self.fire(watch, context),
+            Reason::Reminder => self.remind(watch, context),
+            Reason::Resolved => self.resolve(watch, context),
+        }
+    }
+
+    fn fire(&mut self, watch: &mut Watch, context: &Context<'_>) {
+        let policy = &context.policy.alert;
+        let incident = Incident {
+            id: context.ids.incident(),
+            severity: policy.severity,
+            cause: self.cause(watch),
+            since: watch.trouble.as_ref().map_or(context.now, |trouble| trouble.since),
+            channels: policy.channels.clone(),
+            history: watch.trouble.as_ref().and_then(|trouble| trouble.history),
+            correlation: correlation(watch, context),
+            last_told_at: context.now,
+        };
+        let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
+        let message = Message::Firing(alert(&incident, &target));
+        self.push(watch, Event::AlertFired { id, target, incident: Box::new(incident.clone()) }, context);
+        self.queue(&incident, &message, context);
+        watch.incident = Some(incident);
+    }
+
+    fn remind(&mut self, watch: &mut Watch, context: &Context<'_>) {
+        let Some(incident) = watch.incident.as_mut() else { return };
+        incident.last_told_at = context.now;
+        let message = Message::Reminder(alert(incident, &watch.status.target.system_name));
+        let incident = incident.clone();
+        self.queue(&incident, &message, context);
+        self.kept = true;
+    }
+
+    fn resolve(&mut self, watch: &mut Watch, context: &Context<'_>) {
+        let Some(incident) = watch.incident.take() else { return };
+        let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
+        let message = Message::Resolved { alert: alert(&incident, &target), until: context.now };
+        let Incident { id: which, severity, since, .. } = incident;
+        self.events.push(Occurrence {
+            event: Event::AlertResolved { id, target, incident: which, severity, since },
+            at: context.now,
+            correlation: incident.correlation.clone(),
+            cause: (!self.events.is_empty()).then_some(Cause::Earlier(0)),
+        });
+        self.queue(&incident, &message, context);
+    }
+
+    fn queue(&mut self, incident: &Incident, message: &Message, context: &Context<'_>) {
+        let history = match message {
+            Message::Firing(_) => incident.history,
+            Message::Reminder(_) | Message::Resolved { .. } | Message::FailureRecorded { .. } => None,
+        };
+        let about = About { message, history, correlation: &incident.correlation };
+        self.deliveries.extend(deliveries(&about, &incident.channels, context.ids, context.now));
+    }
+
+    fn cause(&self, watch: &Watch) -> Box<str> {
+        let said = self.said.as_ref().or(watch.status.failure_reason.as_ref()).filter(|said| !said.is_empty());
+        match (said, &watch.breaker.forced) {
+            (Some(said), _) => said.clone(),
+            (None, Some(forced)) => format!("the breaker was opened by {}: {}", forced.who, forced.reason).into(),
+            (None, None) if watch.status.state == IntegrationState::Failed => "a failure was reported".into(),
+            (None, None) if watch.breaker.state == breaker::State::Open => "the circuit breaker opened".into(),
+            (None, None) => "it answers too slowly".into(),
+        }
+    }
+
+    /// Whether anything must be stored.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.steps.is_empty() && !self.kept
+    }
+}
+
+/// What a notice says, and of what.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// What.
+    pub message: &'a Message,
+    /// The history whose `notified` it decides.
+    pub history: Option<HistoryId>,
+    /// With what it belongs together.
+    pub correlation: &'a CorrelationId,
+}
+
+/// One entry of the outbox for each channel; the first 256 channels get one.
+pub fn deliveries(
+    about: &About<'_>,
+    channels: &[Arc<str>],
+    ids: &Ids,
+    now: Timestamp,
+) -> impl Iterator<Item = Delivery> {
+    let notice = if channels.is_empty() { super::id::NoticeId(0) } else { ids.notice() };
+    let siblings = u8::try_from(channels.len()).unwrap_or(u8::MAX);
+    (0..=u8::MAX).zip(channels).map(move |(ordinal, channel)| Delivery {
+        id: DeliveryId { notice, ordinal },
+        siblings,
+        channel: channel.clone(),
+        message: about.message.clone(),
+        history: about.history,
+        correlation: about.correlation.clone(),
+        queued_at: now,
+        attempts: 0,
+        next_attempt_at: now,
+        last_error: None,
+    })
+}
+
+fn alert(incident: &Incident, target: &Arc<str>) -> Alert {
+    Alert {
+        incident: incident.id,
+        severity: incident.severity,
+        target: target.clone(),
+        cause: incident.cause.clone(),
+        since: incident.since,
+    }
+}
+
+fn correlation(watch: &Watch, context: &Context<'_>) -> CorrelationId {
+    let known = watch.trouble.as_ref().map(|trouble| &trouble.correlation);
+    let told = watch.incident.as_ref().map(|incident| &incident.correlation);
+    known.or(told).unwrap_or(context.correlation).clone()
+}
+
+fn within(watch: &Watch, context: &Context<'_>) -> bool {
+    watch.trouble.as_ref().is_none_or(|trouble| trouble.attempts < context.policy.max_retries)
+}
+
+fn reported_detail(reason: &str) -> FailureDetail {
+    let nothing = || Box::from("N/A");
+    FailureDetail {
+        error_code: nothing(),
+        error_message: reason.into(),
+        request_payload: nothing(),
+        response_payload: nothing(),
+        additional_info: "reported by a caller".into(),
+    }
+}
