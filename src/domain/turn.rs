@@ -367,6 +367,11 @@ impl Turn {
         }
     }
 
+    /// The target leaves the configuration: whoever was told that it is in trouble is told that it is over.
+    pub fn retire(&mut self, watch: &mut Watch, context: &Context<'_>) {
+        self.resolve(watch, context);
+    }
+
     fn fire(&mut self, watch: &mut Watch, context: &Context<'_>) {
         let policy = &context.policy.alert;
         let incident = Incident {
@@ -500,3 +505,6 @@ fn reported_detail(reason: &str) -> FailureDetail {
         additional_info: "reported by a caller".into(),
     }
 }
+
+#[cfg(test)]
+mod tests;
