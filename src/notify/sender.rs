@@ -3,6 +3,7 @@
 //! A sender makes exactly one attempt a call and keeps no memory of messages, so a caller may drop an attempt that is
 //! still running: at worst the receiver gets the same bytes under the same id again.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::transport::Transport;
@@ -32,17 +33,25 @@ pub enum Error {
 }
 
 /// Sends to one channel.
-#[derive(Debug)]
 pub struct Sender {
     node: Arc<str>,
     clock: Clock,
     way: Way,
 }
 
-#[derive(Debug)]
 enum Way {
     Log,
     Webhook { url: String, secrets: Vec<Secret>, transport: Transport },
+}
+
+/// Says what it is and not to where: URLs hold tokens.
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.way {
+            Way::Log => f.write_str("Sender(log)"),
+            Way::Webhook { .. } => f.write_str("Sender(webhook)"),
+        }
+    }
 }
 
 impl Sender {

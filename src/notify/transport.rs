@@ -31,7 +31,6 @@ const IDLE_MAX: Duration = Duration::from_secs(30);
 const TOKEN_MIN: usize = 12;
 
 /// A client for one channel.
-#[derive(Debug)]
 pub(super) struct Transport {
     client: reqwest::Client,
     timeout: Duration,

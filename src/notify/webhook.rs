@@ -243,6 +243,7 @@ pub(super) mod tests {
     fn wire(message: Message) -> String {
         let Request { method, url, headers, body } = render(&delivery(message), URL, "breakwater-1", NOW, &secrets());
         let headers: String = headers.into_iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        let headers = headers.replace(env!("CARGO_PKG_VERSION"), "VERSION");
         format!("{method} {url}\n{headers}\n{body}")
     }
 
