@@ -99,7 +99,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
 /// Every dependency stands in one of the two tables above.
 pub(super) fn check_table(tree: &Tree) -> Vec<Finding> {
     let manifest = tree.texts.get("Cargo.toml").map_or("", String::as_str);
-    let manifest: toml::Table = manifest.parse().unwrap();
+    let manifest: toml::Table = manifest.parse().expect("cargo reads it too");
     let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
     let names = dependencies.into_iter().flat_map(toml::Table::keys).map(|name| name.replace('-', "_"));
     names

@@ -106,7 +106,7 @@ static OWN_IMPORT: LazyLock<Regex> = LazyLock::new(|| regex(r"\buse\s+(?:crate|s
 
 /// A pattern that is written here, and so is right.
 pub(super) fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap()
+    Regex::new(pattern).expect("a pattern of the rules is one")
 }
 
 /// The line of a place in a text, from 1.

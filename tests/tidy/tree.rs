@@ -31,7 +31,7 @@ impl Tree {
     /// This project, without what is hidden or ignored at its top.
     pub(super) fn of_this_project() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let ignored = fs::read_to_string(root.join(".gitignore")).unwrap();
+        let ignored = fs::read_to_string(root.join(".gitignore")).expect("the project has a .gitignore");
         let ignored: BTreeSet<&str> = ignored.lines().filter_map(|line| line.strip_prefix('/')).collect();
         let mut texts = BTreeMap::new();
         for name in names_in(root) {
@@ -76,7 +76,8 @@ impl Tree {
 }
 
 fn names_in(folder: &Path) -> BTreeSet<String> {
-    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    let entries = fs::read_dir(folder).expect("a folder of the project can be read");
+    entries.map(|entry| entry.expect("its entries too").file_name().to_string_lossy().into_owned()).collect()
 }
 
 fn read(root: &Path, path: &str, texts: &mut BTreeMap<String, String>) {
@@ -87,7 +88,7 @@ fn read(root: &Path, path: &str, texts: &mut BTreeMap<String, String>) {
         }
         return;
     }
-    let text = String::from_utf8_lossy(&fs::read(&file).unwrap()).into_owned();
+    let text = String::from_utf8_lossy(&fs::read(&file).expect("a file of the project can be read")).into_owned();
     texts.insert(path.to_owned(), text);
 }
 
