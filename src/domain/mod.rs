@@ -10,4 +10,5 @@ pub mod id;
 pub mod observation;
 pub mod status;
 pub mod time;
+pub mod verdict;
 pub mod watch;
