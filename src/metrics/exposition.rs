@@ -167,11 +167,11 @@ impl Lines<'_> {
             return;
         }
         let Family { name, kind, help } = *self.family;
-        let name = match (self.format, kind) {
-            (Format::OpenMetrics, Kind::Counter) => name.strip_suffix("_total").unwrap_or(name),
-            (Format::OpenMetrics, Kind::Gauge | Kind::Histogram) | (Format::Text, _) => name,
+        let name = match self.format {
+            Format::Text => name,
+            Format::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
         };
-        let kind = kind.as_str();
+        let kind = word_of(kind, self.format);
         // Writing to a String cannot fail.
         let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
         if self.format == Format::OpenMetrics
@@ -179,6 +179,16 @@ impl Lines<'_> {
         {
             let _ = writeln!(self.text, "# UNIT {name} {unit}");
         }
+    }
+}
+
+const fn word_of(kind: Kind, format: Format) -> &'static str {
+    match (kind, format) {
+        (Kind::Counter, _) => "counter",
+        (Kind::Gauge, _) => "gauge",
+        (Kind::Histogram, _) => "histogram",
+        (Kind::Unspecified, Format::Text) => "untyped",
+        (Kind::Unspecified, Format::OpenMetrics) => "unknown",
     }
 }
 

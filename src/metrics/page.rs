@@ -263,3 +263,244 @@ const fn word_of(mode: Mode) -> &'static str {
         Mode::ForcedClosed => "forced_closed",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use super::super::names::{FAMILIES, Kind, NAMES};
+    use super::super::node::{Actor, Build, DeliveryResult};
+    use super::super::target::{CallCounts, RejectionCounts};
+    use super::*;
+    use crate::domain::breaker;
+    use crate::domain::id::{StatusId, Target};
+    use crate::domain::observation::{Failure, Observation, Phases};
+    use crate::domain::status::IntegrationStatus;
+    use crate::domain::time::Timestamp;
+    use crate::domain::watch::BreakerRecord;
+
+    const NOW: Timestamp = Timestamp::from_nanos(1_717_236_000_500_000_000);
+    const PROCESS: Process = Process {
+        cpu_seconds: 12.34,
+        resident_bytes: 83_886_080,
+        virtual_bytes: 268_435_456,
+        open_fds: 42,
+        max_fds: 1024,
+        threads: 8,
+        started_at_seconds: 1_717_235_000.25,
+    };
+
+    fn watch(name: &str, state: IntegrationState, breaker: breaker::State) -> Watch {
+        let mut status = IntegrationStatus::new(StatusId(1), Target::new(name, "https://gateway.example"));
+        status.state = state;
+        status.retry_count = 2;
+        Watch {
+            status,
+            failures_in_row: 0,
+            successes_in_row: 0,
+            trouble: None,
+            incident: None,
+            breaker: BreakerRecord {
+                state: breaker,
+                mode: Mode::Enforce,
+                level: 0,
+                since: NOW,
+                open_until: None,
+                forced: None,
+            },
+        }
+    }
+
+    fn observation(took_ms: u64, reason: Option<Reason>) -> Observation {
+        Observation {
+            at: NOW,
+            took: Duration::from_millis(took_ms),
+            failure: reason.map(|reason| Failure { reason, message: "said".into(), code: "503".into() }),
+            degraded: false,
+            phases: Phases {
+                resolve: None,
+                connect: Some(Duration::from_micros(300)),
+                tls: Some(Duration::from_micros(1_500)),
+                processing: Some(Duration::from_millis(took_ms - 2)),
+                transfer: Some(Duration::from_micros(200)),
+            },
+            status_code: Some(if reason.is_some() { 503 } else { 200 }),
+            bytes: 2,
+            certificate_expires_at: Some(Timestamp::from_nanos(1_750_000_000_000_000_000)),
+            retry_after: None,
+        }
+    }
+
+    fn failing_gateway() -> TargetNumbers {
+        let mut numbers = TargetNumbers::default();
+        for took_ms in [12, 40, 41, 300] {
+            numbers.observe(&observation(took_ms, None));
+        }
+        numbers.state_changed(IntegrationState::Unknown, IntegrationState::Connected);
+        for _ in 0..3 {
+            numbers.observe(&observation(9, Some(Reason::HttpStatus)));
+        }
+        numbers.state_changed(IntegrationState::Connected, IntegrationState::Retrying);
+        numbers.state_changed(IntegrationState::Retrying, IntegrationState::Failed);
+        numbers.breaker_changed(breaker::State::Closed, breaker::State::Open);
+        numbers
+    }
+
+    fn busy_node() -> NodeMetrics {
+        let node = NodeMetrics::new(Build { version: "0.1.0", revision: "unknown" });
+        node.channels_configured(&[Arc::from("ops"), Arc::from("log")]);
+        node.notification("ops", DeliveryResult::Retried);
+        node.notification("ops", DeliveryResult::Delivered);
+        node.notification("log", DeliveryResult::Delivered);
+        node.outbox(3, Duration::from_millis(1_500));
+        node.dead_letters(1);
+        node.failure_recorded(FailureType::PaymentGateway);
+        node.failures_open(1);
+        node.journal_queue_depth(2);
+        node.journal_commit(Duration::from_micros(400), 7);
+        node.journal_commit(Duration::from_millis(3), 1);
+        node.actor_restarted(Actor::Target);
+        node.probe_schedule_lag(Duration::from_micros(700));
+        node.config_loaded(NOW);
+        node.http_request(200);
+        node.http_request(404);
+        node
+    }
+
+    fn example(format: Format) -> String {
+        let failing = failing_gateway();
+        let failed = watch("PG_KCP", IntegrationState::Failed, breaker::State::Open);
+        let untouched = TargetNumbers::default();
+        let unknown = watch("weather \"Jeju\"", IntegrationState::Unknown, breaker::State::Closed);
+        let targets = [
+            TargetSample {
+                name: "PG_KCP",
+                group: "payments",
+                failure_type: FailureType::PaymentGateway,
+                kind: "http",
+                interval: Duration::from_secs(5),
+                watch: &failed,
+                numbers: &failing,
+                breaker: BreakerSample {
+                    calls: CallCounts { success: 90, failure: 10, ignored: 1, unknown: 2, cancelled: 3 },
+                    rejected: RejectionCounts { open: 25, half_open: 4, forced_open: 0 },
+                    failure_rate: 0.5,
+                    slow_call_rate: 0.125,
+                },
+            },
+            TargetSample {
+                name: "weather \"Jeju\"",
+                group: "",
+                failure_type: FailureType::LocationWeatherApi,
+                kind: "tcp",
+                interval: Duration::from_millis(500),
+                watch: &unknown,
+                numbers: &untouched,
+                breaker: BreakerSample::default(),
+            },
+        ];
+        let mut passive = PassiveSample { targets: 2, ..PassiveSample::default() };
+        passive.state_changes.count(IntegrationState::Unknown, IntegrationState::Failed);
+        let node = busy_node();
+        Page { node: &node, process: Some(PROCESS), targets: &targets, passive }.render(format)
+    }
+
+    fn types_of(page: &str) -> Vec<(&str, &str)> {
+        page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect()
+    }
+
+    #[test]
+    fn a_page_in_the_text_format() {
+        insta::assert_snapshot!(example(Format::Text));
+    }
+
+    #[test]
+    fn a_page_in_the_open_metrics_format() {
+        insta::assert_snapshot!(example(Format::OpenMetrics));
+    }
+
+    #[test]
+    fn every_metric_of_the_list_is_on_the_page_in_its_order_and_no_other() {
+        let page = example(Format::Text);
+        assert_eq!(types_of(&page).into_iter().map(|(name, _)| name).collect::<Vec<_>>(), NAMES);
+    }
+
+    #[test]
+    fn every_metric_is_named_and_explained_as_prometheus_wants_it() {
+        for family in FAMILIES {
+            assert_eq!(family.name.ends_with("_total"), family.kind == Kind::Counter, "{}", family.name);
+            assert!(family.help.ends_with('.') && !family.help.contains(['"', '\\', '\n']), "{}", family.help);
+        }
+    }
+
+    #[test]
+    fn no_series_is_written_twice() {
+        let page = example(Format::Text);
+        let mut seen = BTreeSet::new();
+        for line in page.lines().filter(|line| !line.starts_with('#')) {
+            let (series, _) = line.rsplit_once(' ').expect("a line is a series and a value");
+            assert!(seen.insert(series), "{series}");
+        }
+    }
+
+    #[test]
+    fn exactly_one_state_and_one_health_of_a_target_is_1() {
+        let page = example(Format::Text);
+        for family in
+            ["breakwater_integration_state{", "breakwater_integration_health{", "breakwater_circuit_breaker_state{"]
+        {
+            let of_gateway = page.lines().filter(|line| line.starts_with(family) && line.contains("\"PG_KCP\""));
+            assert_eq!(of_gateway.filter(|line| line.ends_with(" 1")).count(), 1, "{family}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_just_began_has_its_counters_at_0_and_no_probe_that_failed() {
+        let watch = watch("A", IntegrationState::Unknown, breaker::State::Closed);
+        let numbers = TargetNumbers::default();
+        let target = TargetSample {
+            name: "A",
+            group: "",
+            failure_type: FailureType::Other,
+            kind: "http",
+            interval: Duration::from_secs(10),
+            watch: &watch,
+            numbers: &numbers,
+            breaker: BreakerSample::default(),
+        };
+        let node = NodeMetrics::new(Build { version: "0.1.0", revision: "unknown" });
+        node.channels_configured(&[Arc::from("ops")]);
+        let page = Page { node: &node, process: None, targets: &[target], passive: PassiveSample::default() };
+        let page = page.render(Format::Text);
+        assert!(!page.contains("probe_success"), "nothing was found yet");
+        for zero in [
+            "breakwater_probe_attempts_total{target=\"A\",result=\"success\"} 0",
+            "breakwater_notifications_total{channel=\"ops\",outcome=\"dead\"} 0",
+            "breakwater_failures_recorded_total{failure_type=\"OTHER\"} 0",
+            "breakwater_actor_restarts_total{actor=\"journal\"} 0",
+            "breakwater_journal_commit_seconds_count 0",
+            "breakwater_probe_schedule_lag_seconds_bucket{le=\"1.0\"} 0",
+        ] {
+            assert!(page.lines().any(|line| line == zero), "{zero}");
+        }
+    }
+
+    #[test]
+    fn a_channel_that_a_reload_removed_is_forgotten_and_the_others_go_on() {
+        let node = busy_node();
+        node.channels_configured(&[Arc::from("ops"), Arc::from("new")]);
+        node.notification("log", DeliveryResult::Delivered);
+        let page = Page { node: &node, process: None, targets: &[], passive: PassiveSample::default() };
+        let page = page.render(Format::Text);
+        let lines: Vec<_> = page.lines().filter(|line| line.starts_with("breakwater_notifications_total")).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        breakwater_notifications_total{channel="new",outcome="delivered"} 0
+        breakwater_notifications_total{channel="new",outcome="retried"} 0
+        breakwater_notifications_total{channel="new",outcome="dead"} 0
+        breakwater_notifications_total{channel="ops",outcome="delivered"} 1
+        breakwater_notifications_total{channel="ops",outcome="retried"} 1
+        breakwater_notifications_total{channel="ops",outcome="dead"} 0
+        "#);
+    }
+}
