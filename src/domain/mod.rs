@@ -12,4 +12,5 @@ pub mod schedule;
 pub mod status;
 pub mod time;
 pub mod turn;
+pub mod verdict;
 pub mod watch;
