@@ -1,5 +1,6 @@
 //! Breakwater stands between a shop and the systems it depends on.
 
+pub mod breaker;
 pub mod clock;
 pub mod config;
 pub mod domain;
