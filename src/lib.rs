@@ -6,3 +6,4 @@ pub mod config;
 pub mod domain;
 pub mod notify;
 pub mod metrics;
+pub mod listener;
