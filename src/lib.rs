@@ -4,6 +4,7 @@ pub mod breaker;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod guide;
 pub mod notify;
 pub mod metrics;
 pub mod listener;

@@ -95,3 +95,8 @@ fn dashboards_and_rules_ask_for_metrics_that_exist() {
 fn documents_name_files_that_exist() {
     hold(promises::check_documents);
 }
+
+#[test]
+fn every_chapter_of_the_guide_is_compiled() {
+    hold(promises::check_guide);
+}

@@ -98,6 +98,24 @@ pub(super) fn check_documents(tree: &Tree) -> Vec<Finding> {
         .collect()
 }
 
+/// Every chapter of the guide is compiled, so that its links are checked.
+pub(super) fn check_guide(tree: &Tree) -> Vec<Finding> {
+    let modules: Vec<&str> = tree.program().filter(|file| file.module() == "guide").map(|file| &*file.text).collect();
+    let chapters = tree.texts.keys().filter(|path| path.starts_with("src/guide/") && path.ends_with(".md"));
+    let is_included = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        modules.iter().any(|text| text.contains(&format!("include_str!(\"{name}\")")))
+    };
+    chapters
+        .filter(|path| !is_included(path))
+        .map(|path| Finding {
+            place: path.clone(),
+            wrong: "this chapter is not compiled".into(),
+            mend: "Add `#[doc = include_str!(..)] pub mod ..` to the mod.rs beside it.".into(),
+        })
+        .collect()
+}
+
 /// Of a pattern (`src/domain/*.rs`) the folder, of a path all of it.
 fn existing_part(path: &str) -> &str {
     let Some(at) = path.find(['*', '{', '<']) else { return path };
@@ -164,4 +182,11 @@ fn a_document_that_names_a_missing_file_is_found() {
             "src/guide/c.md:2: it names src/a/d.rs, which does not exist",
         ]
     );
+}
+
+#[test]
+fn a_chapter_that_is_not_compiled_is_found() {
+    let module = "#[doc = include_str!(\"a.md\")]\npub mod a {}";
+    let files = [("src/guide/mod.rs", module), ("src/guide/a.md", ""), ("src/guide/decisions/b.md", "")];
+    assert_eq!(findings(check_guide, &files), ["src/guide/decisions/b.md: this chapter is not compiled"]);
 }
