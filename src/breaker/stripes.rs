@@ -112,7 +112,7 @@ mod tests {
         for _ in 0..1_000 {
             assert!(stripes.add(15, ENDED_WELL, 255));
         }
-        assert_eq!(all(&stripes, 0), [Counted { cell: 15, in_flight: -1_000, good_calls: 1_000 }]);
+        assert_eq!(all(&stripes, 255), [Counted { cell: 15, in_flight: -1_000, good_calls: 1_000 }]);
     }
 
     #[test]
