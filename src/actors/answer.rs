@@ -87,6 +87,12 @@ pub enum Refused {
     /// The answer did not come in time, or the actor was restarted; it may have been carried out.
     #[error("no answer in time; look at the events before you repeat it")]
     NoAnswer,
+    /// The store could not be read.
+    #[error("the store could not be read; the log says why")]
+    Unreadable,
+    /// The event had been received before.
+    #[error("this event was received before")]
+    Duplicate,
     /// A time that is not in the future, for something that should end.
     #[error("{until:?} is over already")]
     AlreadyOver {

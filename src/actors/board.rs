@@ -11,8 +11,9 @@ use parking_lot::{Mutex, RwLock};
 use crate::breaker::Gate;
 use crate::config;
 use crate::domain::id::StatusId;
-use crate::domain::observation::Observation;
-use crate::domain::rollup::Minutes;
+use crate::domain::observation::{Observation, Reason};
+use crate::domain::rollup::{Observed, Rollup};
+use crate::domain::time::Timestamp;
 use crate::domain::status::IntegrationStatus;
 use crate::domain::watch::Watch;
 use crate::metrics::TargetNumbers;
@@ -52,8 +53,8 @@ pub struct Live {
     pub numbers: TargetNumbers,
     /// The latest probe.
     pub last: Option<Observation>,
-    /// Counts by the minute that are not stored yet.
-    pub minutes: Minutes,
+    /// Probes since the last save, by the minute in which they began.
+    pub minutes: Vec<(Timestamp, Rollup)>,
 }
 
 impl Slot {
@@ -61,7 +62,7 @@ impl Slot {
     #[must_use]
     pub fn new(watch: Watch, spec: Option<Arc<config::Target>>, gate: Option<Gate>) -> Self {
         let (id, name) = (watch.status.id, watch.status.target.system_name.clone());
-        let live = Live { watch, numbers: TargetNumbers::default(), last: None, minutes: Minutes::default() };
+        let live = Live { watch, numbers: TargetNumbers::default(), last: None, minutes: Vec::new() };
         Self { id, name, spec, gate, live: Mutex::new(live) }
     }
 
@@ -93,13 +94,49 @@ impl Live {
     /// A probe came back. What it found is known at once; only what it changes waits for the disk.
     pub(crate) fn found(&mut self, observation: Observation, decided: &IntegrationStatus) {
         self.numbers.observe(&observation);
-        self.minutes.observe(&observation);
+        if !observation.failure.as_ref().is_some_and(|failure| failure.reason == Reason::Internal) {
+            self.roll_up(&observation);
+        }
         keep_newer(&mut self.watch.status, decided);
         if self.watch.status.state == decided.state {
             self.watch.status.retry_count = decided.retry_count;
         }
         self.last = Some(observation);
     }
+
+    fn roll_up(&mut self, observation: &Observation) {
+        let minute = minute_of(observation.at);
+        match self.minutes.last_mut() {
+            Some((last, rollup)) if *last == minute => rollup.add(observation.is_ok(), observation.took),
+            Some(_) | None => {
+                let mut rollup = Rollup::default();
+                rollup.add(observation.is_ok(), observation.took);
+                self.minutes.push((minute, rollup));
+            }
+        }
+    }
+
+    /// What moved since the last save; `None` where nothing did.
+    pub(crate) fn take_observed(&mut self) -> Option<Observed> {
+        if self.minutes.is_empty() {
+            return None;
+        }
+        let status = &self.watch.status;
+        Some(Observed {
+            id: status.id,
+            last_attempted_at: status.last_attempted_at,
+            last_succeeded_at: status.last_succeeded_at,
+            last_failed_at: status.last_failed_at,
+            retry_count: status.retry_count,
+            minutes: std::mem::take(&mut self.minutes),
+        })
+    }
+}
+
+const MINUTE: i64 = 60_000_000_000;
+
+const fn minute_of(at: Timestamp) -> Timestamp {
+    Timestamp::from_nanos(at.as_nanos() - at.as_nanos().rem_euclid(MINUTE))
 }
 
 fn keep_newer(status: &mut IntegrationStatus, before: &IntegrationStatus) {

@@ -4,7 +4,7 @@
 //! notifier (a message was given up). What survives a restart: the histories in the store; this actor keeps in memory
 //! only those that are on their way to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
@@ -78,7 +78,9 @@ pub(crate) struct FailureHistory {
     /// Histories that are sent and not yet on disk, with how many commits carry them.
     underway: BTreeMap<HistoryId, (IntegrationFailureHistory, usize)>,
     /// Notices with dead letters that are sent and not yet on disk.
-    dying: BTreeMap<NoticeId, u64>,
+    dying: BTreeMap<NoticeId, usize>,
+    /// Events of other contexts that are sent and not yet on disk.
+    receiving: BTreeSet<(Box<str>, Box<str>)>,
 }
 
 impl FailureHistory {
@@ -89,17 +91,17 @@ impl FailureHistory {
         config: Arc<Config>,
         journal: Addr<Journal>,
     ) -> Addr<Self> {
-        let (underway, dying) = (BTreeMap::new(), BTreeMap::new());
+        let (underway, dying, receiving) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         Self::create(move |context| {
             context.set_mailbox_capacity(super::journal::CROWDED);
-            Self { reader, ids, clock, config, journal, underway, dying }
+            Self { reader, ids, clock, config, journal, underway, dying, receiving }
         })
     }
 
-    fn load(&self, id: HistoryId) -> Option<IntegrationFailureHistory> {
+    fn load(&self, id: HistoryId) -> Result<IntegrationFailureHistory, Refused> {
         match self.underway.get(&id) {
-            Some((history, _)) => Some(history.clone()),
-            None => self.reader.history(id),
+            Some((history, _)) => Ok(history.clone()),
+            None => read(&self.reader, id),
         }
     }
 
@@ -110,13 +112,17 @@ impl FailureHistory {
         answer: Option<oneshot::Sender<Arc<Committed<Change>>>>,
         context: &Context<Self>,
     ) {
+        self.note_underway(&change);
+        let mine = (!change.histories.is_empty()).then(|| context.address().recipient());
+        self.journal.do_send(Commit { change, landed: mine.into_iter().chain(landed).collect(), answer });
+    }
+
+    fn note_underway(&mut self, change: &Change) {
         for history in &change.histories {
             let entry = self.underway.entry(history.id).or_insert_with(|| (history.clone(), 0));
             entry.0 = history.clone();
             entry.1 += 1;
         }
-        let mine = (!change.histories.is_empty()).then(|| context.address().recipient());
-        self.journal.do_send(Commit { change, landed: mine.into_iter().chain(landed).collect(), answer });
     }
 
     fn step(&self, step: HistoryStep, told: bool, change: &mut Change) -> Option<Event> {
@@ -137,7 +143,7 @@ impl FailureHistory {
         let known = change.histories.iter().position(|history| history.id == id);
         let mut history = match known {
             Some(place) => change.histories.swap_remove(place),
-            None => self.load(id)?,
+            None => self.load(id).ok()?,
         };
         // Somebody may have recovered it by hand: then there is nothing to add.
         let event = history.decide(command, self.config.monitor.max_retries).ok()?;
@@ -169,8 +175,17 @@ impl FailureHistory {
         change.events.push(Occurrence { event, at: now, correlation: correlation.clone(), cause });
     }
 
+    /// An event of another context is taken once, also where it comes twice at the same moment.
+    fn receive(&mut self, received: Option<&(Box<str>, Box<str>)>) -> Result<(), Refused> {
+        let Some(received) = received else { return Ok(()) };
+        if self.reader.was_received(&received.0, &received.1).map_err(unreadable)? {
+            return Err(Refused::Duplicate);
+        }
+        if self.receiving.insert(received.clone()) { Ok(()) } else { Err(Refused::Duplicate) }
+    }
+
     fn decide(&self, id: HistoryId, command: Command) -> Result<(IntegrationFailureHistory, HistoryEvent), Refused> {
-        let mut history = self.load(id).ok_or(Refused::NoSuchHistory)?;
+        let mut history = self.load(id)?;
         let event = history.decide(command, self.config.monitor.max_retries).map_err(Refused::History)?;
         history.apply(&event);
         Ok((history, event))
@@ -203,6 +218,9 @@ impl Handler<Asked> for FailureHistory {
     fn handle(&mut self, asked: Asked, context: &mut Context<Self>) {
         let Asked { what, correlation, cause, received, answer } = asked;
         let now = self.clock.now();
+        if let Err(refused) = self.receive(received.as_ref()) {
+            return drop(answer.send(Err(refused)));
+        }
         let mut change = Change { received, events: cause.into_iter().collect(), ..Change::default() };
         match what {
             Wish::Record(record) => self.record(record, &correlation, now, &mut change),
@@ -231,8 +249,8 @@ impl Handler<GivenUp> for FailureHistory {
         *dying += 1;
         let dead = self.reader.count_dead(notice).saturating_add(*dying);
         let mut change = Change::default();
-        let nobody_told = dead >= u64::from(delivery.siblings);
-        if let Some(mut history) = delivery.history.filter(|_| nobody_told).and_then(|id| self.load(id)) {
+        let nobody_told = dead >= usize::from(delivery.siblings);
+        if let Some(mut history) = delivery.history.filter(|_| nobody_told).and_then(|id| self.load(id).ok()) {
             history.notified = false;
             change.histories.push(history);
         }
@@ -246,10 +264,7 @@ impl Handler<GivenUp> for FailureHistory {
         change.events.push(Occurrence { event, at: self.clock.now(), correlation, cause: None });
         change.deliveries.push(DeliveryChange::Dead(delivery));
         let mine = context.address().recipient();
-        for history in &change.histories {
-            self.underway.entry(history.id).or_insert_with(|| (history.clone(), 0)).0 = history.clone();
-            self.underway.entry(history.id).and_modify(|entry| entry.1 += 1);
-        }
+        self.note_underway(&change);
         self.journal.do_send(Commit { change, landed: vec![mine, landed], answer: None });
     }
 }
@@ -259,6 +274,9 @@ impl Handler<Landed> for FailureHistory {
 
     fn handle(&mut self, landed: Landed, _: &mut Context<Self>) {
         let change = landed.0.get();
+        if let Some(received) = &change.received {
+            self.receiving.remove(received);
+        }
         for history in &change.histories {
             let Some(entry) = self.underway.get_mut(&history.id) else { continue };
             entry.1 = entry.1.saturating_sub(1);
@@ -285,6 +303,16 @@ impl Handler<Adopt> for FailureHistory {
     fn handle(&mut self, adopt: Adopt, _: &mut Context<Self>) {
         self.config = adopt.0;
     }
+}
+
+fn read(reader: &Reader, id: HistoryId) -> Result<IntegrationFailureHistory, Refused> {
+    reader.history(id).map_err(unreadable)?.ok_or(Refused::NoSuchHistory)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+fn unreadable(error: crate::store::Error) -> Refused {
+    tracing::error!(error = &error as &dyn std::error::Error, "a failure history could not be read");
+    Refused::Unreadable
 }
 
 /// Speaks to the failure histories. Cheap to clone.
@@ -352,7 +380,7 @@ impl HistoriesHandle {
         if let Some(at) = retried_at {
             return self.ask(Wish::Change(id, reported(at)), correlation, None, None).await;
         }
-        let history = self.reader.history(id).ok_or(Refused::NoSuchHistory)?;
+        let history = read(&self.reader, id)?;
         history.decide(reported(now), max_retries).map_err(Refused::History)?;
         if history.retry_count >= max_retries {
             return self.ask(Wish::Change(id, reported(now)), correlation, None, None).await;
@@ -402,12 +430,12 @@ impl HistoriesHandle {
         correlation: CorrelationId,
     ) -> Result<Received, Refused> {
         let WeatherFailed { event, record, received } = failed;
-        if self.reader.was_received(&received.0, &received.1) {
-            return Ok(Received::Duplicate);
-        }
         let cause = Occurrence { event, at: now, correlation: correlation.clone(), cause: None };
-        let outcome = self.ask(Wish::Record(record), correlation, Some(cause), Some(received)).await?;
-        Ok(Received::Accepted(outcome))
+        match self.ask(Wish::Record(record), correlation, Some(cause), Some(received)).await {
+            Ok(outcome) => Ok(Received::Accepted(outcome)),
+            Err(Refused::Duplicate) => Ok(Received::Duplicate),
+            Err(refused) => Err(refused),
+        }
     }
 
     async fn ask(

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use tokio::sync::{oneshot, watch};
 
 use super::notifier::OutboxGrew;
@@ -16,11 +16,15 @@ use crate::clock::Clock;
 use crate::domain::change::{Change, Committed, DeliveryChange};
 use crate::domain::event::Event;
 use crate::domain::id::{Ids, Sequence};
+use crate::domain::time::Moment;
 use crate::metrics::NodeMetrics;
 use crate::store::Writer;
 
 /// Changes that are committed together at most: more would make the first of them wait for the last.
 const BATCH: usize = 256;
+
+/// Batches on their way at a time: the second is encoded while the first is synced.
+const FLIGHTS: usize = 2;
 
 /// Changes that may wait before the edge is told to refuse work.
 pub(crate) const CROWDED: usize = 10_000;
@@ -73,6 +77,21 @@ impl JournalHandle {
     }
 }
 
+/// A batch is on disk.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Flown(Vec<Committed<Change>>);
+
+struct Waiter {
+    landed: Vec<Recipient<Landed>>,
+    answer: Option<oneshot::Sender<Arc<Committed<Change>>>>,
+}
+
+struct Flight {
+    began: Moment,
+    waiters: Vec<Waiter>,
+}
+
 /// The actor.
 pub(crate) struct Journal {
     writer: Writer,
@@ -80,7 +99,7 @@ pub(crate) struct Journal {
     clock: Clock,
     metrics: Arc<NodeMetrics>,
     waiting: VecDeque<Commit>,
-    flying: bool,
+    in_flight: VecDeque<Flight>,
     notifier: Option<Recipient<OutboxGrew>>,
     depth: Arc<AtomicUsize>,
     last: watch::Sender<Sequence>,
@@ -97,8 +116,8 @@ impl Journal {
         let (last, receiver) = watch::channel(last);
         let depth = Arc::new(AtomicUsize::new(0));
         let handle = JournalHandle { depth: depth.clone(), last: receiver };
-        let waiting = VecDeque::new();
-        let journal = Self { writer, ids, clock, metrics, waiting, flying: false, notifier: None, depth, last };
+        let (waiting, in_flight) = (VecDeque::new(), VecDeque::new());
+        let journal = Self { writer, ids, clock, metrics, waiting, in_flight, notifier: None, depth, last };
         (journal.start_with_room(), handle)
     }
 
@@ -109,38 +128,27 @@ impl Journal {
         })
     }
 
-    fn take_off(&mut self, context: &mut Context<Self>) {
-        if self.flying || self.waiting.is_empty() {
-            return;
-        }
-        self.flying = true;
-        let batch: Vec<Commit> = self.waiting.drain(..self.waiting.len().min(BATCH)).collect();
-        let began = self.clock.moment();
-        let (changes, waiters): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|Commit { change, landed, answer }| (change, (landed, answer))).unzip();
-        let flight = self.writer.commit(changes, self.ids.marks());
-        let back = flight.into_actor(self).map(move |committed, journal, context| {
-            journal.flying = false;
-            let Ok(committed) = committed else {
-                tracing::error!("the store cannot commit: nothing more is answered, the process ends");
-                return;
-            };
-            let took = journal.clock.moment().since(began);
-            journal.metrics.journal_commit(took, waiters.len());
-            for (change, (landed, answer)) in committed.into_iter().zip(waiters) {
-                journal.land(change, &landed, answer);
+    fn take_off(&mut self, context: &Context<Self>) {
+        while self.in_flight.len() < FLIGHTS && !self.waiting.is_empty() {
+            let batch = self.waiting.drain(..self.waiting.len().min(BATCH));
+            let (changes, waiters): (Vec<_>, Vec<_>) =
+                batch.map(|Commit { change, landed, answer }| (change, Waiter { landed, answer })).unzip();
+            self.in_flight.push_back(Flight { began: self.clock.moment(), waiters });
+            let myself = context.address();
+            let acknowledge = Box::new(move |committed| myself.do_send(Flown(committed)));
+            if let Err(error) = self.writer.commit(changes, self.ids.marks(), self.clock.now(), acknowledge) {
+                // Nothing is answered from here on: the store tells the owner, who ends the process.
+                tracing::error!(%error, "the store takes no commits");
             }
-            journal.publish_depth();
-            journal.take_off(context);
-        });
-        context.spawn(back);
+        }
+        self.depth.store(self.waiting.len(), Ordering::Relaxed);
+        self.metrics.journal_queue_depth(self.waiting.len());
     }
 
     fn land(
         &self,
         committed: Committed<Change>,
-        landed: &[Recipient<Landed>],
-        answer: Option<oneshot::Sender<Arc<Committed<Change>>>>,
+        Waiter { landed, answer }: Waiter,
     ) {
         self.count(committed.get());
         let queued: Vec<_> = committed.get().deliveries.iter().filter_map(waiting).collect();
@@ -168,11 +176,6 @@ impl Journal {
             }
         }
     }
-
-    fn publish_depth(&self) {
-        self.depth.store(self.waiting.len(), Ordering::Relaxed);
-        self.metrics.journal_queue_depth(self.waiting.len());
-    }
 }
 
 fn waiting(change: &DeliveryChange) -> Option<crate::domain::delivery::Delivery> {
@@ -192,7 +195,20 @@ impl Handler<Commit> for Journal {
     fn handle(&mut self, commit: Commit, context: &mut Context<Self>) {
         self.waiting.push_back(commit);
         self.take_off(context);
-        self.publish_depth();
+    }
+}
+
+impl Handler<Flown> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, flown: Flown, context: &mut Context<Self>) {
+        // The store answers in the order in which it was asked.
+        let Some(Flight { began, waiters }) = self.in_flight.pop_front() else { return };
+        self.metrics.journal_commit(self.clock.moment().since(began), waiters.len());
+        for (change, waiter) in flown.0.into_iter().zip(waiters) {
+            self.land(change, waiter);
+        }
+        self.take_off(context);
     }
 }
 

@@ -117,8 +117,9 @@ impl Notifier {
         for queue in self.queues.values_mut() {
             queue.more_on_disk = false;
         }
-        for delivery in self.reader.deliveries_waiting() {
-            self.remember(&delivery);
+        match self.reader.deliveries_waiting() {
+            Ok(waiting) => waiting.iter().for_each(|delivery| self.remember(delivery)),
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the outbox could not be read"),
         }
     }
 
@@ -140,8 +141,15 @@ impl Notifier {
 
     fn attempt(&mut self, channel: &Arc<str>, id: DeliveryId, context: &Context<Self>) {
         let Some(queue) = self.queues.get_mut(channel) else { return };
-        // A hint that was doubled: it left the outbox meanwhile.
-        let Some(delivery) = self.reader.delivery(id) else { return queue.forget(id) };
+        let delivery = match self.reader.delivery(id) {
+            Ok(Some(delivery)) => delivery,
+            // A hint that was doubled: it left the outbox meanwhile.
+            Ok(None) => return queue.forget(id),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, %id, "this message could not be read");
+                return queue.forget(id);
+            }
+        };
         let (sender, myself) = (queue.sender.clone(), context.address());
         self.io.spawn(async move {
             let outcome = match sender {
@@ -169,7 +177,7 @@ impl Notifier {
         let (pending, oldest) = self.reader.outbox_size();
         self.metrics.outbox(pending, oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)));
         self.metrics.dead_letters(self.reader.dead_letter_count());
-        self.metrics.failures_open(self.reader.open_histories());
+        self.metrics.failures_open(self.reader.open_histories().iter().map(|open| open.count).sum());
         if self.queues.values().any(Queue::has_room_for_more) {
             self.read_outbox();
             self.pump(context);

@@ -16,7 +16,7 @@ use super::board::{Board, Slot};
 use super::failure_history::{Adopt, FailureHistory};
 use super::journal::{Commit, Journal, JournalHandle};
 use super::notifier::{AdoptChannels, Notifier};
-use super::target::{Errand, Links, Look, ObservableTarget, Order, Resettle, Stop, TargetActor, breaker_for};
+use super::target::{Errand, Hint, Links, Look, ObservableTarget, Order, Resettle, Stop, TargetActor, breaker_for};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::domain::breaker::Mode;
@@ -93,12 +93,14 @@ pub(crate) struct Wiring {
     pub(crate) config: Arc<Config>,
     pub(crate) board: Arc<Board>,
     pub(crate) reader: Reader,
+    /// The targets as the store knows them.
+    pub(crate) watches: Vec<Watch>,
     pub(crate) journal: Addr<Journal>,
     pub(crate) journal_handle: JournalHandle,
     pub(crate) histories: Addr<FailureHistory>,
     pub(crate) notifier: Addr<Notifier>,
     pub(crate) metrics: Arc<NodeMetrics>,
-    pub(crate) prober: Prober,
+    pub(crate) prober: Arc<Prober>,
     pub(crate) io: tokio::runtime::Handle,
 }
 
@@ -141,7 +143,7 @@ impl Registry {
     /// Puts every target in its place: those of the store, then those that are configured for the first time.
     fn settle(&mut self, context: &mut Context<Self>) {
         let mut known: BTreeMap<Arc<str>, Watch> = BTreeMap::new();
-        for watch in self.wiring.reader.watches() {
+        for watch in std::mem::take(&mut self.wiring.watches) {
             known.insert(watch.status.target.system_name.clone(), watch);
         }
         let (config, start) = (self.wiring.config.clone(), self.wiring.clock.moment());
@@ -190,10 +192,10 @@ impl Registry {
     }
 
     fn begin_in(&mut self, slot: Slot, at: Moment, deaths: u32, context: &Context<Self>) {
-        let hint = Arc::new(OnceLock::new());
+        let hint: Hint = Arc::new(OnceLock::new());
         let (now, moment) = (self.wiring.clock.now(), self.wiring.clock.moment());
         let built = slot.spec.as_ref().map(|spec| {
-            slot.live(|live| breaker_for(&spec.breaker, &live.watch.breaker, (now, moment), hint.clone()))
+            slot.live(|live| breaker_for(slot.id, &spec.breaker, &live.watch.breaker, (now, moment), hint.clone()))
         });
         let (driver, gate) = built.unzip();
         let slot = Arc::new(slot.with(slot.spec.clone(), gate));
@@ -266,7 +268,7 @@ impl Registry {
         let read = async move {
             // If the journal is gone too, the process is about to end.
             landed.await.ok()?;
-            reader.watch(id)
+            reader.watch(id).inspect_err(|error| tracing::error!(%error, "the target could not be read")).ok()?
         };
         let read = actix::fut::wrap_future::<_, Self>(read);
         context.spawn(actix::ActorFutureExt::map(read, move |watch, registry: &mut Self, context| {

@@ -21,6 +21,7 @@ use crate::domain::change::{Change, Committed};
 use crate::domain::id::{CorrelationId, Ids};
 use crate::domain::observation::Observation;
 use crate::domain::time::Moment;
+use crate::domain::watch::Watch;
 use crate::metrics::NodeMetrics;
 use crate::probes::Prober;
 use crate::store::{Reader, Writer};
@@ -40,10 +41,12 @@ pub struct Parts {
     pub writer: Writer,
     /// The store, to look.
     pub reader: Reader,
+    /// The targets as the store knows them.
+    pub watches: Vec<Watch>,
     /// Where things are counted.
     pub metrics: Arc<NodeMetrics>,
     /// Runs probes.
-    pub prober: Prober,
+    pub prober: Arc<Prober>,
     /// The multi-threaded runtime for probes and deliveries.
     pub io: tokio::runtime::Handle,
 }
@@ -138,7 +141,7 @@ impl System {
 }
 
 fn start(parts: Parts) -> Started {
-    let Parts { clock, config, board, writer, reader, metrics, prober, io } = parts;
+    let Parts { clock, config, board, writer, reader, watches, metrics, prober, io } = parts;
     let ids = Arc::new(Ids::after(reader.id_marks()));
     let (journal, journal_handle) = Journal::start(writer, ids.clone(), clock, metrics.clone(), reader.last_sequence());
     let histories =
@@ -159,6 +162,7 @@ fn start(parts: Parts) -> Started {
         config,
         board,
         reader: reader.clone(),
+        watches,
         journal: journal.clone(),
         journal_handle: journal_handle.clone(),
         histories: histories.clone(),

@@ -25,16 +25,25 @@ pub struct TargetsHandle {
 /// An operator's act on a breaker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
-    /// The mode from now on; `None` keeps it.
-    pub mode: Option<Mode>,
-    /// Close it, and forget its window and level.
-    pub reset: bool,
+    /// What.
+    pub act: Act,
     /// Who.
     pub who: Box<str>,
     /// Why.
     pub reason: Box<str>,
     /// Until when a forced mode holds.
     pub until: Option<Timestamp>,
+}
+
+/// What an operator does to a breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Puts this mode in the place of the configured one.
+    Hold(Mode),
+    /// Lets the configured mode rule again.
+    LetGo,
+    /// Closes it, and forgets its window and level.
+    Reset,
 }
 
 impl TargetsHandle {

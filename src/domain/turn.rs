@@ -153,11 +153,6 @@ impl Turn {
         Ok(turn)
     }
 
-    /// The breaker moved by itself, by traffic, or by an operator.
-    pub fn began_by_breaker() -> Self {
-        Self::default()
-    }
-
     fn failed(&mut self, watch: &mut Watch, fault: FailureDetail, at: Timestamp, asked: Asked, context: &Context<'_>) {
         watch.failures_in_row = watch.failures_in_row.saturating_add(1);
         watch.successes_in_row = 0;

@@ -1,5 +1,6 @@
 //! The actor itself: its state, how it starts and ends, and how a turn reaches the disk.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Recipient, SpawnHandle};
@@ -13,7 +14,7 @@ use crate::actors::board::Slot;
 use crate::actors::failure_history::{FailureHistory, Outage};
 use crate::actors::journal::Landed;
 use crate::actors::registry::Ended;
-use crate::actors::system::pass_on;
+use crate::actors::system::{fresh_correlation, pass_on};
 use crate::breaker::Driver;
 use crate::clock::Clock;
 use crate::config;
@@ -34,7 +35,7 @@ pub(crate) struct Links {
     pub(crate) ids: Arc<Ids>,
     pub(crate) histories: Addr<FailureHistory>,
     pub(crate) metrics: Arc<NodeMetrics>,
-    pub(crate) prober: Prober,
+    pub(crate) prober: Arc<Prober>,
     /// The multi-threaded runtime: probes run there.
     pub(crate) io: tokio::runtime::Handle,
     /// Told when an actor ends without having been asked to.
@@ -64,6 +65,8 @@ pub(crate) struct TargetActor {
     pub(super) first_probe_at: Moment,
     pub(super) probing_since: Option<Moment>,
     pub(super) waiting: Vec<Waiting>,
+    /// For each commit on its way, what of the breaker it carries.
+    pub(super) unpublished: VecDeque<u64>,
     pub(super) probe_timer: Option<SpawnHandle>,
     pub(super) breaker_timer: Option<SpawnHandle>,
     asked_to_end: bool,
@@ -92,6 +95,7 @@ impl TargetActor {
             first_probe_at,
             probing_since: None,
             waiting: Vec::new(),
+            unpublished: VecDeque::new(),
             probe_timer: None,
             breaker_timer: None,
             asked_to_end: false,
@@ -121,6 +125,7 @@ impl TargetActor {
         if turn.is_empty() {
             return then.nothing_new();
         }
+        self.note_generation();
         let correlation = turn.events.last().map_or(correlation, |event| &event.correlation).clone();
         let told = self.watch.incident.as_ref().is_some_and(|incident| !incident.channels.is_empty());
         let change = Change {
@@ -187,7 +192,7 @@ impl Actor for TargetActor {
 
     fn started(&mut self, context: &mut Context<Self>) {
         self.arm_first_probe(context);
-        self.arm_breaker(context);
+        self.look_at_breaker(context);
     }
 
     /// Runs also while a panic unwinds: that is how the registry learns of it.
@@ -242,13 +247,12 @@ impl Handler<Resettle> for TargetActor {
         let Resettle { spec, slot } = resettle;
         self.probe = prepare(&self.links.prober, &spec);
         let now = self.links.clock.moment();
-        if let Some(driver) = self.driver.as_mut() {
-            driver.set_policy(spec.breaker.clone(), now);
-        }
+        let breaker = spec.breaker.clone();
         self.spec = Some(spec);
         self.slot = slot;
         self.first_probe_at = now;
         self.arm_first_probe(context);
+        self.resettle_breaker(breaker, context);
     }
 }
 
@@ -260,10 +264,9 @@ impl Handler<Stop> for TargetActor {
         if stop.resolve {
             self.spec = None;
             self.driver = None;
-            self.degraded = false;
             self.watch.trouble = None;
             let correlation = fresh_correlation();
-            let mut turn = Turn::began_by_breaker();
+            let mut turn = Turn::default();
             self.decide(&correlation, |watch, with| turn.retire(watch, with));
             self.commit(turn, &correlation, Then::default(), context);
         }

@@ -7,6 +7,7 @@ use super::actor::{TargetActor, Then, Waiting};
 use super::messages::{Errand, ProbeFinished};
 use crate::actors::answer::Refused;
 use crate::actors::system::fresh_correlation;
+use crate::config::probe::Probe;
 use crate::domain::breaker::State;
 use crate::domain::failure_history::FailureDetail;
 use crate::domain::id::CorrelationId;
@@ -133,7 +134,7 @@ impl TargetActor {
         let fault = observation.failure.as_ref().map(|failure| FailureDetail {
             error_code: failure.code.clone(),
             error_message: failure.message.clone(),
-            request_payload: self.probe.as_ref().map_or_else(|| "N/A".into(), |probe| probe.request().into()),
+            request_payload: self.spec.as_ref().map_or_else(|| "N/A".into(), |spec| request_of(&spec.probe)),
             response_payload: "N/A".into(),
             additional_info: format!("probe failed: {}", failure.reason.as_str()).into(),
         });
@@ -144,6 +145,18 @@ impl TargetActor {
         let first = waiting.next().map(|one| one.answer);
         let answer = share(first, waiting.map(|one| one.answer).collect());
         self.finish(turn, correlation, Then { answer, observation: Some(observation.clone()) }, context);
+    }
+}
+
+/// What was asked, without what may be secret in it.
+fn request_of(probe: &Probe) -> Box<str> {
+    match probe {
+        Probe::Http(http) => {
+            let (scheme, host) = (http.url.scheme_str().unwrap_or("http"), http.url.host().unwrap_or_default());
+            let port = http.url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{} {scheme}://{host}{port}{}", http.method, http.url.path()).into()
+        }
+        Probe::Tcp(tcp) => format!("connect {}:{}", tcp.host, tcp.port).into(),
     }
 }
 

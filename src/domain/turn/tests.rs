@@ -69,7 +69,7 @@ impl Stage {
     fn breaker(&mut self, second: i64, to: State, cause: Why) -> Turn {
         let correlation = CorrelationId::new("breaker");
         let with = Context { policy: &self.policy, ids: &self.ids, now: at(second), correlation: &correlation };
-        let mut turn = Turn::began_by_breaker();
+        let mut turn = Turn::default();
         turn.breaker_moved(&mut self.watch, moved(self.breaker, to, cause), &with);
         self.breaker = to;
         turn.settle(&mut self.watch, false, &with);
