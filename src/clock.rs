@@ -67,6 +67,16 @@ pub fn parse(text: &str) -> Result<Timestamp, NotATime> {
     i64::try_from(parsed.as_nanosecond()).map(Timestamp::from_nanos).map_err(|_| NotATime)
 }
 
+/// Reads the date of an HTTP header (RFC 9110, 5.6.7): `Sat, 01 Jun 2024 10:00:00 GMT`. Not its two obsolete forms.
+///
+/// # Errors
+/// [`NotATime`].
+pub fn parse_http_date(text: &str) -> Result<Timestamp, NotATime> {
+    static PARSER: jiff::fmt::rfc2822::DateTimeParser = jiff::fmt::rfc2822::DateTimeParser::new();
+    let parsed = PARSER.parse_timestamp(text).map_err(|_| NotATime)?;
+    i64::try_from(parsed.as_nanosecond()).map(Timestamp::from_nanos).map_err(|_| NotATime)
+}
+
 /// Writes RFC 3339 in UTC with `Z`, and a fraction only where it is not zero.
 #[must_use]
 pub fn format(time: Timestamp) -> String {
