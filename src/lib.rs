@@ -8,3 +8,4 @@ pub mod guide;
 pub mod notify;
 pub mod metrics;
 pub mod listener;
+pub mod probes;
