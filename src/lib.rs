@@ -9,3 +9,4 @@ pub mod notify;
 pub mod metrics;
 pub mod listener;
 pub mod probes;
+pub mod simulator;
