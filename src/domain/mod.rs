@@ -8,6 +8,7 @@ pub mod event;
 pub mod failure_history;
 pub mod id;
 pub mod observation;
+pub mod rollup;
 pub mod status;
 pub mod time;
 pub mod watch;
