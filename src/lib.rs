@@ -10,3 +10,4 @@ pub mod metrics;
 pub mod listener;
 pub mod probes;
 pub mod simulator;
+pub mod store;
