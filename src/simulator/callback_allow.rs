@@ -74,7 +74,7 @@ fn origin(text: &str) -> Result<Origin, NotAnOrigin> {
     let wrong = || NotAnOrigin(text.to_owned());
     let url: Uri = text.parse().map_err(|_| wrong())?;
     let (host, _) = target(text).ok_or_else(wrong)?;
-    if url.path() != "/" || url.query().is_some() || text.contains('@') {
+    if url.path() != "/" || url.query().is_some() {
         return Err(wrong());
     }
     Ok(Origin::Named { host, port: url.port_u16() })
@@ -86,7 +86,11 @@ fn target(url: &str) -> Option<(String, u16)> {
     if url.scheme_str() != Some("http") {
         return None;
     }
-    Some((url.host()?.to_owned(), url.port_u16().unwrap_or(80)))
+    let host = url.host()?.to_owned();
+    let port = url.port_u16();
+    // Nothing else may stand beside them: no user, no port that is none.
+    let plain = port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
+    (url.authority()?.as_str() == plain).then(|| (host, port.unwrap_or(80)))
 }
 
 fn is_loopback(host: &str) -> bool {

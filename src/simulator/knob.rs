@@ -440,6 +440,17 @@ mod tests {
         .into_iter()
         .map(|wrong| wrong.unwrap().to_string())
         .collect();
-        insta::assert_snapshot!(wrong.join("\n"), @"");
+        insta::assert_snapshot!(wrong.join("\n"), @r#"
+        "1.5" is not a rate; write a number from 0 to 1, such as 0.4, or 40%
+        "NaN" is not a rate; write a number from 0 to 1, such as 0.4, or 40%
+        "500..100" is not a time in milliseconds; write one such as 250, or a range such as 100..500, up to 3600000
+        "1s" is not a time in milliseconds; write one such as 250, or a range such as 100..500, up to 3600000
+        "2" is not a rate; write a number from 0 to 1, such as 0.4, or 40%
+        "0" is not how many times a callback is sent; write a number from 1 to 100
+        "on(1)" is not one of on, off, drop(0.1), dup(2), delay(500), reorder
+        "delay(5" is not one of on, off, drop(0.1), dup(2), delay(500), reorder
+        "0" is not a number of workers; write one from 1 on, or unlimited
+        "slow" is not one of none, slow(1000..3000), errors(0.4), unavailable, rate-limited, hang, down, no-location; a rate in parentheses says how often
+        "#);
     }
 }

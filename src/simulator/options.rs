@@ -119,13 +119,20 @@ mod tests {
             ("speed", "1"),
         ])
         .unwrap_err();
-        insta::assert_snapshot!(error, @"");
+        insta::assert_snapshot!(error, @r#"
+        the simulator's settings are wrong:
+        dialect: "toss" is not spoken; the only dialect is pg-simulator
+        seed: "-1" is not a whole number from 0 on
+        callback-allow: "https://shop" is nowhere to call back to; write loopback, or an origin such as http://shop.internal:8080 (no path, no https), several separated by commas
+        speed: there is no such option; there are latency_ms, process_ms, reject_rate, limit_rate, invalid_rate, callback, callback_signature, workers, fail_after_commit_rate, fail_after_commit_with, hang_rate, reset_rate, idempotency, cancel_endpoint, outage, weather, seed, dialect, scenario, callback_allow, callback_secret
+        reject-rate: "4" is not a rate; write a number from 0 to 1, such as 0.4, or 40%
+        "#);
     }
 
     #[test]
     fn a_scenario_that_is_not_there_is_named() {
         let error = Options::from_pairs([("scenario", "no/such.toml")]).unwrap_err();
-        insta::assert_snapshot!(error, @"");
+        insta::assert_snapshot!(error, @"cannot read the scenario no/such.toml; check the path and its permissions");
     }
 
     #[test]

@@ -20,7 +20,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All mistakes of one input, in its order.
+/// All mistakes of one input.
 #[derive(Debug, Clone, PartialEq, Eq, Default, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);
 

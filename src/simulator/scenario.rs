@@ -76,10 +76,12 @@ impl Scenario {
     /// # Errors
     /// All that is wrong with it, by line.
     pub fn parse(text: &str) -> Result<Self, Problems> {
-        let mut reader = Reader { text, problems: Problems::default() };
+        let mut reader = Reader { text, complaints: Vec::new() };
         let scenario = reader.scenario();
-        let Some(scenario) = scenario else { return Err(reader.problems) };
-        reader.problems.or(scenario)
+        match (reader.problems(), scenario) {
+            (problems, Some(scenario)) => problems.or(scenario),
+            (problems, None) => Err(problems),
+        }
     }
 
     /// The phases' names in their order.
@@ -90,7 +92,8 @@ impl Scenario {
 
 struct Reader<'t> {
     text: &'t str,
-    problems: Problems,
+    /// By line.
+    complaints: Vec<(usize, String)>,
 }
 
 impl Reader<'_> {
@@ -148,16 +151,20 @@ impl Reader<'_> {
                 "name" => read.name = text.into(),
                 "duration" => match duration(&text) {
                     Some(duration) => read.duration = Some(duration),
-                    None => self.complain(at, &format!("{text:?} is not a duration; write one such as 500ms, 20s, 5m")),
-                },
-                setting => match Settings::default().with([(setting, text.as_str())]) {
-                    Ok(_) => read.changes.push((setting.to_owned(), text)),
-                    Err(problems) => {
-                        for problem in problems.0 {
-                            self.complain(at, &problem.to_string());
-                        }
+                    None => {
+                        self.complain(at, &format!("{text:?} is not a duration; write one such as 500ms, 20s, 5m"));
+                        read.duration = Some(Duration::ZERO);
                     }
                 },
+                setting => match Settings::check(setting, &text) {
+                    Ok(()) => read.changes.push((setting.to_owned(), text)),
+                    Err(what) => self.complain(at, &format!("{setting}: {what}")),
+                },
+            }
+        }
+        if let Err(problems) = read.apply(&Settings::default()) {
+            for problem in problems.0 {
+                self.complain(start, &format!("the phase {:?}: {}", read.name, problem.what));
             }
         }
         if read.name.is_empty() {
@@ -183,17 +190,22 @@ impl Reader<'_> {
                     &format!("the phase {:?} has no duration, so what follows never comes", phase.name),
                 );
             }
-            if let Err(problems) = phase.apply(&Settings::default()) {
-                for problem in problems.0 {
-                    self.complain(at_end, &format!("the phase {:?}: {}", phase.name, problem.what));
-                }
-            }
         }
     }
 
     fn complain(&mut self, offset: usize, what: &str) {
         let line = self.text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1;
-        self.problems.add(format!("line {line}"), what);
+        self.complaints.push((line, what.to_owned()));
+    }
+
+    fn problems(self) -> Problems {
+        let Self { text: _, mut complaints } = self;
+        complaints.sort_by_key(|(line, _)| *line);
+        let mut problems = Problems::default();
+        for (line, what) in complaints {
+            problems.add(format!("line {line}"), what);
+        }
+        problems
     }
 }
 
@@ -240,7 +252,10 @@ mod tests {
                 format!("{}: {}", path.file_name().unwrap().to_string_lossy(), names.join(", "))
             })
             .collect();
-        insta::assert_snapshot!(read.join("\n"), @"");
+        insta::assert_snapshot!(read.join("\n"), @r#"
+        black-friday.toml: calm, rush, throttled, errors, down, maintenance page, half back, slow, recovered
+        demo.toml: healthy, errors, down, slow, recovered
+        "#);
     }
 
     #[test]
@@ -250,13 +265,23 @@ mod tests {
              latency_ms = [1, 2]\n\n[[phase]]\nname = \"c\"\nduration = \"1s\"\nlimit_rate = 0.9\ninvalid_rate = 0.9\n",
         )
         .unwrap_err();
-        insta::assert_snapshot!(problems, @"");
+        insta::assert_snapshot!(problems, @r#"
+        line 1: repeat is true or false
+        line 2: "colour" is not known here; there are repeat, seed, [[phase]]
+        line 6: reject_rate: "2" is not a rate; write a number from 0 to 1, such as 0.4, or 40%
+        line 7: speed: there is no such setting; there are latency_ms, process_ms, reject_rate, limit_rate, invalid_rate, callback, callback_signature, workers, fail_after_commit_rate, fail_after_commit_with, hang_rate, reset_rate, idempotency, cancel_endpoint, outage, weather
+        line 9: this phase has no name; give it one, such as name = "down"
+        line 10: "soon" is not a duration; write one such as 500ms, 20s, 5m
+        line 11: latency_ms is a text, a number, true or false
+        line 13: the phase "c": limit_rate (0.9) and invalid_rate (0.9) are parts of one draw; make them 1 or less together
+        line 18: the phase "a" has no duration, so what follows never comes
+        "#);
     }
 
     #[test]
     fn what_is_no_toml_is_told_with_its_line() {
-        insta::assert_snapshot!(Scenario::parse("repeat = true\n[[phase\n").unwrap_err(), @"");
-        insta::assert_snapshot!(Scenario::parse("").unwrap_err(), @"");
+        insta::assert_snapshot!(Scenario::parse("repeat = true\n[[phase\n").unwrap_err(), @"line 2: unclosed array table, expected `]]`");
+        insta::assert_snapshot!(Scenario::parse("").unwrap_err(), @"line 1: there is no phase; write at least one [[phase]]");
     }
 
     #[test]

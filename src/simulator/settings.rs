@@ -126,14 +126,8 @@ impl Settings {
         let mut changed = self.clone();
         let mut problems = Problems::default();
         for (name, text) in changes {
-            let plain = plain_name(name);
-            match KNOBS.iter().find(|knob| knob.name == plain) {
-                None => problems.add(name, format!("there is no such setting; there are {}", names())),
-                Some(knob) => {
-                    if let Err(wrong) = (knob.set)(&mut changed, text.trim()) {
-                        problems.add(name, wrong.to_string());
-                    }
-                }
+            if let Err(what) = changed.set(name, text) {
+                problems.add(name, what);
             }
         }
         if changed.limit_rate.get() + changed.invalid_rate.get() > 1.0 {
@@ -146,6 +140,19 @@ impl Settings {
             );
         }
         problems.or(changed)
+    }
+
+    /// What is wrong with one change, whatever the other settings are.
+    pub(super) fn check(name: &str, text: &str) -> Result<(), String> {
+        Self::default().set(name, text)
+    }
+
+    fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
+        let plain = plain_name(name);
+        let Some(knob) = KNOBS.iter().find(|knob| knob.name == plain) else {
+            return Err(format!("there is no such setting; there are {}", names()));
+        };
+        (knob.set)(self, text.trim()).map_err(|wrong| wrong.to_string())
     }
 
     /// Whether a setting has this name, however it is written.
@@ -213,7 +220,24 @@ mod tests {
     fn the_default_is_the_originals_behaviour() {
         let shown: Vec<String> =
             Settings::default().texts().into_iter().map(|(name, text)| format!("{name}={text}")).collect();
-        insta::assert_snapshot!(shown.join("\n"), @"");
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        callback=on
+        callback_signature=off
+        cancel_endpoint=off
+        fail_after_commit_rate=0
+        fail_after_commit_with=any
+        hang_rate=0
+        idempotency=off
+        invalid_rate=0.1
+        latency_ms=100..500
+        limit_rate=0.2
+        outage=none
+        process_ms=1000..5000
+        reject_rate=0.4
+        reset_rate=0
+        weather=none
+        workers=8
+        "#);
     }
 
     #[test]
@@ -244,6 +268,12 @@ mod tests {
                 ("outage", "no-location"),
             ])
             .unwrap_err();
-        insta::assert_snapshot!(problems, @"");
+        insta::assert_snapshot!(problems, @r#"
+        reject-rate: "2" is not a rate; write a number from 0 to 1, such as 0.4, or 40%
+        latency_ms: "fast" is not a time in milliseconds; write one such as 250, or a range such as 100..500, up to 3600000
+        color: there is no such setting; there are latency_ms, process_ms, reject_rate, limit_rate, invalid_rate, callback, callback_signature, workers, fail_after_commit_rate, fail_after_commit_with, hang_rate, reset_rate, idempotency, cancel_endpoint, outage, weather
+        outage: "no-location" is not an outage of a gateway; only the weather knows places
+        limit_rate: limit_rate (0.8) and invalid_rate (0.3) are parts of one draw; make them 1 or less together
+        "#);
     }
 }
