@@ -1,13 +1,14 @@
 //! Breakwater stands between a shop and the systems it depends on.
 
+pub mod actors;
 pub mod breaker;
 pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod guide;
-pub mod notify;
-pub mod metrics;
 pub mod listener;
+pub mod metrics;
+pub mod notify;
 pub mod probes;
 pub mod simulator;
 pub mod store;

@@ -13,8 +13,8 @@ use crate::config;
 use crate::domain::id::StatusId;
 use crate::domain::observation::{Observation, Reason};
 use crate::domain::rollup::{Observed, Rollup};
-use crate::domain::time::Timestamp;
 use crate::domain::status::IntegrationStatus;
+use crate::domain::time::Timestamp;
 use crate::domain::watch::Watch;
 use crate::metrics::TargetNumbers;
 

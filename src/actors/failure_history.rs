@@ -18,7 +18,9 @@ use crate::config::Config;
 use crate::domain::change::{Change, Committed, DeliveryChange};
 use crate::domain::delivery::{Delivery, Message as Notice};
 use crate::domain::event::{Cause, Event, Occurrence};
-use crate::domain::failure_history::{Command, HistoryEvent, IntegrationFailureHistory, Record, RetryOrigin, RetryResult};
+use crate::domain::failure_history::{
+    Command, HistoryEvent, IntegrationFailureHistory, Record, RetryOrigin, RetryResult,
+};
 use crate::domain::id::{CorrelationId, HistoryId, Ids, NoticeId};
 use crate::domain::time::Timestamp;
 use crate::domain::turn::{About, HistoryStep, deliveries};

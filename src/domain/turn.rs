@@ -108,6 +108,12 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// A turn after which the watch is stored even if nothing happens in it.
+    #[must_use]
+    pub fn keeping() -> Self {
+        Self { kept: true, ..Self::default() }
+    }
+
     /// An attempt of ours came back.
     pub fn attempted(watch: &mut Watch, attempt: Attempt, context: &Context<'_>) -> Self {
         let mut turn = Self::default();

@@ -121,7 +121,7 @@ impl TargetActor {
         if hold_ended || !decided.is_empty() {
             self.watch.breaker.mode = view.mode;
             let correlation = fresh_correlation();
-            let mut turn = Turn { kept: hold_ended, ..Turn::default() };
+            let mut turn = if hold_ended { Turn::keeping() } else { Turn::default() };
             self.add(decided, &mut turn, &correlation);
             self.finish(turn, &correlation, Then::default(), context);
         }

@@ -10,5 +10,4 @@ mod probing;
 
 pub(crate) use actor::{Links, TargetActor};
 pub(crate) use breaker::{Hint, breaker_for};
-pub use messages::ObservableTarget;
 pub(crate) use messages::{Errand, Look, Order, Resettle, Stop};
