@@ -45,6 +45,7 @@ impl Stripes {
     }
 
     /// Adds to this thread's stripe; `false`, and nothing added, if the cells are of another epoch.
+    #[inline]
     pub(super) fn add(&self, cell: usize, change: u64, epoch: u8) -> bool {
         let place = &self.0[own_stripe()].0[cell % CELLS];
         let before = place.fetch_add(change, Ordering::Relaxed);
@@ -80,6 +81,7 @@ const fn empty(epoch: u8) -> u64 {
 
 /// A thread's stripe by where its own memory lies: no registry, no number to hand out. Threads' stacks are at least a
 /// page apart; the multiplication (2^64 / golden ratio) spreads the rest.
+#[inline]
 fn own_stripe() -> usize {
     thread_local!(static PLACE: u8 = const { 0 });
     let page = PLACE.with(|place| std::ptr::from_ref(place).addr()) >> 12;
