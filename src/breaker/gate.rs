@@ -1,6 +1,6 @@
 //! What callers hold: asks for a call, and takes its outcome.
 //!
-//! Closed and quiet, a call costs two atomic additions in the thread's own stripe and takes no lock; open, it is refused
+//! Closed and quiet, a call costs two atomic steps in the thread's own stripe and takes no lock; open, it is refused
 //! without one. A call that may change what is decided (a failure, a slow call, a trial, the first of a time slice) takes
 //! the breaker's small lock. Time is the caller's argument.
 
