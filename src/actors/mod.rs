@@ -12,3 +12,6 @@ pub mod registry;
 pub mod system;
 mod target;
 pub mod targets;
+
+#[cfg(test)]
+mod tests;

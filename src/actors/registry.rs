@@ -414,3 +414,22 @@ impl Handler<StopAll> for Registry {
         }
     }
 }
+
+/// Makes a target's actor panic: only tests may.
+#[cfg(test)]
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct PanicIn {
+    pub(crate) name: Arc<str>,
+}
+
+#[cfg(test)]
+impl Handler<PanicIn> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, panic: PanicIn, _: &mut Context<Self>) {
+        if let Some(entry) = self.entries.get(&panic.name) {
+            entry.actor.do_send(super::target::Panic);
+        }
+    }
+}

@@ -155,6 +155,12 @@ impl TargetsHandle {
         self.registry.send(Reconfigure { config }).timeout(PATIENCE).await.map_err(|_| Refused::NoAnswer)
     }
 
+    #[cfg(test)]
+    pub(crate) async fn panic(&self, name: &str) {
+        let sent = self.registry.send(super::registry::PanicIn { name: name.into() }).await;
+        assert!(sent.is_ok(), "the registry is there");
+    }
+
     async fn deliver(&self, whose: Whose, errand: Errand, correlation: CorrelationId) -> Result<Outcome, Refused> {
         let limit = match &errand {
             Errand::Attempt { .. } => PATIENCE.saturating_add(LONGEST_PROBE),
