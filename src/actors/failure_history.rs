@@ -22,8 +22,9 @@ use crate::domain::failure_history::{
     Command, HistoryEvent, IntegrationFailureHistory, Record, RetryOrigin, RetryResult,
 };
 use crate::domain::id::{CorrelationId, HistoryId, Ids, NoticeId};
+use crate::domain::notice::{About, deliveries};
 use crate::domain::time::Timestamp;
-use crate::domain::turn::{About, HistoryStep, deliveries};
+use crate::domain::turn::HistoryStep;
 use crate::store::Reader;
 use std::time::Duration;
 
