@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 
 use super::answer::{Answer, Outcome, PATIENCE};
 use super::board::Board;
-use super::failure_history::{FailureHistory, HistoriesHandle};
+use super::failure_history::FailureHistory;
+use super::histories::HistoriesHandle;
 use super::journal::{Commit, Journal, JournalHandle, Wire};
 use super::notifier::{self, Notifier};
 use super::registry::{self, Registry, StopAll};
