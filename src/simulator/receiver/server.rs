@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
@@ -66,6 +67,7 @@ impl Receiver {
         let ReceiverOptions { secrets, script, limits } = options;
         let desk = Desk {
             clock,
+            closing: CancellationToken::new(),
             secrets,
             shelf: Mutex::new(Shelf { arrived: 0, kept: VecDeque::new(), script }),
             arrivals: broadcast::Sender::new(BEHIND),
@@ -89,7 +91,11 @@ impl Receiver {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, limits, desk } = self;
         tracing::info!(listen = %listener.local_addr(), "the webhook receiver is ready");
-        listener.serve(from_tower(warp::service(routes(&desk))), limits, shutdown).await;
+        let closing = async {
+            shutdown.await;
+            desk.closing.cancel();
+        };
+        listener.serve(from_tower(warp::service(routes(&desk))), limits, closing).await;
     }
 }
 
@@ -121,6 +127,7 @@ impl ReceiverHandle {
 #[derive(Debug)]
 struct Desk {
     clock: Clock,
+    closing: CancellationToken,
     secrets: Vec<Secret>,
     shelf: Mutex<Shelf>,
     arrivals: broadcast::Sender<Arc<Arrival>>,
@@ -203,7 +210,7 @@ async fn receive(
         arrival
     };
     tracing::debug!(%arrival, "a webhook arrived");
-    answered(arrival.answer).meet(connection).await
+    answered(arrival.answer).meet(connection, &desk.closing).await
 }
 
 #[derive(Serialize)]

@@ -62,19 +62,6 @@ async fn a_callback_may_come_often_late_out_of_order_or_never() {
 }
 
 #[tokio::test]
-async fn the_last_of_an_odd_number_is_not_kept_back_for_ever() {
-    let gateway = Gateway::start(&[("callback", "reorder")]);
-    let mut shop = Shop::start(Default::default());
-    gateway.pay(&shop.purchase("order-1")).await;
-    until(|| gateway.handle.report().charges.count == 1).await;
-    // From here on nothing but timers: five seconds pass at once.
-    tokio::time::pause();
-    assert_eq!(shop.next().await["orderId"], "order-1");
-    tokio::time::resume();
-    gateway.stop().await;
-}
-
-#[tokio::test]
 async fn a_signature_is_sent_when_it_is_on() {
     let gateway = Gateway::start(&[("callback_signature", "hmac"), ("callback_secret", "hush")]);
     let mut shop = Shop::start(Default::default());

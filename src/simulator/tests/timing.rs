@@ -128,3 +128,14 @@ async fn a_slow_gateway_is_slow_on_every_route() {
     get(&simulation, "/api/v1/weather?location=Seoul").await;
     assert_eq!(start.elapsed(), Duration::ZERO, "the weather has an outage of its own");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_that_nothing_overtakes_is_not_kept_back_for_ever() {
+    let simulation = simulation(options(&[("callback", "reorder")]));
+    pay(&simulation, &purchase_for_nobody("000042")).await;
+    tokio::time::sleep(Duration::from_millis(4_900)).await;
+    assert_eq!(simulation.report(None).callbacks.sent, 0);
+    // Refused by the port where nobody listens, or over its time limit if the paused clock is quicker: it was tried.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(simulation.report(None).callbacks.failed, 1);
+}
