@@ -93,9 +93,12 @@ fn check_identity(chain_pem: &[u8], key_pem: &[u8]) -> Verdict {
     // The parser's own words may repeat what stands in the file, and this is a key.
     let key =
         PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| "`key_file` holds no private key in PEM form".to_owned())?;
-    CertifiedKey::from_der(chain, key, &ring::default_provider()).map(|_| ()).map_err(|error| match error {
-        Error::InconsistentKeys(_) => "the key in `key_file` belongs to another certificate".to_owned(),
-        error => format!("it cannot be used with the key in `key_file` ({error})"),
+    CertifiedKey::from_der(chain, key, &ring::default_provider()).map(|_| ()).map_err(|error| {
+        if matches!(error, Error::InconsistentKeys(_)) {
+            "the key in `key_file` belongs to another certificate".to_owned()
+        } else {
+            format!("it cannot be used with the key in `key_file` ({error})")
+        }
     })
 }
 
