@@ -1,5 +1,6 @@
 //! How a target is probed, checked.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ impl Probe {
 }
 
 /// An HTTP probe.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct HttpProbe {
     /// The method, in upper case.
     pub method: http::Method,
@@ -59,6 +60,30 @@ pub struct HttpProbe {
     pub auth: Auth,
     /// TLS beyond the machine's trust.
     pub tls: Tls,
+}
+
+impl fmt::Debug for HttpProbe {
+    /// Without what may hold a key: the URL's query, the headers' values and the body.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpProbe")
+            .field("method", &self.method)
+            .field("host", &self.url.host())
+            .field("path", &self.url.path())
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("body_bytes", &self.body.len())
+            .field("expect_status", &self.expect_status)
+            .field("expect_header", &self.expect_header)
+            .field("expect_body", &self.expect_body)
+            .field("max_latency", &self.max_latency)
+            .field("max_body_bytes", &self.max_body_bytes)
+            .field("follow_redirects", &self.follow_redirects)
+            .field("version", &self.version)
+            .field("connection", &self.connection)
+            .field("proxy", &self.proxy)
+            .field("auth", &self.auth)
+            .field("tls", &self.tls)
+            .finish()
+    }
 }
 
 /// What a body must be.
@@ -160,7 +185,7 @@ pub struct Identity {
 }
 
 /// A TCP probe.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct TcpProbe {
     /// The name or address.
     pub host: Box<str>,
@@ -174,6 +199,20 @@ pub struct TcpProbe {
     pub tls: Option<Tls>,
     /// Slower than this is degraded.
     pub max_latency: Option<Duration>,
+}
+
+impl fmt::Debug for TcpProbe {
+    /// Without what is sent, which may log in.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpProbe")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("send_bytes", &self.send.len())
+            .field("expect", &self.expect)
+            .field("tls", &self.tls)
+            .field("max_latency", &self.max_latency)
+            .finish()
+    }
 }
 
 /// What a TCP answer must be.

@@ -1,0 +1,204 @@
+//! Configuration, checked: what the rest of the program gets to see.
+//!
+//! A [`Config`] that exists is right: every value is in its range, every name that is referred to exists. What may be
+//! secret (keys, a webhook's address, a probe's query and body) is left out of every `Debug`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::probe::Probe;
+use crate::domain::{breaker, watch};
+
+/// A whole configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// This node.
+    pub node: Node,
+    /// The HTTP surface.
+    pub http: Http,
+    /// The store.
+    pub store: Store,
+    /// What concerns all targets.
+    pub monitor: Monitor,
+    /// Alerting apart from the targets' own rules.
+    pub alerting: Alerting,
+    /// The integration targets by their names.
+    pub targets: BTreeMap<Arc<str>, Arc<Target>>,
+    /// The channels by their names; the built-in `log` channel is among them unless it is turned off.
+    pub channels: BTreeMap<Arc<str>, Arc<Channel>>,
+}
+
+/// This node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// CloudEvents source and the webhooks' user agent.
+    pub name: Arc<str>,
+    /// Where the store lives.
+    pub data_dir: PathBuf,
+}
+
+/// The HTTP surface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Connections at a time; one more waits in the kernel's queue.
+    pub max_connections: usize,
+    /// What a caller without a token may do: everything on a loopback address, else what the file names.
+    pub anonymous: BTreeSet<Scope>,
+}
+
+/// What a caller may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Look: queries, events, metrics, pages.
+    Read,
+    /// Report connections, failures, observations and events.
+    Report,
+    /// Probe now, force a breaker, retry a delivery.
+    Operate,
+    /// Reload the configuration.
+    Admin,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 4] = [Self::Read, Self::Report, Self::Operate, Self::Admin];
+
+    /// The word in config.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Report => "report",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// The store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// Bytes of sled's page cache.
+    pub cache_bytes: u64,
+    /// How long closed histories and events are kept after they were stored.
+    pub retention: Duration,
+}
+
+/// What concerns all targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Monitor {
+    /// Targets that nobody configured and that exist through reports; one more is refused with 429.
+    pub max_passive_targets: usize,
+    /// Reported retries of one history that are accepted; also the retries of an outage that are events.
+    pub max_retries: u32,
+    /// The system name that the policy IntegrationFailureNotification records weather failures under.
+    pub weather_system: Arc<str>,
+}
+
+/// Alerting apart from the targets' own rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alerting {
+    /// Every channel's name in order: who is told of a failure of a system that is not configured.
+    pub everyone: Arc<[Arc<str>]>,
+}
+
+/// One integration target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Its name: systemName, metrics label.
+    pub name: Arc<str>,
+    /// Where it is.
+    pub endpoint: Arc<str>,
+    /// What it belongs to; empty for none.
+    pub group: Arc<str>,
+    /// The targets that it needs, by name; they exist, and nothing depends on itself.
+    pub depends_on: Arc<[Arc<str>]>,
+    /// Thresholds and alert rules: what the domain decides by.
+    pub policy: watch::Policy,
+    /// The breaker's policy.
+    pub breaker: breaker::Policy,
+    /// How often it is probed.
+    pub interval: Duration,
+    /// A probe's deadline.
+    pub timeout: Duration,
+    /// How it is probed.
+    pub probe: Probe,
+}
+
+/// One way to tell people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Channel {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it is.
+    pub kind: ChannelKind,
+}
+
+/// What a channel is.
+#[derive(Clone, PartialEq)]
+pub enum ChannelKind {
+    /// The node's own log.
+    Log,
+    /// A signed HTTP request.
+    Webhook {
+        /// To where.
+        url: String,
+        /// Signing keys, decoded; each signs, so that a receiver can change from one to the next. None: unsigned.
+        secrets: Vec<Secret>,
+        /// An attempt's deadline.
+        timeout: Duration,
+    },
+}
+
+impl ChannelKind {
+    /// The word in config.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Webhook { .. } => "webhook",
+        }
+    }
+}
+
+impl fmt::Debug for ChannelKind {
+    /// Without the address, since who knows a webhook's address can often write to it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Log => f.write_str("Log"),
+            Self::Webhook { url: _, secrets, timeout } => {
+                f.debug_struct("Webhook").field("secrets", secrets).field("timeout", timeout).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+/// Bytes that are never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<[u8]>);
+
+impl Secret {
+    /// Keeps `bytes` to itself.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes, for the one who signs or logs in with them.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}

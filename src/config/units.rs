@@ -1,0 +1,124 @@
+//! Values that carry their unit: durations (`500ms`), sizes (`64KiB`), parts of one (`50%`).
+//!
+//! Whole numbers only, so that a value is read and written in one way. A rate (`50/s`) has no key yet that needs it.
+
+use std::time::Duration;
+
+const DURATION_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const SIZE_UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// Why a text is no such value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Error {
+    /// Only a number.
+    #[error("it has no unit")]
+    NoUnit,
+    /// A number with another unit.
+    #[error("it has a unit that is not known")]
+    UnknownUnit,
+    /// Something else.
+    #[error("it does not begin with a whole number")]
+    NoNumber,
+    /// Larger than can be held.
+    #[error("it is too large")]
+    TooLarge,
+}
+
+/// Reads `500ms`, `10s`, `5m`, `2h` or `30d`.
+pub(crate) fn duration(text: &str) -> Result<Duration, Error> {
+    with_unit(text, &DURATION_UNITS).map(Duration::from_millis)
+}
+
+/// Reads `512B`, `64KiB`, `64MiB` or `2GiB` as bytes.
+pub(crate) fn size(text: &str) -> Result<u64, Error> {
+    with_unit(text, &SIZE_UNITS)
+}
+
+/// Reads `50%` or `2.5%` as a part of one.
+pub(crate) fn percentage(text: &str) -> Result<f64, Error> {
+    let number = text.strip_suffix('%').ok_or(Error::NoUnit)?;
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    match number.parse::<f64>() {
+        Ok(percent) if digits => Ok(percent / 100.0),
+        Ok(_) | Err(_) => Err(Error::NoNumber),
+    }
+}
+
+/// Writes a duration as config does, in the largest unit that divides it; under a millisecond is cut.
+pub(crate) fn write_duration(duration: Duration) -> String {
+    write_in(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &DURATION_UNITS, "ms")
+}
+
+/// Writes a size as config does, in the largest unit that divides it.
+pub(crate) fn write_size(bytes: u64) -> String {
+    write_in(bytes, &SIZE_UNITS, "B")
+}
+
+fn with_unit(text: &str, units: &[(&str, u64)]) -> Result<u64, Error> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    if number.is_empty() {
+        return Err(Error::NoNumber);
+    }
+    if unit.is_empty() {
+        return Err(Error::NoUnit);
+    }
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit).ok_or(Error::UnknownUnit)?;
+    let number = number.parse::<u64>().map_err(|_| Error::TooLarge)?;
+    number.checked_mul(*factor).ok_or(Error::TooLarge)
+}
+
+fn write_in(number: u64, units: &[(&str, u64)], smallest: &str) -> String {
+    units
+        .iter()
+        .find(|(_, factor)| number != 0 && number % factor == 0)
+        .map_or_else(|| format!("{number}{smallest}"), |(unit, factor)| format!("{}{unit}", number / factor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_unit_is_read() {
+        for (text, millis) in [("500ms", 500), ("10s", 10_000), ("5m", 300_000), ("2h", 7_200_000), ("1d", 86_400_000)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for (text, bytes) in [("7B", 7), ("64KiB", 65_536), ("1MiB", 1_048_576), ("2GiB", 2_147_483_648)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        assert_eq!(percentage("2.5%"), Ok(0.025));
+    }
+
+    #[test]
+    fn what_has_no_unit_or_a_wrong_one_is_refused() {
+        assert_eq!(duration("10"), Err(Error::NoUnit));
+        assert_eq!(duration("10 s"), Err(Error::UnknownUnit));
+        assert_eq!(duration("1.5s"), Err(Error::UnknownUnit));
+        assert_eq!(duration("-1s"), Err(Error::NoNumber));
+        assert_eq!(duration("10S"), Err(Error::UnknownUnit));
+        assert_eq!(duration(""), Err(Error::NoNumber));
+        assert_eq!(duration("99999999999999999999s"), Err(Error::TooLarge));
+        assert_eq!(duration("9999999999999999999d"), Err(Error::TooLarge));
+        assert_eq!(size("64KB"), Err(Error::UnknownUnit));
+        assert_eq!(percentage("0.5"), Err(Error::NoUnit));
+        assert_eq!(percentage("inf%"), Err(Error::NoNumber));
+        assert_eq!(percentage("-1%"), Err(Error::NoNumber));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(millis in 0_u64..=u64::MAX / 86_400_000) {
+            let written = Duration::from_millis(millis);
+            prop_assert_eq!(duration(&write_duration(written)), Ok(written));
+            prop_assert_eq!(size(&write_size(millis)), Ok(millis));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,24}") {
+            let _ = (duration(&text), size(&text), percentage(&text));
+        }
+    }
+}
