@@ -1,0 +1,23 @@
+//! The accept loop: every HTTP socket of this program is served here.
+//!
+//! It owns the listening socket, the connections' tasks, TLS, and the limits: how long a request's head may take, how
+//! many connections there are at a time, how long a shutdown waits. HTTP/1.1 and HTTP/2 are told apart by their first
+//! bytes, under TLS too.
+//!
+//! It guarantees that a socket that could not be bound is an error before anything else has started; that no client and
+//! no handler can stop it from accepting others; that [`Listener::serve`] returns within its deadline after the
+//! shutdown began, whatever streams are open.
+//!
+//! Deliberately not here: routes and status codes. A service comes in, and whether it was made with warp is not known.
+
+mod accept;
+mod connection;
+mod head;
+mod socket;
+
+#[cfg(test)]
+mod tests;
+
+pub use accept::{Limits, Listener};
+pub use connection::{ConnectionControl, Peer, from_tower};
+pub use socket::Error;
