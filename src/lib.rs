@@ -1,7 +1,10 @@
 //! Breakwater stands between a shop and the systems it depends on.
 
+pub mod breaker;
 pub mod clock;
 pub mod config;
 pub mod domain;
-pub mod listener;
+pub mod guide;
+pub mod notify;
 pub mod metrics;
+pub mod listener;

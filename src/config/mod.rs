@@ -4,12 +4,24 @@
 //! Guarantees that every problem is told at once, with its place and what to do, and that a [`Config`] that exists is
 //! right. Watching the files and applying a change are not here.
 
-mod change;
-mod error;
+mod load;
+
 mod model;
 pub mod probe;
+
+mod raw;
+
+mod env;
+
 mod units;
+
+mod validate;
+
+mod change;
+
+mod error;
 
 pub use change::{Change, change};
 pub use error::{Problem, Problems};
+pub use load::Loaded;
 pub use model::{Alerting, Channel, ChannelKind, Config, Http, Monitor, Node, Scope, Secret, Store, Target};

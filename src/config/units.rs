@@ -71,7 +71,7 @@ fn with_unit(text: &str, units: &[(&str, u64)]) -> Result<u64, Error> {
 fn write_in(number: u64, units: &[(&str, u64)], smallest: &str) -> String {
     units
         .iter()
-        .find(|(_, factor)| number != 0 && number % factor == 0)
+        .find(|(_, factor)| number != 0 && number.is_multiple_of(*factor))
         .map_or_else(|| format!("{number}{smallest}"), |(unit, factor)| format!("{}{unit}", number / factor))
 }
 

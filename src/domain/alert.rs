@@ -178,3 +178,108 @@ pub fn due(incident: Option<&Incident>, conditions: Conditions, policy: &Policy,
         Some(_) => Reason::NotDue,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_nanos(1_717_236_000_000_000_000);
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    const DOWN: Conditions = Conditions::NONE.with(Condition::Down);
+    const BREAKER_OPEN: Conditions = Conditions::NONE.with(Condition::BreakerOpen);
+
+    fn policy() -> Policy {
+        Policy {
+            on: DOWN.with(Condition::BreakerOpen),
+            channels: Arc::new(["ops".into()]),
+            severity: Severity::Critical,
+            reminder: Some(HOUR),
+        }
+    }
+
+    fn incident() -> Incident {
+        Incident {
+            id: IncidentId(7),
+            severity: Severity::Critical,
+            cause: "3 probes in a row failed".into(),
+            since: START,
+            channels: Arc::new(["ops".into()]),
+            history: Some(HistoryId(12)),
+            correlation: CorrelationId::new("c"),
+            last_told_at: START,
+        }
+    }
+
+    #[track_caller]
+    fn check(incident: Option<&Incident>, conditions: Conditions, after: Duration, expected: Reason) {
+        assert_eq!(due(incident, conditions, &policy(), START.plus(after)), expected);
+    }
+
+    #[test]
+    fn the_first_condition_that_holds_fires() {
+        for conditions in [DOWN, BREAKER_OPEN, DOWN.with(Condition::BreakerOpen)] {
+            check(None, conditions, Duration::ZERO, Reason::FirstNotification);
+        }
+    }
+
+    #[test]
+    fn a_well_target_is_not_spoken_of() {
+        check(None, Conditions::NONE, Duration::ZERO, Reason::NotDue);
+    }
+
+    #[test]
+    fn a_condition_that_nobody_asked_for_does_not_fire() {
+        check(None, Conditions::NONE.with(Condition::Degraded), Duration::ZERO, Reason::NotDue);
+    }
+
+    #[test]
+    fn a_second_condition_is_no_second_incident() {
+        check(Some(&incident()), DOWN.with(Condition::BreakerOpen), Duration::ZERO, Reason::NotDue);
+    }
+
+    #[test]
+    fn an_incident_lasts_while_one_of_its_conditions_does() {
+        check(Some(&incident()), BREAKER_OPEN, Duration::ZERO, Reason::NotDue);
+    }
+
+    #[test]
+    fn an_incident_is_over_when_no_wanted_condition_holds() {
+        check(Some(&incident()), Conditions::NONE, Duration::ZERO, Reason::Resolved);
+        check(Some(&incident()), Conditions::NONE.with(Condition::Degraded), HOUR, Reason::Resolved);
+    }
+
+    #[test]
+    fn a_reminder_comes_when_its_time_has_passed() {
+        check(Some(&incident()), DOWN, HOUR.saturating_sub(Duration::from_nanos(1)), Reason::NotDue);
+        check(Some(&incident()), DOWN, HOUR, Reason::Reminder);
+    }
+
+    #[test]
+    fn a_reminder_is_counted_from_the_last_message() {
+        let reminded = Incident { last_told_at: START.plus(HOUR), ..incident() };
+        check(Some(&reminded), DOWN, HOUR, Reason::NotDue);
+        check(Some(&reminded), DOWN, 2 * HOUR, Reason::Reminder);
+    }
+
+    #[test]
+    fn without_a_reminder_it_is_told_once() {
+        let once = Policy { reminder: None, ..policy() };
+        assert_eq!(due(Some(&incident()), DOWN, &once, START.plus(100 * HOUR)), Reason::NotDue);
+    }
+
+    #[test]
+    fn without_channels_nothing_fires_but_what_fired_is_resolved() {
+        let silent = Policy { channels: Arc::new([]), ..policy() };
+        assert_eq!(due(None, DOWN, &silent, START), Reason::NotDue);
+        assert_eq!(due(Some(&incident()), Conditions::NONE, &silent, START), Reason::Resolved);
+    }
+
+    #[test]
+    fn a_set_of_conditions_keeps_what_the_store_knows_and_drops_the_rest() {
+        for condition in Condition::ALL {
+            let set = Conditions::NONE.with(condition);
+            assert_eq!(Conditions::from_bits(set.bits() | 0b1111_1000), set);
+        }
+        assert_eq!(Condition::ALL.into_iter().collect::<Conditions>().bits(), 7);
+    }
+}

@@ -144,3 +144,112 @@ fn pause(attempts: u32, jitter: f64) -> Duration {
     let whole = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
     whole.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::id::NoticeId;
+    use super::*;
+
+    const QUEUED_AT: Timestamp = Timestamp::from_nanos(1_717_236_000_000_000_000);
+
+    fn waiting() -> Delivery {
+        let alert = Alert {
+            incident: IncidentId(7),
+            severity: Severity::Critical,
+            target: "PG_KCP".into(),
+            cause: "3 probes in a row failed".into(),
+            since: QUEUED_AT,
+        };
+        Delivery {
+            id: DeliveryId { notice: NoticeId(41), ordinal: 0 },
+            siblings: 1,
+            channel: "ops".into(),
+            message: Message::Firing(alert),
+            history: None,
+            correlation: CorrelationId::new("c"),
+            queued_at: QUEUED_AT,
+            attempts: 0,
+            next_attempt_at: QUEUED_AT,
+            last_error: None,
+        }
+    }
+
+    fn transient(retry_after: Option<Duration>) -> Outcome {
+        Outcome::Transient { error: "503".into(), retry_after }
+    }
+
+    /// After `attempts` failed attempts, the pause that the next failed one asks for.
+    #[track_caller]
+    fn pause_after(attempts: u32, jitter: f64, retry_after: Option<Duration>) -> Duration {
+        let delivery = Delivery { attempts, ..waiting() };
+        match delivery.after(transient(retry_after), jitter, QUEUED_AT) {
+            Next::Wait(delivery) => delivery.next_attempt_at.since(QUEUED_AT),
+            Next::Done | Next::Dead(_) => panic!("it waits"),
+        }
+    }
+
+    #[test]
+    fn what_arrived_leaves_the_outbox() {
+        assert_eq!(waiting().after(Outcome::Delivered, 0.5, QUEUED_AT), Next::Done);
+    }
+
+    #[test]
+    fn pauses_double_from_one_second_to_five_minutes() {
+        let seconds: Vec<u64> = (0..12).map(|attempts| pause_after(attempts, 1.0, None).as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+        assert_eq!(pause_after(u32::MAX, 1.0, None), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn jitter_spreads_a_pause_over_its_upper_half() {
+        for attempts in [0, 3, 20] {
+            let whole = pause_after(attempts, 1.0, None);
+            assert_eq!(pause_after(attempts, 0.0, None), whole / 2);
+            assert_eq!(pause_after(attempts, 0.5, None), whole * 3 / 4);
+        }
+    }
+
+    #[test]
+    fn jitter_out_of_its_range_is_held_in_it() {
+        assert_eq!(pause_after(0, -3.0, None), FIRST_PAUSE / 2);
+        assert_eq!(pause_after(0, 7.0, None), FIRST_PAUSE);
+    }
+
+    #[test]
+    fn a_receivers_pause_is_kept_where_it_is_the_longer_one() {
+        assert_eq!(pause_after(0, 1.0, Some(Duration::from_secs(90))), Duration::from_secs(90));
+        assert_eq!(pause_after(8, 1.0, Some(Duration::from_secs(90))), Duration::from_secs(256));
+    }
+
+    #[test]
+    fn a_failed_attempt_is_counted_and_its_words_are_kept() {
+        let Next::Wait(delivery) = waiting().after(transient(None), 1.0, QUEUED_AT) else { panic!("it waits") };
+        assert_eq!((delivery.attempts, delivery.last_error.as_deref()), (1, Some("503")));
+        let unchanged = Delivery { attempts: 0, next_attempt_at: QUEUED_AT, last_error: None, ..delivery };
+        assert_eq!(unchanged, waiting());
+    }
+
+    #[test]
+    fn after_24_hours_it_is_a_dead_letter() {
+        let day = GIVE_UP_AFTER;
+        let last = QUEUED_AT.plus(day).minus(FIRST_PAUSE);
+        assert!(matches!(waiting().after(transient(None), 1.0, last), Next::Wait(_)));
+
+        let too_late = last.plus(Duration::from_nanos(1));
+        let Next::Dead(delivery) = waiting().after(transient(None), 1.0, too_late) else { panic!("it is dead") };
+        assert_eq!((delivery.attempts, delivery.last_error.as_deref()), (1, Some("503")));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_kills_nothing() {
+        let before = QUEUED_AT.minus(GIVE_UP_AFTER);
+        assert!(matches!(waiting().after(transient(None), 1.0, before), Next::Wait(_)));
+    }
+
+    #[test]
+    fn what_will_never_work_is_a_dead_letter_at_once() {
+        let outcome = Outcome::Permanent { error: "404 Not Found".into() };
+        let Next::Dead(delivery) = waiting().after(outcome, 0.5, QUEUED_AT) else { panic!("it is dead") };
+        assert_eq!((delivery.attempts, delivery.last_error.as_deref()), (1, Some("404 Not Found")));
+    }
+}

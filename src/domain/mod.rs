@@ -9,6 +9,7 @@ pub mod failure_history;
 pub mod id;
 pub mod observation;
 pub mod scrub;
+pub mod schedule;
 pub mod status;
 pub mod time;
 pub mod turn;

@@ -153,11 +153,6 @@ impl Turn {
         Ok(turn)
     }
 
-    /// The breaker moved by itself, by traffic, or by an operator.
-    pub fn began_by_breaker() -> Self {
-        Self::default()
-    }
-
     fn failed(&mut self, watch: &mut Watch, fault: FailureDetail, at: Timestamp, asked: Asked, context: &Context<'_>) {
         watch.failures_in_row = watch.failures_in_row.saturating_add(1);
         watch.successes_in_row = 0;
@@ -367,6 +362,11 @@ impl Turn {
         }
     }
 
+    /// The target leaves the configuration: whoever was told that it is in trouble is told that it is over.
+    pub fn retire(&mut self, watch: &mut Watch, context: &Context<'_>) {
+        self.resolve(watch, context);
+    }
+
     fn fire(&mut self, watch: &mut Watch, context: &Context<'_>) {
         let policy = &context.policy.alert;
         let incident = Incident {
@@ -500,3 +500,6 @@ fn reported_detail(reason: &str) -> FailureDetail {
         additional_info: "reported by a caller".into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -384,7 +384,7 @@ mod tests {
                 numbers: &failing,
                 breaker: BreakerSample {
                     calls: CallCounts { success: 90, failure: 10, ignored: 1, unknown: 2, cancelled: 3 },
-                    rejected: RejectionCounts { open: 25, half_open: 4, forced_open: 0 },
+                    rejected: RejectionCounts { open: 25, trials_taken: 4, forced_open: 0 },
                     failure_rate: 0.5,
                     slow_call_rate: 0.125,
                 },

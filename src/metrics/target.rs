@@ -195,7 +195,7 @@ pub struct RejectionCounts {
     /// It was open.
     pub open: u64,
     /// It was half-open, and all its trials were taken.
-    pub half_open: u64,
+    pub trials_taken: u64,
     /// An operator held it open.
     pub forced_open: u64,
 }
@@ -215,8 +215,8 @@ impl CallCounts {
 
 impl RejectionCounts {
     pub(super) const fn by_reason(self) -> [(&'static str, u64); 3] {
-        let Self { open, half_open, forced_open } = self;
-        [("open", open), ("half_open", half_open), ("forced_open", forced_open)]
+        let Self { open, trials_taken, forced_open } = self;
+        [("open", open), ("trials_taken", trials_taken), ("forced_open", forced_open)]
     }
 }
 

@@ -1,0 +1,456 @@
+//! The failure histories: owns every decision about one, and adds its events to the commits of the targets' outages.
+//!
+//! Senders: targets (an outage begins, goes on, ends), the edge (an application records, retries, recovers), the
+//! notifier (a message was given up). What survives a restart: the histories in the store; this actor keeps in memory
+//! only those that are on their way to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
+use tokio::sync::oneshot;
+
+use super::answer::{Answer, Outcome, PATIENCE, Refused, wait};
+use super::journal::{Commit, Journal, JournalHandle, Landed};
+use super::targets::TargetsHandle;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::change::{Change, Committed, DeliveryChange};
+use crate::domain::delivery::{Delivery, Message as Notice};
+use crate::domain::event::{Cause, Event, Occurrence};
+use crate::domain::failure_history::{Command, HistoryEvent, IntegrationFailureHistory, Record, RetryOrigin, RetryResult};
+use crate::domain::id::{CorrelationId, HistoryId, Ids, NoticeId, Sequence};
+use crate::domain::time::Timestamp;
+use crate::domain::turn::{About, HistoryStep, deliveries};
+use crate::store::Reader;
+use std::time::Duration;
+
+/// A turn of a target: its change, and what the histories should add to it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Outage {
+    pub(crate) change: Change,
+    pub(crate) steps: Vec<HistoryStep>,
+    /// Whether people know of this outage, or will by this commit.
+    pub(crate) told: bool,
+    pub(crate) correlation: CorrelationId,
+    pub(crate) landed: Option<Recipient<Landed>>,
+    pub(crate) answer: Option<oneshot::Sender<Arc<Committed<Change>>>>,
+}
+
+/// A message was given up.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct GivenUp {
+    pub(crate) delivery: Delivery,
+    pub(crate) landed: Recipient<Landed>,
+}
+
+/// An application's command.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Asked {
+    what: Wish,
+    correlation: CorrelationId,
+    cause: Option<Occurrence>,
+    received: Option<(Box<str>, Box<str>)>,
+    answer: Answer,
+}
+
+#[derive(Debug)]
+enum Wish {
+    Record(Record),
+    Change(HistoryId, Command),
+}
+
+/// Another configuration is in force.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Adopt(pub(crate) Arc<Config>);
+
+/// The actor.
+pub(crate) struct FailureHistory {
+    reader: Reader,
+    ids: Arc<Ids>,
+    clock: Clock,
+    config: Arc<Config>,
+    journal: Addr<Journal>,
+    /// Histories that are sent and not yet on disk, with how many commits carry them.
+    underway: BTreeMap<HistoryId, (IntegrationFailureHistory, usize)>,
+    /// Notices with dead letters that are sent and not yet on disk.
+    dying: BTreeMap<NoticeId, usize>,
+    /// Events of other contexts that are sent and not yet on disk.
+    receiving: BTreeSet<(Box<str>, Box<str>)>,
+}
+
+impl FailureHistory {
+    pub(crate) fn start(
+        reader: Reader,
+        ids: Arc<Ids>,
+        clock: Clock,
+        config: Arc<Config>,
+        journal: Addr<Journal>,
+    ) -> Addr<Self> {
+        let (underway, dying, receiving) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self::create(move |context| {
+            context.set_mailbox_capacity(super::journal::CROWDED);
+            Self { reader, ids, clock, config, journal, underway, dying, receiving }
+        })
+    }
+
+    fn load(&self, id: HistoryId) -> Result<IntegrationFailureHistory, Refused> {
+        match self.underway.get(&id) {
+            Some((history, _)) => Ok(history.clone()),
+            None => read(&self.reader, id),
+        }
+    }
+
+    fn send(
+        &mut self,
+        change: Change,
+        landed: Option<Recipient<Landed>>,
+        answer: Option<oneshot::Sender<Arc<Committed<Change>>>>,
+        context: &Context<Self>,
+    ) {
+        self.note_underway(&change);
+        let mine = (!change.histories.is_empty()).then(|| context.address().recipient());
+        self.journal.do_send(Commit { change, landed: mine.into_iter().chain(landed).collect(), answer });
+    }
+
+    fn note_underway(&mut self, change: &Change) {
+        for history in &change.histories {
+            let entry = self.underway.entry(history.id).or_insert_with(|| (history.clone(), 0));
+            entry.0 = history.clone();
+            entry.1 += 1;
+        }
+    }
+
+    fn step(&self, step: HistoryStep, told: bool, change: &mut Change) -> Option<Event> {
+        let (id, command) = match step {
+            HistoryStep::Record { id, record } => {
+                let history = IntegrationFailureHistory::record(id, record, told);
+                change.histories.push(history.clone());
+                return Some(Event::FailureRecorded(Box::new(history)));
+            }
+            HistoryStep::Retry { id, ok, at } => {
+                let origin = RetryOrigin::Attempted { ok };
+                (id, Command::Retry { retry_count: None, retried_at: at, origin })
+            }
+            HistoryStep::Recover { id, at } => {
+                (id, Command::Recover { retry_result: RetryResult::Success, recovered_at: at })
+            }
+        };
+        let known = change.histories.iter().position(|history| history.id == id);
+        let mut history = match known {
+            Some(place) => change.histories.swap_remove(place),
+            None => self.load(id).ok()?,
+        };
+        // Somebody may have recovered it by hand: then there is nothing to add.
+        let event = history.decide(command, self.config.monitor.max_retries).ok()?;
+        history.apply(&event);
+        let notified = history.notified;
+        change.histories.push(history);
+        Some(Event::History { id, notified, event })
+    }
+
+    fn record(&self, record: Record, correlation: &CorrelationId, now: Timestamp, change: &mut Change) {
+        let channels = match self.config.targets.get(&*record.target_system) {
+            Some(target) => target.policy.alert.channels.clone(),
+            None => self.config.alerting.everyone.clone(),
+        };
+        let id = self.ids.history();
+        let message = Notice::FailureRecorded {
+            history: id,
+            failure_type: record.failure_type,
+            target: (&*record.target_system).into(),
+            cause: record.detail.error_message.clone(),
+            occurred_at: record.occurred_at,
+        };
+        let about = About { message: &message, history: Some(id), correlation };
+        change.deliveries.extend(deliveries(&about, &channels, &self.ids, now).map(DeliveryChange::Wait));
+        let history = IntegrationFailureHistory::record(id, record, !channels.is_empty());
+        change.histories.push(history.clone());
+        let event = Event::FailureRecorded(Box::new(history));
+        let cause = (!change.events.is_empty()).then_some(Cause::Earlier(0));
+        change.events.push(Occurrence { event, at: now, correlation: correlation.clone(), cause });
+    }
+
+    /// An event of another context is taken once, also where it comes twice at the same moment.
+    fn receive(&mut self, received: Option<&(Box<str>, Box<str>)>) -> Result<(), Refused> {
+        let Some(received) = received else { return Ok(()) };
+        if self.reader.was_received(&received.0, &received.1).map_err(unreadable)? {
+            return Err(Refused::Duplicate);
+        }
+        if self.receiving.insert(received.clone()) { Ok(()) } else { Err(Refused::Duplicate) }
+    }
+
+    fn decide(&self, id: HistoryId, command: Command) -> Result<(IntegrationFailureHistory, HistoryEvent), Refused> {
+        let mut history = self.load(id)?;
+        let event = history.decide(command, self.config.monitor.max_retries).map_err(Refused::History)?;
+        history.apply(&event);
+        Ok((history, event))
+    }
+}
+
+impl Actor for FailureHistory {
+    type Context = Context<Self>;
+}
+
+impl Handler<Outage> for FailureHistory {
+    type Result = ();
+
+    fn handle(&mut self, outage: Outage, context: &mut Context<Self>) {
+        let Outage { mut change, steps, told, correlation, landed, answer } = outage;
+        let now = self.clock.now();
+        for step in steps {
+            if let Some(event) = self.step(step, told, &mut change) {
+                let cause = (!change.events.is_empty()).then_some(Cause::Earlier(0));
+                change.events.push(Occurrence { event, at: now, correlation: correlation.clone(), cause });
+            }
+        }
+        self.send(change, landed, answer, context);
+    }
+}
+
+impl Handler<Asked> for FailureHistory {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked, context: &mut Context<Self>) {
+        let Asked { what, correlation, cause, received, answer } = asked;
+        let now = self.clock.now();
+        if let Err(refused) = self.receive(received.as_ref()) {
+            return drop(answer.send(Err(refused)));
+        }
+        let mut change = Change { received, events: cause.into_iter().collect(), ..Change::default() };
+        match what {
+            Wish::Record(record) => self.record(record, &correlation, now, &mut change),
+            Wish::Change(id, command) => match self.decide(id, command) {
+                Ok((history, event)) => {
+                    let event = Event::History { id, notified: history.notified, event };
+                    change.histories.push(history);
+                    change.events.push(Occurrence { event, at: now, correlation, cause: None });
+                }
+                Err(refused) => return drop(answer.send(Err(refused))),
+            },
+        }
+        let (committed, landed) = oneshot::channel();
+        self.send(change, None, Some(committed), context);
+        super::system::pass_on(landed, answer, None);
+    }
+}
+
+impl Handler<GivenUp> for FailureHistory {
+    type Result = ();
+
+    fn handle(&mut self, given_up: GivenUp, context: &mut Context<Self>) {
+        let GivenUp { delivery, landed } = given_up;
+        let notice = delivery.id.notice;
+        let dying = self.dying.entry(notice).or_insert(0);
+        *dying += 1;
+        let dead = self.reader.count_dead(notice).saturating_add(*dying);
+        let mut change = Change::default();
+        let nobody_told = dead >= usize::from(delivery.siblings);
+        if let Some(mut history) = delivery.history.filter(|_| nobody_told).and_then(|id| self.load(id).ok()) {
+            history.notified = false;
+            change.histories.push(history);
+        }
+        let event = Event::NotificationDeadLettered {
+            delivery: delivery.id,
+            channel: delivery.channel.clone(),
+            history: delivery.history,
+            error: delivery.last_error.clone().unwrap_or_default(),
+        };
+        let correlation = delivery.correlation.clone();
+        change.events.push(Occurrence { event, at: self.clock.now(), correlation, cause: None });
+        change.deliveries.push(DeliveryChange::Dead(delivery));
+        let mine = context.address().recipient();
+        self.note_underway(&change);
+        self.journal.do_send(Commit { change, landed: vec![mine, landed], answer: None });
+    }
+}
+
+impl Handler<Landed> for FailureHistory {
+    type Result = ();
+
+    fn handle(&mut self, landed: Landed, _: &mut Context<Self>) {
+        let change = landed.0.get();
+        if let Some(received) = &change.received {
+            self.receiving.remove(received);
+        }
+        for history in &change.histories {
+            let Some(entry) = self.underway.get_mut(&history.id) else { continue };
+            entry.1 = entry.1.saturating_sub(1);
+            if entry.1 == 0 {
+                self.underway.remove(&history.id);
+            }
+        }
+        for delivery in &change.deliveries {
+            if let DeliveryChange::Dead(delivery) = delivery
+                && let Some(count) = self.dying.get_mut(&delivery.id.notice)
+            {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.dying.remove(&delivery.id.notice);
+                }
+            }
+        }
+    }
+}
+
+impl Handler<Adopt> for FailureHistory {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Adopt, _: &mut Context<Self>) {
+        self.config = adopt.0;
+    }
+}
+
+fn read(reader: &Reader, id: HistoryId) -> Result<IntegrationFailureHistory, Refused> {
+    reader.history(id).map_err(unreadable)?.ok_or(Refused::NoSuchHistory)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+fn unreadable(error: crate::store::Error) -> Refused {
+    tracing::error!(error = &error as &dyn std::error::Error, "a failure history could not be read");
+    Refused::Unreadable
+}
+
+/// Speaks to the failure histories. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct HistoriesHandle {
+    actor: Addr<FailureHistory>,
+    targets: TargetsHandle,
+    reader: Reader,
+    journal: JournalHandle,
+}
+
+/// What became of an event that another context sent.
+#[derive(Debug, Clone)]
+pub enum Received {
+    /// It was acted on.
+    Accepted(Outcome),
+    /// It had been before.
+    Duplicate,
+}
+
+/// LocationWeatherInfoFailed, as another context says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WeatherFailed {
+    /// The event itself.
+    pub event: Event,
+    /// What the policy records of it.
+    pub record: Record,
+    /// CloudEvents `source` and `id`.
+    pub received: (Box<str>, Box<str>),
+}
+
+impl HistoriesHandle {
+    pub(crate) const fn new(
+        actor: Addr<FailureHistory>,
+        targets: TargetsHandle,
+        reader: Reader,
+        journal: JournalHandle,
+    ) -> Self {
+        Self { actor, targets, reader, journal }
+    }
+
+    /// RecordIntegrationFailure.
+    ///
+    /// # Errors
+    /// [`Refused::Busy`], [`Refused::NoAnswer`].
+    pub async fn record(&self, record: Record, correlation: CorrelationId) -> Result<Outcome, Refused> {
+        self.ask(Wish::Record(record), correlation, None, None).await
+    }
+
+    /// RetryIntegrationFailure: with a time it is the caller's report; without one the node attempts now, with the
+    /// probe of the target that the history belongs to. Past the limit nothing is attempted.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn retry(
+        &self,
+        id: HistoryId,
+        retry_count: Option<u32>,
+        retried_at: Option<Timestamp>,
+        now: Timestamp,
+        max_retries: u32,
+        correlation: CorrelationId,
+    ) -> Result<Outcome, Refused> {
+        let reported = |at| Command::Retry { retry_count, retried_at: at, origin: RetryOrigin::Reported };
+        if let Some(at) = retried_at {
+            return self.ask(Wish::Change(id, reported(at)), correlation, None, None).await;
+        }
+        let history = read(&self.reader, id)?;
+        history.decide(reported(now), max_retries).map_err(Refused::History)?;
+        if history.retry_count >= max_retries {
+            return self.ask(Wish::Change(id, reported(now)), correlation, None, None).await;
+        }
+        let attempt = self.targets.probe(&history.target_system, correlation.clone()).await;
+        let attempt = attempt.map_err(|refused| match refused {
+            Refused::NoSuchTarget { name } => Refused::NotConfigured { name },
+            other => other,
+        })?;
+        let ok = attempt.observation.as_ref().is_some_and(crate::domain::observation::Observation::is_ok);
+        let told = attempt.committed.as_ref().is_some_and(|committed| {
+            committed.get().events.iter().any(|o| matches!(&o.event, Event::History { id: which, .. } if *which == id))
+        });
+        if told {
+            return Ok(attempt);
+        }
+        let origin = RetryOrigin::Attempted { ok };
+        let command = Command::Retry { retry_count: None, retried_at: now, origin };
+        let observation = attempt.observation;
+        let outcome = self.ask(Wish::Change(id, command), correlation, None, None).await?;
+        Ok(Outcome { observation, ..outcome })
+    }
+
+    /// RecoverIntegrationFailure.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn recover(
+        &self,
+        id: HistoryId,
+        retry_result: RetryResult,
+        recovered_at: Timestamp,
+        correlation: CorrelationId,
+    ) -> Result<Outcome, Refused> {
+        let command = Command::Recover { retry_result, recovered_at };
+        self.ask(Wish::Change(id, command), correlation, None, None).await
+    }
+
+    /// The policy IntegrationFailureNotification: the failure is recorded and people are told, once for each event.
+    ///
+    /// # Errors
+    /// [`Refused::Busy`], [`Refused::NoAnswer`].
+    pub async fn weather_failed(
+        &self,
+        failed: WeatherFailed,
+        now: Timestamp,
+        correlation: CorrelationId,
+    ) -> Result<Received, Refused> {
+        let WeatherFailed { event, record, received } = failed;
+        let cause = Occurrence { event, at: now, correlation: correlation.clone(), cause: None };
+        match self.ask(Wish::Record(record), correlation, Some(cause), Some(received)).await {
+            Ok(outcome) => Ok(Received::Accepted(outcome)),
+            Err(Refused::Duplicate) => Ok(Received::Duplicate),
+            Err(refused) => Err(refused),
+        }
+    }
+
+    async fn ask(
+        &self,
+        what: Wish,
+        correlation: CorrelationId,
+        cause: Option<Occurrence>,
+        received: Option<(Box<str>, Box<str>)>,
+    ) -> Result<Outcome, Refused> {
+        if self.journal.is_crowded() {
+            return Err(Refused::Busy { retry_after: Duration::from_secs(1) });
+        }
+        let (answer, outcome) = oneshot::channel();
+        let asked = Asked { what, correlation, cause, received, answer };
+        self.actor.send(asked).timeout(PATIENCE).await.map_err(|_| Refused::NoAnswer)?;
+        wait(outcome, PATIENCE).await
+    }
+}

@@ -1,0 +1,14 @@
+//! The shells of the state machines: who owns what, who may write, who acts.
+//!
+//! Messages between actors are hints; the store is the truth. Nobody outside this module holds an actor's address:
+//! others hold a [`targets::TargetsHandle`] or a [`failure_history::HistoriesHandle`], and read the [`board::Board`].
+
+pub mod answer;
+pub mod board;
+pub mod failure_history;
+pub mod journal;
+pub mod notifier;
+pub mod registry;
+pub mod system;
+mod target;
+pub mod targets;

@@ -1,0 +1,203 @@
+//! The actors' thread: starts them in order, hands out their handles, ends them in order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context};
+use tokio::sync::oneshot;
+
+use super::answer::{Answer, Outcome, PATIENCE};
+use super::board::Board;
+use super::failure_history::{FailureHistory, HistoriesHandle};
+use super::journal::{Commit, Journal, JournalHandle, Wire};
+use super::notifier::{self, Notifier};
+use super::registry::{self, Registry, StopAll};
+use super::targets::TargetsHandle;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::change::{Change, Committed};
+use crate::domain::id::{CorrelationId, Ids};
+use crate::domain::observation::Observation;
+use crate::domain::time::Moment;
+use crate::domain::watch::Watch;
+use crate::metrics::NodeMetrics;
+use crate::probes::Prober;
+use crate::store::{Reader, Writer};
+
+/// How often the arbiter shows that it lives.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What the actors are made of.
+pub struct Parts {
+    /// Tells the time.
+    pub clock: Clock,
+    /// What is watched, and how.
+    pub config: Arc<Config>,
+    /// What the actors write for those who look.
+    pub board: Arc<Board>,
+    /// The store's one writer.
+    pub writer: Writer,
+    /// The store, to look.
+    pub reader: Reader,
+    /// The targets as the store knows them.
+    pub watches: Vec<Watch>,
+    /// Where things are counted.
+    pub metrics: Arc<NodeMetrics>,
+    /// Runs probes.
+    pub prober: Arc<Prober>,
+    /// The multi-threaded runtime for probes and deliveries.
+    pub io: tokio::runtime::Handle,
+}
+
+/// The running actors.
+#[derive(Debug)]
+pub struct System {
+    /// Speaks to the targets.
+    pub targets: TargetsHandle,
+    /// Speaks to the failure histories.
+    pub histories: HistoriesHandle,
+    /// Looks at the journal.
+    pub journal: JournalHandle,
+    /// When the arbiter last ticked.
+    pub pulse: Pulse,
+    registry: Addr<Registry>,
+    writer: Addr<Journal>,
+    end: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// Shows whether the actors' arbiter goes on.
+#[derive(Debug, Clone)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// When it last ticked; it does so every second.
+    #[must_use]
+    pub fn last(&self) -> Moment {
+        Moment::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// The actors' thread could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The machine gave no thread.
+    #[error("the actors' thread could not be started")]
+    Thread(#[source] std::io::Error),
+    /// It ended before it said that it was ready.
+    #[error("the actors ended while they were starting; the log says why")]
+    Ended,
+}
+
+struct Started {
+    targets: TargetsHandle,
+    histories: HistoriesHandle,
+    journal: JournalHandle,
+    registry: Addr<Registry>,
+    writer: Addr<Journal>,
+}
+
+impl System {
+    /// Starts every actor on a thread of its own; returns when the targets are in their places.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn start(parts: Parts) -> Result<Self, Error> {
+        let (ready, started) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let pulse = Pulse(Arc::new(AtomicU64::new(parts.clock.moment().as_nanos())));
+        let beating = pulse.clone();
+        let thread = std::thread::Builder::new()
+            .name("actors".into())
+            .spawn(move || {
+                actix::System::new().block_on(async move {
+                    let clock = parts.clock;
+                    let started = start(parts);
+                    actix::spawn(beat(beating, clock));
+                    if ready.send(started).is_ok() {
+                        // An error is the owner's end, which ends the actors as well.
+                        drop(ended.await);
+                    }
+                });
+            })
+            .map_err(Error::Thread)?;
+        let Started { targets, histories, journal, registry, writer } = started.await.map_err(|_| Error::Ended)?;
+        Ok(Self { targets, histories, journal, pulse, registry, writer, end, thread })
+    }
+
+    /// Ends every target, waits until all that was sent is on disk, and ends the thread.
+    pub async fn stop(self) {
+        // What does not answer in time ends with its thread.
+        drop(self.registry.send(StopAll).timeout(PATIENCE).await);
+        let (answer, landed) = oneshot::channel();
+        self.writer.do_send(Commit { change: Change::default(), landed: Vec::new(), answer: Some(answer) });
+        drop(tokio::time::timeout(PATIENCE, landed).await);
+        drop(self.end.send(()));
+        let thread = self.thread;
+        drop(tokio::task::spawn_blocking(move || thread.join()).await);
+    }
+}
+
+fn start(parts: Parts) -> Started {
+    let Parts { clock, config, board, writer, reader, watches, metrics, prober, io } = parts;
+    let ids = Arc::new(Ids::after(reader.id_marks()));
+    let (journal, journal_handle) = Journal::start(writer, ids.clone(), clock, metrics.clone(), reader.last_sequence());
+    let histories =
+        FailureHistory::start(reader.clone(), ids.clone(), clock, config.clone(), journal.clone());
+    let notifier = Notifier::start(notifier::Wiring {
+        reader: reader.clone(),
+        clock,
+        journal: journal.clone(),
+        histories: histories.clone(),
+        metrics: metrics.clone(),
+        io: io.clone(),
+        config: config.clone(),
+    });
+    journal.do_send(Wire(notifier.clone().recipient()));
+    let registry = Registry::start(registry::Wiring {
+        clock,
+        ids,
+        config,
+        board,
+        reader: reader.clone(),
+        watches,
+        journal: journal.clone(),
+        journal_handle: journal_handle.clone(),
+        histories: histories.clone(),
+        notifier,
+        metrics,
+        prober,
+        io,
+    });
+    let targets = TargetsHandle::new(registry.clone());
+    let histories = HistoriesHandle::new(histories, targets.clone(), reader, journal_handle.clone());
+    Started { targets, histories, journal: journal_handle, registry, writer: journal }
+}
+
+async fn beat(pulse: Pulse, clock: Clock) {
+    loop {
+        pulse.0.store(clock.moment().as_nanos(), Ordering::Relaxed);
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+/// A correlation for something that begins here: UUIDv7, so that they sort by time.
+pub(crate) fn fresh_correlation() -> CorrelationId {
+    CorrelationId::new(uuid::Uuid::now_v7().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()))
+}
+
+/// Answers somebody outside as soon as the change is on disk.
+pub(crate) fn pass_on(
+    landed: oneshot::Receiver<Arc<Committed<Change>>>,
+    answer: Answer,
+    observation: Option<Observation>,
+) {
+    actix::spawn(async move {
+        // Without a commit there is no answer either: the one who waits learns it by the closed channel.
+        if let Ok(committed) = landed.await {
+            drop(answer.send(Ok(Outcome { committed: Some(committed), observation })));
+        }
+    });
+}

@@ -1,0 +1,302 @@
+//! The actor itself: its state, how it starts and ends, and how a turn reaches the disk.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Recipient, SpawnHandle};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use tokio::sync::oneshot;
+
+use super::messages::{Errand, Look, ObservableTarget, Order, Resettle, Stop};
+use crate::actors::answer::{Answer, Outcome, Refused};
+use crate::actors::board::Slot;
+use crate::actors::failure_history::{FailureHistory, Outage};
+use crate::actors::journal::Landed;
+use crate::actors::registry::Ended;
+use crate::actors::system::{fresh_correlation, pass_on};
+use crate::breaker::Driver;
+use crate::clock::Clock;
+use crate::config;
+use crate::domain::change::{Change, DeliveryChange};
+use crate::domain::id::{CorrelationId, Ids};
+use crate::domain::observation::Observation;
+use crate::domain::status::Command;
+use crate::domain::time::Moment;
+use crate::domain::turn::{Context as Decide, Turn};
+use crate::domain::watch::{Policy, Watch};
+use crate::metrics::NodeMetrics;
+use crate::probes::{Prepared, Prober};
+
+/// What every target's actor is connected to.
+#[derive(Clone)]
+pub(crate) struct Links {
+    pub(crate) clock: Clock,
+    pub(crate) ids: Arc<Ids>,
+    pub(crate) histories: Addr<FailureHistory>,
+    pub(crate) metrics: Arc<NodeMetrics>,
+    pub(crate) prober: Arc<Prober>,
+    /// The multi-threaded runtime: probes run there.
+    pub(crate) io: tokio::runtime::Handle,
+    /// Told when an actor ends without having been asked to.
+    pub(crate) ended: Recipient<Ended>,
+    /// What a passive target is decided by.
+    pub(crate) passive: Arc<Policy>,
+}
+
+/// Somebody who waits for the attempt that is under way.
+pub(super) struct Waiting {
+    pub(super) errand: Errand,
+    pub(super) correlation: CorrelationId,
+    pub(super) answer: Answer,
+}
+
+/// The actor.
+pub(crate) struct TargetActor {
+    pub(super) links: Links,
+    pub(super) slot: Arc<Slot>,
+    pub(super) watch: Watch,
+    pub(super) spec: Option<Arc<config::Target>>,
+    pub(super) probe: Option<Prepared>,
+    pub(super) driver: Option<Driver>,
+    pub(super) rng: SmallRng,
+    /// Whether the last good probe was slower than it should be.
+    pub(super) degraded: bool,
+    pub(super) first_probe_at: Moment,
+    pub(super) probing_since: Option<Moment>,
+    pub(super) waiting: Vec<Waiting>,
+    /// For each commit on its way, what of the breaker it carries.
+    pub(super) unpublished: VecDeque<u64>,
+    pub(super) probe_timer: Option<SpawnHandle>,
+    pub(super) breaker_timer: Option<SpawnHandle>,
+    asked_to_end: bool,
+}
+
+impl TargetActor {
+    /// Starts the actor of a target. Its first probe is at `first_probe_at`.
+    pub(crate) fn start_for(
+        slot: Arc<Slot>,
+        driver: Option<Driver>,
+        first_probe_at: Moment,
+        links: Links,
+    ) -> Addr<Self> {
+        let watch = slot.live(|live| live.watch.clone());
+        let spec = slot.spec.clone();
+        let probe = spec.as_deref().and_then(|spec| prepare(&links.prober, spec));
+        Self::create(move |_| Self {
+            rng: SmallRng::seed_from_u64(watch.status.id.0 ^ links.clock.moment().as_nanos()),
+            links,
+            slot,
+            watch,
+            spec,
+            probe,
+            driver,
+            degraded: false,
+            first_probe_at,
+            probing_since: None,
+            waiting: Vec::new(),
+            unpublished: VecDeque::new(),
+            probe_timer: None,
+            breaker_timer: None,
+            asked_to_end: false,
+        })
+    }
+
+    /// Decides something with the target's policy.
+    pub(super) fn decide<R>(
+        &mut self,
+        correlation: &CorrelationId,
+        decide: impl FnOnce(&mut Watch, &Decide<'_>) -> R,
+    ) -> R {
+        let policy = self.spec.as_deref().map_or(&*self.links.passive, |spec| &spec.policy);
+        let now = self.links.clock.now();
+        decide(&mut self.watch, &Decide { policy, ids: &self.links.ids, now, correlation })
+    }
+
+    /// Lets the breaker follow, decides whether people are told, and sends all of it to the disk.
+    pub(super) fn finish(&mut self, mut turn: Turn, correlation: &CorrelationId, then: Then, context: &mut Context<Self>) {
+        self.follow_cues(&mut turn, correlation);
+        let degraded = self.degraded;
+        self.decide(correlation, |watch, with| turn.settle(watch, degraded, with));
+        self.commit(turn, correlation, then, context);
+    }
+
+    fn commit(&mut self, turn: Turn, correlation: &CorrelationId, then: Then, context: &Context<Self>) {
+        if turn.is_empty() {
+            return then.nothing_new();
+        }
+        self.note_generation();
+        let correlation = turn.events.last().map_or(correlation, |event| &event.correlation).clone();
+        let told = self.watch.incident.as_ref().is_some_and(|incident| !incident.channels.is_empty());
+        let change = Change {
+            events: turn.events,
+            watches: vec![self.watch.clone()],
+            transitions: turn.transitions,
+            deliveries: turn.deliveries.into_iter().map(DeliveryChange::Wait).collect(),
+            ..Change::default()
+        };
+        let answer = then.answer.map(|answer| {
+            let (committed, landed) = oneshot::channel();
+            pass_on(landed, answer, then.observation);
+            committed
+        });
+        let landed = Some(context.address().recipient());
+        self.links.histories.do_send(Outage { change, steps: turn.steps, told, correlation, landed, answer });
+    }
+
+    fn report(&mut self, command: Command, correlation: &CorrelationId, answer: Answer, context: &mut Context<Self>) {
+        let at = match &command {
+            Command::Connect { attempted_at } => *attempted_at,
+            Command::Fail { failed_at, .. } => *failed_at,
+            Command::Retry { retried_at, .. } => *retried_at,
+        };
+        let passive = self.spec.is_none();
+        let turn = self.decide(correlation, |watch, with| {
+            watch.status.admit_report(at, with.now, passive)?;
+            Turn::reported(watch, command, with)
+        });
+        match turn {
+            Ok(turn) => self.finish(turn, correlation, Then { answer: Some(answer), observation: None }, context),
+            Err(refusal) => drop(answer.send(Err(Refused::Status(refusal)))),
+        }
+    }
+}
+
+/// What follows a commit, outside.
+#[derive(Default)]
+pub(super) struct Then {
+    pub(super) answer: Option<Answer>,
+    pub(super) observation: Option<Observation>,
+}
+
+impl Then {
+    fn nothing_new(self) {
+        if let Some(answer) = self.answer {
+            drop(answer.send(Ok(Outcome { committed: None, observation: self.observation })));
+        }
+    }
+}
+
+pub(super) fn prepare(prober: &Prober, spec: &config::Target) -> Option<Prepared> {
+    match prober.prepare(&spec.probe) {
+        Ok(prepared) => Some(prepared),
+        Err(error) => {
+            tracing::error!(target = %spec.name, %error, "this target cannot be probed; mend its configuration");
+            None
+        }
+    }
+}
+
+impl Actor for TargetActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        self.arm_first_probe(context);
+        self.look_at_breaker(context);
+    }
+
+    /// Runs also while a panic unwinds: that is how the registry learns of it.
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        if !self.asked_to_end {
+            self.links.ended.do_send(Ended { slot: self.slot.clone() });
+        }
+    }
+}
+
+impl Handler<Order> for TargetActor {
+    type Result = ();
+
+    fn handle(&mut self, order: Order, context: &mut Context<Self>) {
+        let Order { errand, correlation, answer } = order;
+        match errand {
+            Errand::Report(command) => self.report(command, &correlation, answer, context),
+            Errand::Control(control) => self.control(control, &correlation, answer, context),
+            errand @ Errand::Attempt { .. } => self.attempt(Waiting { errand, correlation, answer }, context),
+        }
+    }
+}
+
+impl Handler<Landed> for TargetActor {
+    type Result = ();
+
+    fn handle(&mut self, landed: Landed, context: &mut Context<Self>) {
+        let committed = landed.0;
+        if let Some(watch) = committed.get().watches.first() {
+            self.slot.live(|live| {
+                live.committed(watch);
+                for (_, change) in &committed.get().transitions {
+                    live.numbers.state_changed(change.from, change.to);
+                }
+            });
+        }
+        self.publish_breaker(&committed);
+        if let Some(trouble) = self.watch.trouble.as_mut()
+            && trouble.began_by.is_none()
+            && !committed.get().events.is_empty()
+        {
+            trouble.began_by = Some(committed.sequence(0));
+        }
+        self.arm_breaker(context);
+    }
+}
+
+impl Handler<Resettle> for TargetActor {
+    type Result = ();
+
+    fn handle(&mut self, resettle: Resettle, context: &mut Context<Self>) {
+        let Resettle { spec, slot } = resettle;
+        self.probe = prepare(&self.links.prober, &spec);
+        let now = self.links.clock.moment();
+        let breaker = spec.breaker.clone();
+        self.spec = Some(spec);
+        self.slot = slot;
+        self.first_probe_at = now;
+        self.arm_first_probe(context);
+        self.resettle_breaker(breaker, context);
+    }
+}
+
+impl Handler<Stop> for TargetActor {
+    type Result = ();
+
+    fn handle(&mut self, stop: Stop, context: &mut Context<Self>) {
+        self.asked_to_end = true;
+        if stop.resolve {
+            self.spec = None;
+            self.driver = None;
+            self.watch.trouble = None;
+            let correlation = fresh_correlation();
+            let mut turn = Turn::default();
+            self.decide(&correlation, |watch, with| turn.retire(watch, with));
+            self.commit(turn, &correlation, Then::default(), context);
+        }
+        context.stop();
+    }
+}
+
+impl Handler<Look> for TargetActor {
+    type Result = ();
+
+    fn handle(&mut self, look: Look, _: &mut Context<Self>) {
+        let now = self.links.clock.moment();
+        // The one who asked may be gone.
+        drop(look.0.send(ObservableTarget {
+            id: self.watch.status.id,
+            state: self.watch.status.state,
+            failures_in_row: self.watch.failures_in_row,
+            breaker: self.driver.as_ref().map(|driver| driver.view(now).state),
+            probing: self.probing_since.is_some(),
+            incident: self.watch.incident.is_some(),
+        }));
+    }
+}
+
+#[cfg(test)]
+impl Handler<super::messages::Panic> for TargetActor {
+    type Result = ();
+
+    #[expect(clippy::panic, reason = "it is what the message is for")]
+    fn handle(&mut self, _: super::messages::Panic, _: &mut Context<Self>) {
+        panic!("asked to by a test");
+    }
+}

@@ -1,0 +1,97 @@
+//! What may be sent to a target.
+
+use std::sync::Arc;
+
+use actix::Message;
+use tokio::sync::oneshot;
+
+use crate::actors::answer::Answer;
+use crate::actors::board::Slot;
+use crate::actors::targets::Control;
+use crate::config;
+use crate::domain::breaker::State;
+use crate::domain::id::{CorrelationId, StatusId};
+use crate::domain::observation::Observation;
+use crate::domain::status::{Command, IntegrationState};
+use crate::domain::turn::Asked;
+
+/// What somebody outside wants of a target.
+#[derive(Debug)]
+pub(crate) enum Errand {
+    /// A report of something that the caller did or saw.
+    Report(Command),
+    /// An attempt of this node, now.
+    Attempt {
+        /// Which command waits for it.
+        asked: Asked,
+        /// The count that the caller expects.
+        retry_count: Option<u32>,
+    },
+    /// An operator's act on the breaker.
+    Control(Control),
+}
+
+/// An errand, from whom, and where its outcome goes.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Order {
+    pub(crate) errand: Errand,
+    pub(crate) correlation: CorrelationId,
+    pub(crate) answer: Answer,
+}
+
+/// A probe came back.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct ProbeFinished {
+    pub(super) observation: Observation,
+}
+
+/// The gate decided something on its own, or its time has come: a hint to look at the breaker.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(crate) struct LookAtBreaker;
+
+/// The target is configured differently from now on.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Resettle {
+    pub(crate) spec: Arc<config::Target>,
+    pub(crate) slot: Arc<Slot>,
+}
+
+/// Ends the actor.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Stop {
+    /// The target leaves the configuration: those who were told of an incident are told that it is over.
+    pub(crate) resolve: bool,
+}
+
+/// Asks what the actor knows.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Look(pub(crate) oneshot::Sender<ObservableTarget>);
+
+/// What a target's actor knows, for operators and tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservableTarget {
+    /// Its status's id.
+    pub id: StatusId,
+    /// Its state, committed or about to be.
+    pub state: IntegrationState,
+    /// Failed attempts in a row.
+    pub failures_in_row: u32,
+    /// Its breaker's state; `None` for a passive target.
+    pub breaker: Option<State>,
+    /// Whether a probe is under way.
+    pub probing: bool,
+    /// Whether people know that it is in trouble.
+    pub incident: bool,
+}
+
+/// Makes the actor panic: only tests of the supervisor may.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Panic;

@@ -1,0 +1,14 @@
+//! One actor per integration target.
+//!
+//! It owns the target's [`crate::domain::watch::Watch`], its breaker's driver, and its probe schedule. The registry
+//! sends it commands; its own probes and its gate come back as messages. It is rebuilt from the store at any moment.
+
+mod actor;
+mod breaker;
+mod messages;
+mod probing;
+
+pub(crate) use actor::{Links, TargetActor};
+pub(crate) use breaker::{Hint, breaker_for};
+pub use messages::ObservableTarget;
+pub(crate) use messages::{Errand, Look, Order, Resettle, Stop};

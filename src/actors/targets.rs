@@ -1,0 +1,159 @@
+//! How others speak to the targets: commands that are answered once their events are on disk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+use tokio::sync::oneshot;
+
+use super::answer::{Outcome, PATIENCE, Refused, wait};
+use super::registry::{Deliver, Observe, Reconfigure, Registry, Whose};
+use super::target::{Errand, ObservableTarget};
+use crate::config;
+use crate::domain::breaker::Mode;
+use crate::domain::id::{CorrelationId, Target};
+use crate::domain::status::{Command, RetryOrigin};
+use crate::domain::time::Timestamp;
+use crate::domain::turn::Asked;
+
+/// Speaks to the targets. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct TargetsHandle {
+    registry: Addr<Registry>,
+}
+
+/// An operator's act on a breaker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// What.
+    pub act: Act,
+    /// Who.
+    pub who: Box<str>,
+    /// Why.
+    pub reason: Box<str>,
+    /// Until when a forced mode holds.
+    pub until: Option<Timestamp>,
+}
+
+/// What an operator does to a breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Puts this mode in the place of the configured one.
+    Hold(Mode),
+    /// Lets the configured mode rule again.
+    LetGo,
+    /// Closes it, and forgets its window and level.
+    Reset,
+}
+
+impl TargetsHandle {
+    pub(crate) const fn new(registry: Addr<Registry>) -> Self {
+        Self { registry }
+    }
+
+    /// ConnectPaymentGateway: with a time it is the caller's report, without one the node attempts now.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn connect(
+        &self,
+        target: Target,
+        attempted_at: Option<Timestamp>,
+        correlation: CorrelationId,
+    ) -> Result<Outcome, Refused> {
+        let errand = match attempted_at {
+            Some(attempted_at) => Errand::Report(Command::Connect { attempted_at }),
+            None => Errand::Attempt { asked: Asked::Connect, retry_count: None },
+        };
+        self.deliver(Whose::System(target), errand, correlation).await
+    }
+
+    /// FailPaymentGatewayConnection.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn fail(
+        &self,
+        target: Target,
+        failure_reason: &str,
+        failed_at: Timestamp,
+        correlation: CorrelationId,
+    ) -> Result<Outcome, Refused> {
+        let command = Command::Fail { failure_reason: failure_reason.into(), failed_at };
+        self.deliver(Whose::System(target), Errand::Report(command), correlation).await
+    }
+
+    /// RetryPaymentGatewayConnection: with a time it is the caller's report, without one the node attempts now.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn retry(
+        &self,
+        target: Target,
+        retry_count: Option<u32>,
+        retried_at: Option<Timestamp>,
+        correlation: CorrelationId,
+    ) -> Result<Outcome, Refused> {
+        let errand = match retried_at {
+            Some(retried_at) => {
+                Errand::Report(Command::Retry { retry_count, retried_at, origin: RetryOrigin::Reported })
+            }
+            None => Errand::Attempt { asked: Asked::Retry, retry_count },
+        };
+        self.deliver(Whose::System(target), errand, correlation).await
+    }
+
+    /// Probes a configured target now; the attempt counts as any other of its own.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn probe(&self, name: &str, correlation: CorrelationId) -> Result<Outcome, Refused> {
+        let errand = Errand::Attempt { asked: Asked::No, retry_count: None };
+        self.deliver(Whose::Named(name.into()), errand, correlation).await
+    }
+
+    /// Takes hold of a configured target's breaker, lets it go, or resets it.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn control(&self, name: &str, control: Control, correlation: CorrelationId) -> Result<Outcome, Refused> {
+        self.deliver(Whose::Named(name.into()), Errand::Control(control), correlation).await
+    }
+
+    /// What a target's actor knows, for operators and tests.
+    ///
+    /// # Errors
+    /// [`Refused::NoSuchTarget`], [`Refused::NoAnswer`].
+    pub async fn observe(&self, name: &str) -> Result<ObservableTarget, Refused> {
+        let asked = self.registry.send(Observe { name: name.into() }).timeout(PATIENCE).await;
+        let answer = asked.map_err(|_| Refused::NoAnswer)??;
+        tokio::time::timeout(PATIENCE, answer).await.map_err(|_| Refused::NoAnswer)?.map_err(|_| Refused::NoAnswer)
+    }
+
+    /// Goes over to another configuration: added targets start, removed ones end, the others are not touched.
+    ///
+    /// # Errors
+    /// [`Refused::NoAnswer`].
+    pub async fn reconfigure(&self, config: Arc<config::Config>) -> Result<(), Refused> {
+        self.registry.send(Reconfigure { config }).timeout(PATIENCE).await.map_err(|_| Refused::NoAnswer)
+    }
+
+    async fn deliver(
+        &self,
+        whose: Whose,
+        errand: Errand,
+        correlation: CorrelationId,
+    ) -> Result<Outcome, Refused> {
+        let limit = match &errand {
+            Errand::Attempt { .. } => PATIENCE.saturating_add(LONGEST_PROBE),
+            Errand::Report(_) | Errand::Control(_) => PATIENCE,
+        };
+        let (answer, outcome) = oneshot::channel();
+        let sent = self.registry.send(Deliver { whose, errand, correlation, answer }).timeout(PATIENCE).await;
+        sent.map_err(|_| Refused::NoAnswer)?;
+        wait(outcome, limit).await
+    }
+}
+
+/// The longest timeout that a probe may be given in the config.
+const LONGEST_PROBE: Duration = Duration::from_secs(60);

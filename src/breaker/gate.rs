@@ -1,0 +1,158 @@
+//! What callers hold: asks for a call, and takes its outcome.
+//!
+//! Closed and quiet, a call costs two atomic additions in the thread's own stripe and takes no lock; open, it is refused
+//! without one. A call that may change what is decided (a failure, a slow call, a trial, the first of a time slice) takes
+//! the breaker's small lock. Time is the caller's argument.
+
+use std::sync::Arc;
+
+use super::shared::{Admission, Shared};
+use super::stripes::{BEGAN, ENDED_WELL};
+use crate::domain::breaker::{Outcome, Pass, Rejected, Ticket};
+use crate::domain::time::Moment;
+
+/// Lets calls to one target pass, or not. Cheap to clone; all clones are one gate.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    shared: Arc<Shared>,
+}
+
+impl Gate {
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Asks for a call.
+    ///
+    /// # Errors
+    /// [`Rejected`] with when to ask again.
+    pub fn acquire(&self, now: Moment) -> Result<Permit<'_>, Rejected> {
+        let ticket = self.shared.acquire(now)?;
+        Ok(Permit { gate: Holder::Borrowed(&self.shared), ticket: Some(ticket) })
+    }
+
+    /// As [`Gate::acquire`], for a permit that outlives the place it was asked in.
+    ///
+    /// # Errors
+    /// [`Rejected`] with when to ask again.
+    pub fn acquire_owned(&self, now: Moment) -> Result<Permit<'static>, Rejected> {
+        let ticket = self.shared.acquire(now)?;
+        Ok(Permit { gate: Holder::Owned(Arc::clone(&self.shared)), ticket: Some(ticket) })
+    }
+}
+
+impl Shared {
+    fn acquire(&self, now: Moment) -> Result<Ticket, Rejected> {
+        let word = self.word();
+        match word.admission() {
+            Admission::Counted => {
+                if self.is_quiet(now) && self.stripes.add(self.cell(now), BEGAN, word.epoch()) {
+                    let (generation, epoch) = (word.generation(), word.epoch());
+                    return Ok(Ticket { generation, epoch, at: now, pass: Pass::Counted });
+                }
+                self.decide(|core| core.acquire(now))
+            }
+            Admission::Ask => self.decide(|core| core.acquire(now)),
+            Admission::Uncounted => {
+                self.uncounted_call(now);
+                let (generation, epoch) = (word.generation(), word.epoch());
+                Ok(Ticket { generation, epoch, at: now, pass: Pass::Uncounted })
+            }
+            Admission::Refused(reason) => {
+                self.uncounted_call(now);
+                Err(self.rejected(reason, now))
+            }
+        }
+    }
+
+    fn done(&self, ticket: &Ticket, outcome: Outcome, now: Moment) {
+        let word = self.word();
+        if word.generation() != ticket.generation || ticket.pass == Pass::Uncounted {
+            return;
+        }
+        let unremarkable = ticket.pass == Pass::Counted
+            && outcome == Outcome::Success
+            && self.is_quiet(now)
+            && !self.is_slow(now.since(ticket.at));
+        if unremarkable && self.stripes.add(self.cell(ticket.at), ENDED_WELL, ticket.epoch) {
+            return;
+        }
+        self.decide(|core| {
+            let draw = core.draw();
+            if let Some(transition) = core.breaker.done(ticket, outcome, draw, now) {
+                core.decided(transition);
+            }
+        });
+    }
+
+    fn cancelled(&self, ticket: &Ticket) {
+        if self.word().generation() != ticket.generation || ticket.pass == Pass::Uncounted {
+            return;
+        }
+        self.decide(|core| core.breaker.cancelled(ticket));
+    }
+
+    /// A panic took the call: nobody is left to say when, so it failed at the latest moment the breaker knows of.
+    fn panicked(&self, ticket: &Ticket) {
+        if self.word().generation() != ticket.generation || ticket.pass == Pass::Uncounted {
+            return;
+        }
+        self.decide(|core| {
+            let draw = core.draw();
+            let now = core.breaker.latest().max(ticket.at);
+            if let Some(transition) = core.breaker.done(ticket, Outcome::Failure, draw, now) {
+                core.decided(transition);
+            }
+        });
+    }
+}
+
+/// A call that may be made, once. Dropped, it was cancelled: nothing is counted, and a trial can be handed out again.
+/// Dropped by a panic, it failed.
+#[derive(Debug)]
+#[must_use = "a permit that is dropped was a cancelled call; report how it ended with `done`"]
+pub struct Permit<'gate> {
+    gate: Holder<'gate>,
+    ticket: Option<Ticket>,
+}
+
+#[derive(Debug)]
+enum Holder<'gate> {
+    Borrowed(&'gate Shared),
+    Owned(Arc<Shared>),
+}
+
+impl Holder<'_> {
+    fn shared(&self) -> &Shared {
+        match self {
+            Self::Borrowed(shared) => shared,
+            Self::Owned(shared) => shared,
+        }
+    }
+}
+
+impl Permit<'_> {
+    /// The call has ended. If the state has changed since it began, this says nothing about the new one and is ignored.
+    pub fn done(mut self, outcome: Outcome, now: Moment) {
+        if let Some(ticket) = self.ticket.take() {
+            self.gate.shared().done(&ticket, outcome, now);
+        }
+    }
+
+    /// Whether this is one of half-open's trials.
+    #[must_use]
+    pub fn is_trial(&self) -> bool {
+        self.ticket.is_some_and(|ticket| ticket.pass == Pass::Trial)
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket.take() else { return };
+        if std::thread::panicking() {
+            self.gate.shared().panicked(&ticket);
+        } else {
+            self.gate.shared().cancelled(&ticket);
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! The gate under threads, and that it decides what the domain alone would.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{Decided, Driver, Gate, new};
+use crate::domain::breaker::{
+    Breaker, Cause, Hold, Mode, Outcome, Policy, Refusal, Restored, State, Transition, Window,
+};
+use crate::domain::time::Moment;
+
+fn at(millis: u64) -> Moment {
+    Moment::from_nanos(millis * 1_000_000)
+}
+
+fn without_jitter() -> Policy {
+    Policy { jitter: 0.0, ..Policy::default() }
+}
+
+fn closed(policy: Policy) -> (Driver, Gate, Arc<AtomicUsize>) {
+    let hints = Arc::new(AtomicUsize::new(0));
+    let heard = Arc::clone(&hints);
+    let hint = move || {
+        heard.fetch_add(1, Ordering::SeqCst);
+    };
+    let (driver, gate) = new(policy, None, at(0), 7, Box::new(hint));
+    (driver, gate, hints)
+}
+
+fn commit(driver: &mut Driver, decided: &[Decided]) {
+    driver.publish(decided.last().map_or_else(|| driver.generation(), |last| last.generation));
+}
+
+/// A gate in half-open at second 5.
+fn half_open(policy: Policy) -> (Driver, Gate) {
+    let (mut driver, gate, _) = closed(policy);
+    let opened = driver.target_failed(Cause::Probe, at(0));
+    commit(&mut driver, &opened);
+    let over = driver.tick(at(5_000));
+    assert_eq!(over.len(), 1);
+    commit(&mut driver, &over);
+    (driver, gate)
+}
+
+fn causes(decided: &[Decided]) -> Vec<Cause> {
+    decided.iter().map(|one| one.transition.cause).collect()
+}
+
+#[test]
+fn of_8000_callers_at_half_open_exactly_3_pass() {
+    const THREADS: usize = 16;
+    let (_driver, gate) = half_open(without_jitter());
+    let begin = Barrier::new(THREADS);
+    let held: Vec<_> = thread::scope(|scope| {
+        let (gate, begin) = (&gate, &begin);
+        let ask_500_times = move || {
+            begin.wait();
+            (0..500).filter_map(|_| gate.acquire(at(5_000)).ok()).collect::<Vec<_>>()
+        };
+        let running: Vec<_> = (0..THREADS).map(|_| scope.spawn(ask_500_times)).collect();
+        running.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(held.len(), 3);
+    assert!(held.iter().all(super::Permit::is_trial));
+    assert_eq!(gate.acquire(at(5_000)).unwrap_err().reason, Refusal::TrialsTaken);
+}
+
+#[test]
+fn the_call_that_crosses_the_limit_shuts_the_gate_before_anything_is_committed() {
+    let (mut driver, gate, hints) = closed(without_jitter());
+    for _ in 0..10 {
+        gate.acquire(at(1)).unwrap().done(Outcome::Failure, at(1));
+    }
+    let rejected = gate.acquire(at(1_001)).unwrap_err();
+    assert_eq!((rejected.reason, rejected.retry_after), (Refusal::Open, Duration::from_secs(4)));
+    assert!(hints.load(Ordering::SeqCst) >= 1);
+    let decided = driver.take_pending();
+    assert_eq!(causes(&decided), [Cause::FailureRate]);
+    assert_eq!(decided[0].at, at(1));
+    assert_eq!(driver.take_pending(), []);
+}
+
+#[test]
+fn fully_down_with_many_callers_it_opens_after_the_minimum_and_what_was_on_its_way() {
+    const THREADS: usize = 8;
+    let (mut driver, gate, _) = closed(without_jitter());
+    let passed: usize = thread::scope(|scope| {
+        let running: Vec<_> = (0..THREADS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let calls = (0..1_000).filter_map(|_| gate.acquire(at(1)).ok());
+                    calls.map(|permit| permit.done(Outcome::Failure, at(1))).count()
+                })
+            })
+            .collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert!((10..10 + THREADS).contains(&passed), "{passed}");
+    assert_eq!(causes(&driver.take_pending()), [Cause::FailureRate]);
+}
+
+#[test]
+fn it_never_admits_before_the_transition_is_published() {
+    let (mut driver, gate, _) = closed(Policy { trials: 1, ..without_jitter() });
+    let opened = driver.target_failed(Cause::Probe, at(0));
+    assert!(gate.acquire(at(1)).is_err(), "refused before it is on disk");
+    commit(&mut driver, &opened);
+
+    let over = driver.tick(at(5_000));
+    assert_eq!(causes(&over), [Cause::OpenTimeOver]);
+    assert!(gate.acquire(at(5_000)).is_err(), "half-open is not on disk yet");
+    driver.publish(opened[0].generation);
+    assert!(gate.acquire(at(5_000)).is_err(), "an older commit does not open it");
+    commit(&mut driver, &over);
+
+    gate.acquire(at(5_001)).unwrap().done(Outcome::Success, at(5_002));
+    assert!(gate.acquire(at(5_003)).is_err(), "closed is not on disk yet");
+    let passed = driver.take_pending();
+    assert_eq!(causes(&passed), [Cause::TrialsPassed]);
+    commit(&mut driver, &passed);
+    assert!(gate.acquire(at(5_004)).is_ok());
+}
+
+#[test]
+fn an_opening_that_overtakes_a_commit_stays_shut() {
+    let (mut driver, gate, _) = closed(without_jitter());
+    let opened = driver.target_failed(Cause::Probe, at(0));
+    commit(&mut driver, &opened);
+    let over = driver.probe_passed_threshold(at(1_000));
+    let opened_again = driver.target_failed(Cause::Report, at(1_001));
+    commit(&mut driver, &over);
+    assert!(gate.acquire(at(1_002)).is_err());
+    commit(&mut driver, &opened_again);
+    assert_eq!(gate.acquire(at(1_002)).unwrap_err().reason, Refusal::Open);
+}
+
+#[test]
+fn a_stale_permit_says_nothing_about_the_new_state() {
+    let (mut driver, gate, _) = closed(Policy { trials: 1, ..without_jitter() });
+    let late = [gate.acquire(at(0)).unwrap(), gate.acquire(at(0)).unwrap(), gate.acquire(at(0)).unwrap()];
+    let opened = driver.target_failed(Cause::Probe, at(0));
+    commit(&mut driver, &opened);
+    let over = driver.tick(at(5_000));
+    commit(&mut driver, &over);
+    let [success, failure, cancelled] = late;
+    success.done(Outcome::Success, at(5_000));
+    failure.done(Outcome::Failure, at(5_000));
+    drop(cancelled);
+    assert_eq!(driver.take_pending(), []);
+    let view = driver.view(at(5_000));
+    assert_eq!((view.state, view.trials.granted, view.in_flight), (State::HalfOpen, 0, 0));
+}
+
+#[test]
+fn a_cancelled_trial_can_be_had_again() {
+    let (_driver, gate) = half_open(Policy { trials: 1, ..without_jitter() });
+    let trial = gate.acquire(at(5_000)).unwrap();
+    assert!(gate.acquire(at(5_000)).is_err());
+    drop(trial);
+    assert!(gate.acquire(at(5_000)).unwrap().is_trial());
+}
+
+#[test]
+fn a_cancelled_call_is_counted_nowhere() {
+    let (driver, gate, _) = closed(without_jitter());
+    drop(gate.acquire(at(0)).unwrap());
+    let view = driver.view(at(1));
+    assert_eq!((view.window.calls, view.in_flight), (0, 0));
+}
+
+#[test]
+fn a_panic_is_a_failure() {
+    let (mut driver, gate) = half_open(without_jitter());
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _permit = gate.acquire(at(5_000)).unwrap();
+        panic!("the handler's own fault");
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(causes(&driver.take_pending()), [Cause::TrialFailed]);
+    assert!(gate.acquire(at(5_001)).is_err());
+}
+
+#[test]
+fn a_hung_trial_is_given_up_with_half_open() {
+    let (mut driver, gate) = half_open(Policy { trials: 1, ..without_jitter() });
+    let hung = gate.acquire(at(5_000)).unwrap();
+    assert_eq!(driver.wake_at(), Some(at(35_000)));
+    let reopened = driver.tick(at(35_000));
+    assert_eq!(causes(&reopened), [Cause::TrialsTimedOut]);
+    commit(&mut driver, &reopened);
+    hung.done(Outcome::Success, at(36_000));
+    assert_eq!(driver.view(at(36_000)).state, State::Open);
+}
+
+#[test]
+fn calls_that_hang_are_watched_by_the_driver_and_open_it() {
+    let (mut driver, gate, hints) = closed(without_jitter());
+    assert_eq!(driver.wake_at(), None);
+    let hung: Vec<_> = (0..10).map(|_| gate.acquire(at(10)).unwrap()).collect();
+    assert_eq!(hints.load(Ordering::SeqCst), 1, "one hint for the first of them, not one for each");
+    let due = driver.wake_at().expect("they become slow");
+    assert_eq!(causes(&driver.tick(due)), [Cause::SlowRate]);
+    assert!(due <= at(10 + 1_126));
+    drop(hung);
+
+    let (mut driver, gate, hints) = closed(without_jitter());
+    gate.acquire(at(10)).unwrap().done(Outcome::Success, at(20));
+    assert_eq!(driver.wake_at(), None, "nothing is in flight any more");
+    let _second = gate.acquire(at(30)).unwrap();
+    assert_eq!(hints.load(Ordering::SeqCst), 2, "and the next one is told again");
+}
+
+#[test]
+fn after_a_restart_the_gate_is_shut_for_the_time_that_is_left() {
+    let open = Restored { state: State::Open, level: 2, open_remaining: Duration::from_secs(8), hold: None };
+    let (mut driver, gate) = new(without_jitter(), Some(open), at(0), 1, Box::new(|| {}));
+    assert_eq!(gate.acquire(at(1_000)).unwrap_err().retry_after, Duration::from_secs(7));
+    assert_eq!(driver.wake_at(), Some(at(8_000)));
+    let over = driver.tick(at(8_000));
+    commit(&mut driver, &over);
+    assert!(gate.acquire(at(8_000)).unwrap().is_trial());
+}
+
+#[test]
+fn a_moment_that_goes_back_neither_opens_nor_reopens_anything() {
+    let (mut driver, gate, _) = closed(without_jitter());
+    for _ in 0..9 {
+        gate.acquire(at(100_000)).unwrap().done(Outcome::Failure, at(100_000));
+    }
+    assert_eq!(driver.tick(at(5)), []);
+    gate.acquire(at(7)).unwrap().done(Outcome::Failure, at(3));
+    assert_eq!(causes(&driver.take_pending()), [Cause::FailureRate]);
+    assert!(gate.acquire(at(0)).is_err());
+}
+
+#[test]
+fn a_configuration_that_changes_under_way_keeps_the_window_and_the_gate() {
+    let (mut driver, gate, _) = closed(without_jitter());
+    let under_way = gate.acquire(at(0)).unwrap();
+    for _ in 0..9 {
+        gate.acquire(at(1)).unwrap().done(Outcome::Failure, at(1));
+    }
+    let slower = Policy { slow_call: Duration::from_secs(2), ..without_jitter() };
+    assert_eq!(driver.set_policy(slower, at(2)), []);
+    under_way.done(Outcome::Failure, at(3));
+    assert_eq!(causes(&driver.take_pending()), [Cause::FailureRate]);
+    assert_eq!(driver.view(at(3)).in_flight, 0);
+}
+
+#[test]
+fn a_mode_that_lets_more_pass_waits_for_its_commit_and_one_that_changes_nothing_does_not() {
+    let (mut driver, gate, _) = closed(without_jitter());
+    let dry_run = Some(Hold { mode: Mode::DryRun, until: None });
+    assert_eq!(driver.set_mode(dry_run, at(0)), []);
+    assert!(gate.acquire(at(0)).is_ok(), "closed before and after: no caller notices");
+
+    let (mut driver, gate, _) = closed(without_jitter());
+    let opened = driver.target_failed(Cause::Probe, at(0));
+    commit(&mut driver, &opened);
+    assert_eq!(driver.set_mode(dry_run, at(1)), []);
+    assert!(gate.acquire(at(1)).is_err());
+    driver.publish(driver.generation());
+    assert!(gate.acquire(at(1)).is_ok());
+}
+
+#[test]
+fn a_closed_gate_allocates_nothing() {
+    let (mut driver, gate, _) = closed(without_jitter());
+    let mut now = 1;
+    let counted = allocation_counter::measure(|| {
+        for _ in 0..10_000 {
+            now += 1_000_000;
+            gate.acquire(Moment::from_nanos(now)).unwrap().done(Outcome::Success, Moment::from_nanos(now));
+        }
+        gate.acquire(Moment::from_nanos(now)).unwrap().done(Outcome::Failure, Moment::from_nanos(now));
+    });
+    assert_eq!(counted.count_total, 0);
+    assert_eq!(driver.tick(Moment::from_nanos(now)), []);
+    assert!(driver.view(Moment::from_nanos(now)).window.calls > 0);
+}
+
+#[test]
+fn no_call_is_lost_or_counted_twice_between_threads() {
+    let policy = Policy { window: Window::Time { length: Duration::from_secs(3_600), slices: 60 }, ..without_jitter() };
+    let (driver, gate, _) = closed(policy);
+    thread::scope(|scope| {
+        for thread in 0..8_u64 {
+            let gate = &gate;
+            scope.spawn(move || {
+                for call in 0..5_000 {
+                    let now = Moment::from_nanos(call * 100_000);
+                    let permit = gate.acquire(now).unwrap();
+                    match (thread + call) % 50 {
+                        0 => permit.done(Outcome::Failure, now),
+                        1 => permit.done(Outcome::Ignored, now),
+                        2 => drop(permit),
+                        _ => permit.done(Outcome::Success, now),
+                    }
+                }
+            });
+        }
+    });
+    let view = driver.view(at(1_000));
+    assert_eq!((view.window.calls, view.window.failed, view.window.ignored), (8 * 4_800, 8 * 100, 8 * 100));
+    assert_eq!(view.in_flight, 0);
+}
+
+/// The domain's breaker alone, told of every call at once.
+struct Alone {
+    breaker: Breaker,
+    decided: Vec<Transition>,
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Call { outcome: Outcome, took_ms: u64 },
+    Begin,
+    End { outcome: Outcome },
+    Cancel,
+    Wait { millis: u64 },
+    Tick,
+    Probe { ok: bool },
+    SlowCall { millis: u64 },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let outcome = || prop_oneof![1 => Just(Outcome::Failure), 3 => Just(Outcome::Success), 1 => Just(Outcome::Ignored)];
+    prop_oneof![
+        12 => (outcome(), prop_oneof![4 => Just(0_u64), 1 => 0_u64..1_500]).prop_map(|(outcome, took_ms)| Act::Call { outcome, took_ms }),
+        3 => Just(Act::Begin),
+        3 => outcome().prop_map(|outcome| Act::End { outcome }),
+        1 => Just(Act::Cancel),
+        4 => (0_u64..4_000).prop_map(|millis| Act::Wait { millis }),
+        2 => Just(Act::Tick),
+        1 => any::<bool>().prop_map(|ok| Act::Probe { ok }),
+        1 => (1_u64..3_000).prop_map(|millis| Act::SlowCall { millis }),
+    ]
+}
+
+impl Alone {
+    fn begin(&mut self, now: Moment) -> Option<crate::domain::breaker::Ticket> {
+        self.decided.extend(self.breaker.judge(0.0, now));
+        self.breaker.acquire(now).ok()
+    }
+
+    fn end(&mut self, ticket: &crate::domain::breaker::Ticket, outcome: Outcome, now: Moment) {
+        self.decided.extend(self.breaker.done(ticket, outcome, 0.0, now));
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_gate_decides_what_the_domain_alone_would_decide(
+        count in any::<bool>(),
+        acts in prop::collection::vec(act(), 1..200),
+    ) {
+        let window = if count { Window::Count(15) } else { Policy::default().window };
+        let policy = Policy { window, ..without_jitter() };
+        let (mut driver, gate, _) = closed(policy.clone());
+        let mut alone = Alone { breaker: Breaker::new(policy.clone(), at(0)), decided: Vec::new() };
+        let mut decided = Vec::new();
+        let mut running = Vec::new();
+        let mut now = at(1);
+        for act in acts {
+            match act {
+                Act::Call { outcome, took_ms } => {
+                    let began = now;
+                    now = now.plus(Duration::from_millis(took_ms));
+                    match (gate.acquire(began), alone.begin(began)) {
+                        (Ok(permit), Some(ticket)) => {
+                            permit.done(outcome, now);
+                            alone.end(&ticket, outcome, now);
+                        }
+                        (Err(_), None) => {}
+                        (gate, alone) => prop_assert!(false, "{gate:?} {alone:?}"),
+                    }
+                }
+                Act::Begin => match (gate.acquire(now), alone.begin(now)) {
+                    (Ok(permit), Some(ticket)) => running.push((permit, ticket)),
+                    (Err(_), None) => {}
+                    (gate, alone) => prop_assert!(false, "{gate:?} {alone:?}"),
+                },
+                Act::End { outcome } => if let Some((permit, ticket)) = running.pop() {
+                    permit.done(outcome, now);
+                    alone.end(&ticket, outcome, now);
+                },
+                Act::Cancel => if let Some((permit, ticket)) = running.pop() {
+                    drop(permit);
+                    alone.breaker.cancelled(&ticket);
+                },
+                Act::Wait { millis } => now = now.plus(Duration::from_millis(millis)),
+                Act::Tick => {
+                    decided.extend(driver.tick(now));
+                    alone.decided.extend(alone.breaker.tick(0.0, now));
+                }
+                Act::Probe { ok } => {
+                    decided.extend(driver.probe_observed(ok, now));
+                    alone.decided.extend(alone.breaker.probe_observed(ok, 0.0, now));
+                }
+                Act::SlowCall { millis } => {
+                    let policy = Policy { slow_call: Duration::from_millis(millis), ..policy.clone() };
+                    decided.extend(driver.set_policy(policy.clone(), now));
+                    alone.decided.extend(alone.breaker.set_policy(policy, 0.0, now));
+                }
+            }
+            decided.extend(driver.take_pending());
+            driver.publish(driver.generation());
+            let _ = driver.wake_at();
+            let transitions: Vec<_> = decided.iter().map(|one| one.transition).collect();
+            prop_assert_eq!(&transitions, &alone.decided);
+            prop_assert_eq!(driver.view(now), alone.breaker.view(now));
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The keys: what each needs, its default and its limits. The user's description of them is `config/breakwater.toml`.
+//!
+//! Each file reads one table. A value that is wrong is told of and replaced by its default, so that reading goes on and
+//! everything is told; the configuration that comes out is then thrown away by [`Config::parse`](super::Config::parse).
+
+pub(crate) mod whole;
+
+pub(crate) mod settings;
+
+pub(crate) mod channel;
+
+pub(crate) mod target;
+
+pub(crate) mod dependencies;
+
+pub(crate) mod alert;
+
+pub(crate) mod breaker;
+
+pub(crate) mod http_probe;
+
+pub(crate) mod http_checks;
+
+pub(crate) mod tcp_probe;
+
+pub(crate) mod auth;
+
+pub(crate) mod tls;
+
+pub(crate) mod secret;
+
+pub(crate) mod attachments;
+
+pub(crate) mod address;
+
+pub(crate) mod name;

@@ -1,0 +1,212 @@
+//! `[defaults]` and `[[target]]`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::address::{self, Endpoint};
+use super::attachments::Attachments;
+use super::channel::Channels;
+use super::dependencies::Dependencies;
+use super::{alert, breaker, http_probe, name, tcp_probe};
+use crate::config::model::{Monitor, Target};
+use crate::config::probe::Probe;
+use crate::config::raw::field::Field;
+use crate::config::raw::section::Section;
+use crate::domain::breaker::Policy as BreakerPolicy;
+use crate::domain::failure_history::FailureType;
+use crate::domain::watch;
+
+/// Twice of what one node was measured with.
+const MAX_TARGETS: usize = 20_000;
+const INTERVAL: Duration = Duration::from_secs(10);
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+const INTERVAL_MAX: Duration = Duration::from_secs(86_400);
+const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT_MIN: Duration = Duration::from_millis(10);
+const TIMEOUT_MAX: Duration = Duration::from_secs(300);
+
+/// What targets refer to.
+pub(crate) struct Surroundings<'a> {
+    /// Files that values name.
+    pub(crate) attachments: &'a Attachments,
+    /// Channels by name.
+    pub(crate) channels: &'a Channels,
+    /// All channels.
+    pub(crate) everyone: &'a Arc<[Arc<str>]>,
+    /// Settings that every target's policy repeats.
+    pub(crate) monitor: &'a Monitor,
+    /// Whether a file could not be read.
+    pub(crate) incomplete: bool,
+}
+
+/// Every target.
+pub(crate) fn targets<'t>(
+    defaults: Section<'t>,
+    sections: Vec<Section<'t>>,
+    surroundings: &Surroundings<'_>,
+) -> BTreeMap<Arc<str>, Arc<Target>> {
+    let mut targets = BTreeMap::new();
+    let mut named: BTreeMap<Arc<str>, Field<'t>> = BTreeMap::new();
+    let mut dependencies = Dependencies::default();
+    for (index, section) in sections.into_iter().enumerate() {
+        if index == MAX_TARGETS {
+            section.fail(&format!("more than {MAX_TARGETS} targets"), "Let another node watch the rest");
+            break;
+        }
+        let mut section = section.inheriting(&defaults);
+        let name_field = section.require("name", "Write name = \"PG_KCP\"");
+        let name = name_field.as_ref().and_then(name::name);
+        let target = target(section, name.clone(), &mut dependencies, surroundings);
+        let (Some(name), Some(name_field)) = (name, name_field) else { continue };
+        if let Some(first) = named.get(&name) {
+            let detail = format!("`{name}` is already the name of `{}` ({})", first.path(), first.location());
+            name_field.fail(&detail, "A name is given once");
+            continue;
+        }
+        named.insert(Arc::clone(&name), name_field);
+        if let Some(target) = target {
+            targets.insert(name, Arc::new(target));
+        }
+    }
+    if !surroundings.incomplete {
+        dependencies.check(&named.into_keys().collect());
+    }
+    check_defaults(defaults, surroundings);
+    targets
+}
+
+/// One target, finished. `None` after a problem that leaves nothing to build one from.
+fn target<'t>(
+    mut section: Section<'t>,
+    name: Option<Arc<str>>,
+    dependencies: &mut Dependencies<'t>,
+    surroundings: &Surroundings<'_>,
+) -> Option<Target> {
+    let endpoint_field = section.require("endpoint", "Write endpoint = \"https://api.example.com\" or \"host:port\"");
+    let endpoint = endpoint_field.as_ref().and_then(address::endpoint_of);
+    let Rules { group, policy, breaker, interval, timeout } = rules(&mut section, surroundings);
+    let depends_on = dependencies.read(&mut section, name.as_ref());
+    let probe = probe(section.section("probe"), endpoint.as_ref(), timeout, surroundings.attachments);
+    section.not_in_this_version(&["slo", "maintenance", "enabled", "operation", "heartbeat"]);
+    section.finish();
+    Some(Target {
+        name: name?,
+        endpoint: endpoint_field?.text()?.into(),
+        group,
+        depends_on,
+        policy,
+        breaker,
+        interval,
+        timeout,
+        probe: probe?,
+    })
+}
+
+struct Rules {
+    group: Arc<str>,
+    policy: watch::Policy,
+    breaker: BreakerPolicy,
+    interval: Duration,
+    timeout: Duration,
+}
+
+fn rules(section: &mut Section<'_>, surroundings: &Surroundings<'_>) -> Rules {
+    let Surroundings { attachments: _, channels, everyone, monitor, incomplete } = surroundings;
+    let failure_types = FailureType::ALL.map(|one| (one.as_str(), one));
+    let failure_type = section.take("failure_type").and_then(|field| field.word(&failure_types));
+    let group = section.take("group").and_then(|field| name::group(&field));
+    let interval = section.take("interval").and_then(|field| field.duration(INTERVAL_MIN..=INTERVAL_MAX));
+    let timeout = section.take("timeout").and_then(|field| field.duration(TIMEOUT_MIN..=TIMEOUT_MAX));
+    let mut threshold = |key| section.take(key).and_then(|field| field.whole(1..=1_000));
+    let failure_threshold = threshold("failure_threshold");
+    let success_threshold = threshold("success_threshold");
+    let known = alert::Known { channels, everyone, incomplete: *incomplete };
+    Rules {
+        group: group.unwrap_or_default(),
+        policy: watch::Policy {
+            failure_threshold: failure_threshold.unwrap_or(3),
+            success_threshold: success_threshold.unwrap_or(1),
+            max_retries: monitor.max_retries,
+            failure_type: failure_type.unwrap_or(FailureType::Other),
+            alert: alert::alert(section.section("alert"), known),
+        },
+        breaker: breaker::breaker(section.section("breaker")),
+        interval: interval.unwrap_or(INTERVAL),
+        timeout: timeout.unwrap_or(TIMEOUT),
+    }
+}
+
+/// The defaults are read once for themselves, so that a mistake in them is told also where no target inherits it.
+fn check_defaults(mut defaults: Section<'_>, surroundings: &Surroundings<'_>) {
+    for key in ["name", "endpoint"] {
+        if let Some(field) = defaults.take_own(key) {
+            field.fail("this belongs to one target", "Write it in [[target]]");
+        }
+    }
+    let Rules { timeout, .. } = rules(&mut defaults, surroundings);
+    Dependencies::default().read(&mut defaults, None);
+    let mut probe = defaults.section("probe");
+    let kind = probe.take("kind").and_then(|field| kind(&field));
+    if kind != Some(Kind::Tcp) {
+        http_probe::http_probe(&mut probe, None, timeout, surroundings.attachments);
+    }
+    if kind != Some(Kind::Http) {
+        tcp_probe::tcp_probe(&mut probe, None, timeout, surroundings.attachments);
+    }
+    probe.finish();
+    defaults.finish();
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Http,
+    Tcp,
+}
+
+/// The table of a target's probe, finished: by its kind, or by its endpoint's where none is said.
+fn probe(
+    mut section: Section<'_>,
+    endpoint: Option<&Endpoint>,
+    timeout: Duration,
+    attachments: &Attachments,
+) -> Option<Probe> {
+    let kind_field = section.take("kind");
+    let kind = match (&kind_field, endpoint) {
+        (Some(field), _) => kind(field),
+        (None, Some(Endpoint::Http(_))) => Some(Kind::Http),
+        (None, Some(Endpoint::Tcp(_))) => Some(Kind::Tcp),
+        (None, None) => None,
+    };
+    let Some(kind) = kind else {
+        // Which keys would be right is not known, so none is told of.
+        return None;
+    };
+    let probe = match kind {
+        Kind::Http => {
+            if let (Some(Endpoint::Tcp(_)), false, Some(field)) = (endpoint, section.has_own("url"), kind_field) {
+                field.fail(
+                    "an HTTP probe needs an endpoint with http:// or https://",
+                    "Change the endpoint, write probe.url, or probe.kind = \"tcp\"",
+                );
+            }
+            http_probe::http_probe(&mut section, endpoint, timeout, attachments)
+                .map(|probe| Probe::Http(Arc::new(probe)))
+        }
+        Kind::Tcp => {
+            tcp_probe::tcp_probe(&mut section, endpoint, timeout, attachments).map(|probe| Probe::Tcp(Arc::new(probe)))
+        }
+    };
+    section.finish();
+    probe
+}
+
+fn kind(field: &Field<'_>) -> Option<Kind> {
+    let known = [("http", Some(Kind::Http)), ("tcp", Some(Kind::Tcp))];
+    let later = ["tls", "dns", "grpc", "icmp", "heartbeat", "payment", "status_page"].map(|word| (word, None));
+    let kind = field.word(&[known.as_slice(), later.as_slice()].concat())?;
+    if kind.is_none() {
+        field.fail(&format!("a probe of the kind {} is not in this version", field.shown()), "http and tcp are");
+    }
+    kind
+}

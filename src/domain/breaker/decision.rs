@@ -1,0 +1,472 @@
+//! The breaker itself: its state, and what calls and time do to it.
+//!
+//! A call is asked for with [`Breaker::acquire`] and ended with [`Breaker::done`] or [`Breaker::cancelled`]; the
+//! [`Ticket`] between them says which state it was let through in, so that a late result cannot speak about a state it
+//! does not know. The caller passes the time and, where an open time may be decided, the draw for its jitter.
+
+use std::time::Duration;
+
+use super::control::Hold;
+use super::in_flight::InFlight;
+use super::policy::{Cause, Mode, Policy, State, Transition};
+use super::verdict;
+use super::view::ProbeOutcome;
+use super::window::{Call, SlidingWindow};
+use crate::domain::time::Moment;
+
+/// How long a breaker must stay closed for its level to fall by one.
+pub(super) const HEALTHY_TIME: Duration = Duration::from_secs(60);
+/// When a caller may ask again that came while all trials were out: about when one of them should be back.
+const TRIAL_RETRY: Duration = Duration::from_secs(1);
+/// When a caller may ask again if an operator holds the breaker open without an end.
+const FORCED_RETRY: Duration = Duration::from_secs(60);
+/// Longer than this no count is trusted to a caller that counts by itself, so that its counters can be small.
+const QUIET_MAX: Duration = Duration::from_secs(1);
+
+/// How a call ended, as far as the breaker cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// The target answered; a declined card is an answer.
+    Success,
+    /// The target failed.
+    Failure,
+    /// It says nothing about the target: throttled, misconfigured, or our own fault.
+    Ignored,
+    /// Nobody knows whether the target did it; for the breaker a failure.
+    Unknown,
+}
+
+impl Outcome {
+    const fn is_failure(self) -> bool {
+        match self {
+            Self::Failure | Self::Unknown => true,
+            Self::Success | Self::Ignored => false,
+        }
+    }
+}
+
+/// How a call was let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// Closed: its outcome is counted.
+    Counted,
+    /// One of half-open's trials.
+    Trial,
+    /// Nothing is refused and nothing is counted: disabled, or a dry run that would have refused.
+    Uncounted,
+}
+
+/// A call that was let through and has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    /// In which generation of the state.
+    pub generation: u64,
+    /// In which count of the calls in flight; wraps.
+    pub epoch: u8,
+    /// When.
+    pub at: Moment,
+    /// How.
+    pub pass: Pass,
+}
+
+/// Why a call was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refusal {
+    /// It is open.
+    Open,
+    /// An operator keeps it open.
+    ForcedOpen,
+    /// It is half-open and all trials are out.
+    TrialsTaken,
+}
+
+impl Refusal {
+    /// The word in JSON and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::ForcedOpen => "forced_open",
+            Self::TrialsTaken => "trials_taken",
+        }
+    }
+}
+
+/// A call that was not let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the circuit breaker refused the call ({}); ask again in {} ms", reason.as_str(), retry_after.as_millis())]
+pub struct Rejected {
+    /// Why.
+    pub reason: Refusal,
+    /// When to ask again; zero if the next state is due already.
+    pub retry_after: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Closed { healthy_since: Moment },
+    Open { until: Moment },
+    HalfOpen { since: Moment, granted: u32, succeeded: u32 },
+}
+
+/// One target's breaker.
+#[derive(Debug, Clone)]
+pub struct Breaker {
+    pub(super) policy: Policy,
+    pub(super) hold: Option<Hold>,
+    pub(super) phase: Phase,
+    pub(super) generation: u64,
+    pub(super) epoch: u8,
+    pub(super) level: u32,
+    pub(super) window: SlidingWindow,
+    pub(super) in_flight: InFlight,
+    pub(super) failures_in_row: u32,
+    pub(super) last_call: Option<Moment>,
+    pub(super) last_probe: Option<ProbeOutcome>,
+    pub(super) latest: Moment,
+}
+
+impl Breaker {
+    /// A closed breaker that has seen nothing.
+    #[must_use]
+    pub fn new(policy: Policy, now: Moment) -> Self {
+        let mut breaker = Self {
+            hold: None,
+            phase: Phase::Closed { healthy_since: now },
+            generation: 0,
+            epoch: 0,
+            level: 0,
+            window: SlidingWindow::new(policy.window, now),
+            in_flight: InFlight::new(policy.slow_call, now),
+            failures_in_row: 0,
+            last_call: None,
+            last_probe: None,
+            latest: now,
+            policy,
+        };
+        if breaker.mode() == Mode::ForcedOpen {
+            breaker.phase = Phase::Open { until: now };
+        }
+        breaker
+    }
+
+    /// Its state.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        match self.phase {
+            Phase::Closed { .. } => State::Closed,
+            Phase::Open { .. } => State::Open,
+            Phase::HalfOpen { .. } => State::HalfOpen,
+        }
+    }
+
+    /// Its mode: the operator's where one holds it, else the policy's.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.hold.map_or(self.policy.mode, |hold| hold.mode)
+    }
+
+    /// How often in a row it had to open.
+    #[must_use]
+    pub const fn level(&self) -> u32 {
+        self.level
+    }
+
+    /// Grows with each change of state.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Another one whenever the calls in flight are counted anew. Wraps: within one generation only a changed
+    /// [`Policy::slow_call`] moves it.
+    #[must_use]
+    pub const fn epoch(&self) -> u8 {
+        self.epoch
+    }
+
+    /// What it decides by.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The latest moment it was told.
+    #[must_use]
+    pub const fn latest(&self) -> Moment {
+        self.latest
+    }
+
+    /// Asks for a call. Call [`Breaker::judge`] before, so that slow calls in flight are seen first.
+    ///
+    /// # Errors
+    /// [`Rejected`] while it is open or all trials are out; never in a dry run.
+    pub fn acquire(&mut self, now: Moment) -> Result<Ticket, Rejected> {
+        self.roll(now);
+        self.call_seen(now);
+        let pass = self.pass(now)?;
+        match pass {
+            Pass::Counted => self.in_flight.began(now),
+            Pass::Trial => self.trials_changed(|granted, _| *granted += 1),
+            Pass::Uncounted => {}
+        }
+        Ok(Ticket { generation: self.generation, epoch: self.epoch, at: now, pass })
+    }
+
+    fn pass(&self, now: Moment) -> Result<Pass, Rejected> {
+        match (self.phase, self.mode()) {
+            (_, Mode::Disabled) => Ok(Pass::Uncounted),
+            (Phase::Closed { .. }, _) => Ok(Pass::Counted),
+            (Phase::HalfOpen { granted, .. }, _) if granted < self.policy.trials.max(1) => Ok(Pass::Trial),
+            (Phase::Open { .. } | Phase::HalfOpen { .. }, Mode::DryRun) => Ok(Pass::Uncounted),
+            (Phase::Open { .. } | Phase::HalfOpen { .. }, Mode::Enforce | Mode::ForcedOpen | Mode::ForcedClosed) => {
+                Err(self.rejected(now))
+            }
+        }
+    }
+
+    /// What a refused caller is told.
+    #[must_use]
+    pub fn rejected(&self, now: Moment) -> Rejected {
+        let (reason, ask_again_at) = match (self.phase, self.hold) {
+            (_, Some(Hold { mode: Mode::ForcedOpen, until })) => {
+                (Refusal::ForcedOpen, until.unwrap_or_else(|| now.plus(FORCED_RETRY)))
+            }
+            (Phase::Open { .. }, None) if self.policy.mode == Mode::ForcedOpen => {
+                (Refusal::ForcedOpen, now.plus(FORCED_RETRY))
+            }
+            (Phase::Open { until }, _) => (Refusal::Open, until),
+            (Phase::HalfOpen { since, .. }, _) => {
+                (Refusal::TrialsTaken, since.plus(self.policy.half_open_max).min(now.plus(TRIAL_RETRY)))
+            }
+            (Phase::Closed { .. }, _) => (Refusal::Open, now),
+        };
+        Rejected { reason, retry_after: ask_again_at.since(now) }
+    }
+
+    /// A call has ended. `draw` in -1..=1 moves the open time if this opens it.
+    pub fn done(&mut self, ticket: &Ticket, outcome: Outcome, draw: f64, now: Moment) -> Option<Transition> {
+        self.roll(now);
+        if ticket.generation != self.generation {
+            return None;
+        }
+        let slow = now.since(ticket.at) >= self.policy.slow_call;
+        match ticket.pass {
+            Pass::Uncounted => None,
+            Pass::Trial => self.trial_done(outcome, slow, draw, now),
+            Pass::Counted => {
+                self.ended(ticket);
+                self.count(outcome, slow);
+                self.judge(draw, now)
+            }
+        }
+    }
+
+    /// A call was given up by its caller: nothing is counted, a trial can be handed out again.
+    pub fn cancelled(&mut self, ticket: &Ticket) {
+        if ticket.generation != self.generation {
+            return;
+        }
+        match ticket.pass {
+            Pass::Uncounted => {}
+            Pass::Trial => self.trials_changed(|granted, _| *granted = granted.saturating_sub(1)),
+            Pass::Counted => self.ended(ticket),
+        }
+    }
+
+    /// A caller came at `at`, whether it was let through or not: while real calls come, probes are no trials.
+    pub fn call_seen(&mut self, at: Moment) {
+        self.last_call = self.last_call.max(Some(at));
+    }
+
+    /// Takes in what was counted in cell `cell` of a ring of [`Buckets`](super::Buckets) since the last call that was
+    /// told here: good calls, and by how many the calls in flight changed. Allowed until [`Breaker::quiet_until`].
+    pub fn absorb(&mut self, cell: usize, in_flight: i32, good_calls: u64) {
+        self.in_flight.add(cell, in_flight);
+        if good_calls > 0 {
+            self.window.succeeded(good_calls);
+            self.failures_in_row = 0;
+        }
+        if good_calls > 0 || in_flight > 0 {
+            self.call_seen(self.latest);
+        }
+    }
+
+    /// Until when calls may begin, and good ones end, without being told here at once, because they cannot change what
+    /// is decided. The zero moment if they may not.
+    #[must_use]
+    pub fn quiet_until(&self) -> Moment {
+        let harmless = self.reason_to_open().is_none()
+            && verdict::good_calls_are_harmless(&self.policy, self.window.totals(), self.in_flight.slow());
+        let counts = matches!(self.phase, Phase::Closed { .. }) && self.mode() != Mode::Disabled;
+        if !(harmless && counts) {
+            return Moment::default();
+        }
+        let unchanged = self.window.unchanged_until().min(self.in_flight.unchanged_until());
+        unchanged.min(self.latest.plus(QUIET_MAX))
+    }
+
+    /// Opens it if what was counted is reason enough.
+    pub fn judge(&mut self, draw: f64, now: Moment) -> Option<Transition> {
+        self.roll(now);
+        if self.state() != State::Closed || !self.may_open() {
+            return None;
+        }
+        let cause = self.reason_to_open()?;
+        Some(self.open(cause, draw, now))
+    }
+
+    /// What time alone changes: an open time that is over, a half-open state that lasted too long, a level that falls,
+    /// an operator's hold that ends, calls in flight that have become slow. At most one change; ask
+    /// [`Breaker::wake_at`] for the next.
+    pub fn tick(&mut self, draw: f64, now: Moment) -> Option<Transition> {
+        self.roll(now);
+        if self.hold.is_some_and(|hold| hold.until.is_some_and(|until| until <= now)) {
+            return self.set_hold(None, draw, now);
+        }
+        match self.phase {
+            Phase::Open { until } if until <= now && self.mode() != Mode::ForcedOpen => {
+                Some(self.half_open(Cause::OpenTimeOver, now))
+            }
+            Phase::HalfOpen { since, .. } if since.plus(self.policy.half_open_max) <= now => {
+                Some(self.open(Cause::TrialsTimedOut, draw, now))
+            }
+            Phase::Closed { .. } => {
+                self.forgive(now);
+                self.judge(draw, now)
+            }
+            Phase::Open { .. } | Phase::HalfOpen { .. } => None,
+        }
+    }
+
+    /// When [`Breaker::tick`] next has something to do.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Moment> {
+        let by_phase = match self.phase {
+            Phase::Open { until } => (self.mode() != Mode::ForcedOpen).then_some(until),
+            Phase::HalfOpen { since, .. } => Some(since.plus(self.policy.half_open_max)),
+            Phase::Closed { healthy_since } => {
+                let forgiven_at = (self.level > 0).then(|| healthy_since.plus(HEALTHY_TIME));
+                earlier(forgiven_at, self.slow_call_due_at())
+            }
+        };
+        earlier(by_phase, self.hold.and_then(|hold| hold.until))
+    }
+
+    /// When a call in flight can next become a slow one, where that can open it.
+    #[must_use]
+    pub fn slow_call_due_at(&self) -> Option<Moment> {
+        if self.slow_calls_matter() { self.in_flight.next_slow_at() } else { None }
+    }
+
+    /// Whether a call that hangs can open it.
+    #[must_use]
+    pub fn slow_calls_matter(&self) -> bool {
+        self.may_open() && self.policy.judges_latency() && self.state() == State::Closed
+    }
+
+    fn reason_to_open(&self) -> Option<Cause> {
+        verdict::of(&self.policy, self.window.totals(), self.in_flight.slow(), self.failures_in_row)
+    }
+
+    pub(super) fn may_open(&self) -> bool {
+        match self.mode() {
+            Mode::Enforce | Mode::DryRun => true,
+            Mode::Disabled | Mode::ForcedOpen | Mode::ForcedClosed => false,
+        }
+    }
+
+    pub(super) fn roll(&mut self, now: Moment) {
+        self.latest = self.latest.max(now);
+        self.window.roll(now);
+        self.in_flight.roll(now);
+    }
+
+    fn ended(&mut self, ticket: &Ticket) {
+        if ticket.epoch == self.epoch {
+            self.in_flight.ended(ticket.at);
+        }
+    }
+
+    fn count(&mut self, outcome: Outcome, slow: bool) {
+        if outcome == Outcome::Ignored {
+            self.window.ignored();
+            return;
+        }
+        let failed = outcome.is_failure();
+        self.window.record(Call { failed, slow });
+        self.failures_in_row = if failed { self.failures_in_row.saturating_add(1) } else { 0 };
+    }
+
+    pub(super) fn trial_done(&mut self, outcome: Outcome, slow: bool, draw: f64, now: Moment) -> Option<Transition> {
+        if outcome == Outcome::Ignored {
+            self.trials_changed(|granted, _| *granted = granted.saturating_sub(1));
+            return None;
+        }
+        if outcome.is_failure() || (slow && self.policy.judges_latency()) {
+            return Some(self.open(Cause::TrialFailed, draw, now));
+        }
+        self.trials_changed(|_, succeeded| *succeeded += 1);
+        self.close_if_trials_passed(now)
+    }
+
+    pub(super) fn close_if_trials_passed(&mut self, now: Moment) -> Option<Transition> {
+        match self.phase {
+            Phase::HalfOpen { succeeded, .. } if succeeded >= self.policy.trials.max(1) => {
+                Some(self.close(Cause::TrialsPassed, now))
+            }
+            Phase::HalfOpen { .. } | Phase::Open { .. } | Phase::Closed { .. } => None,
+        }
+    }
+
+    pub(super) fn trials_changed(&mut self, change: impl FnOnce(&mut u32, &mut u32)) {
+        if let Phase::HalfOpen { granted, succeeded, .. } = &mut self.phase {
+            change(granted, succeeded);
+        }
+    }
+
+    pub(super) fn open(&mut self, cause: Cause, draw: f64, now: Moment) -> Transition {
+        self.forgive(now);
+        let open_for = self.policy.open_time_at(self.level, draw);
+        self.level = self.policy.level_after(self.level);
+        self.enter(Phase::Open { until: now.plus(open_for) }, cause, Some(open_for))
+    }
+
+    pub(super) fn half_open(&mut self, cause: Cause, now: Moment) -> Transition {
+        self.enter(Phase::HalfOpen { since: now, granted: 0, succeeded: 0 }, cause, None)
+    }
+
+    pub(super) fn close(&mut self, cause: Cause, now: Moment) -> Transition {
+        self.window.clear();
+        self.enter(Phase::Closed { healthy_since: now }, cause, None)
+    }
+
+    pub(super) fn enter(&mut self, phase: Phase, cause: Cause, open_for: Option<Duration>) -> Transition {
+        let from = self.state();
+        self.phase = phase;
+        self.generation += 1;
+        self.epoch = self.epoch.wrapping_add(1);
+        self.in_flight.clear();
+        self.failures_in_row = 0;
+        Transition { from, to: self.state(), cause, level: self.level, open_for }
+    }
+
+    /// One level less for each healthy minute.
+    fn forgive(&mut self, now: Moment) {
+        let Phase::Closed { healthy_since } = &mut self.phase else { return };
+        while self.level > 0 && healthy_since.plus(HEALTHY_TIME) <= now {
+            *healthy_since = healthy_since.plus(HEALTHY_TIME);
+            self.level -= 1;
+        }
+        if self.level == 0 {
+            *healthy_since = now.max(*healthy_since);
+        }
+    }
+}
+
+fn earlier(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

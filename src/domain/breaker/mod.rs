@@ -1,0 +1,28 @@
+//! The circuit breaker's decision: whether calls to a target pass, why, and until when.
+//!
+//! [`Breaker`] owns the sliding window, the calls in flight, the state and the level; it takes calls, probes, operators'
+//! acts and the time, and returns a [`Transition`] for every change of state. It guarantees that half-open hands out no
+//! more than [`Policy::trials`], that a result from before the last change of state changes nothing, and that half-open
+//! ends. Locks, threads and what is on disk are not here: `crate::breaker` serves callers with these decisions.
+
+mod control;
+mod decision;
+mod in_flight;
+mod policy;
+mod restore;
+mod verdict;
+mod view;
+mod window;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+pub use control::Hold;
+pub use decision::{Breaker, Outcome, Pass, Refusal, Rejected, Ticket};
+pub use in_flight::{Buckets, CELLS};
+pub use policy::{Cause, Mode, Policy, State, Transition, Window};
+pub use restore::Restored;
+pub use view::{ProbeOutcome, Rates, Trials, View};
+pub use window::Counts;

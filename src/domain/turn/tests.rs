@@ -1,0 +1,286 @@
+//! Findings in, then exactly these events and no other.
+
+use super::*;
+use crate::domain::alert::{Condition, Conditions, Severity};
+use crate::domain::breaker::{Cause as Why, Mode, State, Transition};
+use crate::domain::change::IdMarks;
+use crate::domain::failure_history::FailureType;
+use crate::domain::id::Target;
+use std::time::Duration;
+
+const SECOND: i64 = 1_000_000_000;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_nanos(seconds * SECOND)
+}
+
+fn policy() -> Policy {
+    Policy {
+        failure_threshold: 3,
+        success_threshold: 1,
+        max_retries: 3,
+        failure_type: FailureType::PaymentGateway,
+        alert: alert::Policy {
+            on: [Condition::Down, Condition::BreakerOpen].into_iter().collect(),
+            channels: [Arc::from("log"), Arc::from("ops")].into(),
+            severity: Severity::Critical,
+            reminder: None,
+        },
+    }
+}
+
+struct Stage {
+    watch: Watch,
+    ids: Ids,
+    policy: Policy,
+    breaker: State,
+}
+
+impl Stage {
+    fn new(policy: Policy) -> Self {
+        let target = Target::new("PG_KCP", "https://api.kcp.com");
+        let watch = Watch::new(StatusId(1), target, Mode::Enforce, at(0));
+        Self { watch, ids: Ids::after(IdMarks::default()), policy, breaker: State::Closed }
+    }
+
+    fn attempt(&mut self, second: i64, reason: Option<&str>) -> Turn {
+        self.attempt_asked(second, reason, Asked::No)
+    }
+
+    fn attempt_asked(&mut self, second: i64, reason: Option<&str>, asked: Asked) -> Turn {
+        let fault = reason.map(|reason| FailureDetail { error_message: reason.into(), ..reported_detail("") });
+        let correlation = CorrelationId::new(&format!("c{second}"));
+        let with = Context { policy: &self.policy, ids: &self.ids, now: at(second), correlation: &correlation };
+        let mut turn = Turn::attempted(&mut self.watch, Attempt { at: at(second), fault, asked }, &with);
+        follow(&mut turn, &mut self.watch, &mut self.breaker, &with);
+        turn.settle(&mut self.watch, false, &with);
+        turn
+    }
+
+    fn report(&mut self, second: i64, command: Command) -> Turn {
+        let correlation = CorrelationId::new(&format!("c{second}"));
+        let with = Context { policy: &self.policy, ids: &self.ids, now: at(second), correlation: &correlation };
+        let mut turn = Turn::reported(&mut self.watch, command, &with).unwrap();
+        follow(&mut turn, &mut self.watch, &mut self.breaker, &with);
+        turn.settle(&mut self.watch, false, &with);
+        turn
+    }
+
+    fn breaker(&mut self, second: i64, to: State, cause: Why) -> Turn {
+        let correlation = CorrelationId::new("breaker");
+        let with = Context { policy: &self.policy, ids: &self.ids, now: at(second), correlation: &correlation };
+        let mut turn = Turn::default();
+        turn.breaker_moved(&mut self.watch, moved(self.breaker, to, cause), &with);
+        self.breaker = to;
+        turn.settle(&mut self.watch, false, &with);
+        turn
+    }
+}
+
+/// A breaker that does what it is told: opens, and goes half-open when a probe passes.
+fn follow(turn: &mut Turn, watch: &mut Watch, breaker: &mut State, with: &Context<'_>) {
+    for cue in std::mem::take(&mut turn.cues) {
+        let (to, cause) = match (cue, *breaker) {
+            (Cue::TargetFailed(cause), State::Closed | State::HalfOpen) => (State::Open, cause),
+            (Cue::Passed, State::Open) => (State::HalfOpen, Why::ProbePassed),
+            (Cue::TargetFailed(_), State::Open) | (Cue::Passed, State::Closed | State::HalfOpen) => continue,
+        };
+        turn.breaker_moved(watch, moved(*breaker, to, cause), with);
+        *breaker = to;
+    }
+}
+
+fn moved(from: State, to: State, cause: Why) -> Transition {
+    let open_for = (to == State::Open).then_some(Duration::from_secs(5));
+    Transition { from, to, cause, level: 0, open_for }
+}
+
+#[track_caller]
+fn check(turn: &Turn, events: &[&str], steps: &[&str]) {
+    let found: Vec<String> = turn.events.iter().map(|occurrence| line(&occurrence.event)).collect();
+    assert_eq!(found, events);
+    let found: Vec<&str> = turn
+        .steps
+        .iter()
+        .map(|step| match step {
+            HistoryStep::Record { .. } => "record",
+            HistoryStep::Retry { ok: true, .. } => "retry ok",
+            HistoryStep::Retry { ok: false, .. } => "retry failed",
+            HistoryStep::Recover { .. } => "recover",
+        })
+        .collect();
+    assert_eq!(found, steps);
+}
+
+fn line(event: &Event) -> String {
+    match event {
+        Event::Status { event: StatusEvent::Retried { retry_count, retry_result, .. }, .. } => {
+            format!("retried {retry_count} {}", retry_result.as_str())
+        }
+        Event::Status { event: StatusEvent::ConnectionFailed { failure_reason, .. }, .. } => {
+            format!("failed {failure_reason}")
+        }
+        Event::Status { event: StatusEvent::Connected { .. }, .. } => "connected".into(),
+        Event::BreakerTransitioned { transition, .. } => {
+            format!("breaker {} -> {}", transition.from.as_str(), transition.to.as_str())
+        }
+        Event::FailureRecorded(_)
+        | Event::History { .. }
+        | Event::BreakerControlled { .. }
+        | Event::AlertFired { .. }
+        | Event::AlertResolved { .. }
+        | Event::NotificationDeadLettered { .. }
+        | Event::LocationWeatherInfoFailed { .. } => event.name().to_owned(),
+    }
+}
+
+fn failed(policy: Policy) -> Stage {
+    let mut stage = Stage::new(policy);
+    for second in 1..=3 {
+        stage.attempt(second, Some("503"));
+    }
+    stage
+}
+
+#[test]
+fn the_first_success_connects_and_later_ones_are_no_events() {
+    let mut stage = Stage::new(policy());
+    check(&stage.attempt(1, None), &["connected"], &[]);
+    check(&stage.attempt(2, None), &[], &[]);
+    assert_eq!(stage.watch.status.last_succeeded_at, Some(at(2)));
+}
+
+#[test]
+fn failures_below_the_threshold_are_retries_and_the_threshold_opens_one_outage() {
+    let mut stage = Stage::new(policy());
+    check(&stage.attempt(1, Some("503")), &["retried 1 FAILURE"], &[]);
+    check(&stage.attempt(2, Some("503")), &["retried 2 FAILURE"], &[]);
+    let turn = stage.attempt(3, Some("503"));
+    check(&turn, &["failed 503", "breaker closed -> open", "AlertFired"], &["record"]);
+    assert_eq!(turn.deliveries.len(), 2, "one for each channel");
+    assert_eq!(stage.watch.status.last_attempted_at, Some(at(3)));
+}
+
+#[test]
+fn a_threshold_of_one_fails_at_once() {
+    let mut stage = Stage::new(Policy { failure_threshold: 1, ..policy() });
+    check(&stage.attempt(1, Some("503")), &["failed 503", "breaker closed -> open", "AlertFired"], &["record"]);
+}
+
+#[test]
+fn a_long_outage_does_not_flood_the_log() {
+    let mut stage = failed(policy());
+    for second in 4..=6 {
+        let retried = format!("retried {} FAILURE", second - 1);
+        check(&stage.attempt(second, Some("503")), &[&retried, "failed 503"], &["retry failed"]);
+    }
+    check(&stage.attempt(7, Some("503")), &[], &[]);
+    check(&stage.attempt(8, Some("timeout")), &["retried 7 FAILURE", "failed timeout"], &["retry failed"]);
+    check(&stage.attempt(9, Some("timeout")), &[], &[]);
+    let status = &stage.watch.status;
+    assert_eq!((status.retry_count, status.last_failed_at), (8, Some(at(9))), "counted in memory");
+}
+
+#[test]
+fn a_success_ends_the_outage_and_the_breakers_closing_resolves_the_incident() {
+    let mut stage = failed(policy());
+    let turn = stage.attempt(4, None);
+    check(&turn, &["connected", "breaker open -> half_open"], &["retry ok", "recover"]);
+    let turn = stage.breaker(5, State::Closed, Why::TrialsPassed);
+    check(&turn, &["breaker half_open -> closed", "AlertResolved"], &[]);
+    assert_eq!(turn.deliveries.len(), 2);
+}
+
+#[test]
+fn everything_of_one_outage_shares_its_first_correlation() {
+    let mut stage = Stage::new(policy());
+    let mut turns: Vec<Turn> = (1..=3).map(|second| stage.attempt(second, Some("503"))).collect();
+    turns.push(stage.attempt(4, None));
+    turns.push(stage.breaker(5, State::Closed, Why::TrialsPassed));
+    let resolved = turns.last().unwrap().events.last().unwrap();
+    assert_eq!(resolved.event.name(), "AlertResolved");
+    assert_eq!(resolved.correlation.0.as_ref(), "c1");
+    for occurrence in turns[..4].iter().flat_map(|turn| &turn.events) {
+        assert_eq!(occurrence.correlation.0.as_ref(), "c1", "{:?}", occurrence.event);
+    }
+}
+
+#[test]
+fn two_successes_are_needed_where_the_owner_says_so() {
+    let mut stage = failed(Policy { success_threshold: 2, ..policy() });
+    check(&stage.attempt(4, None), &[], &["retry ok"]);
+    check(&stage.attempt(5, None), &["connected", "breaker open -> half_open"], &["retry ok", "recover"]);
+}
+
+#[test]
+fn a_reported_failure_is_not_ended_by_a_passing_probe_alone() {
+    let mut stage = Stage::new(policy());
+    stage.attempt(1, None);
+    let fail = Command::Fail { failure_reason: "declined all".into(), failed_at: at(2) };
+    check(&stage.report(2, fail), &["failed declined all", "breaker closed -> open", "AlertFired"], &["record"]);
+    check(&stage.attempt(3, None), &["breaker open -> half_open"], &["retry ok"]);
+    assert_eq!(stage.watch.status.state, IntegrationState::Failed);
+    let turn = stage.breaker(4, State::Closed, Why::TrialsPassed);
+    check(&turn, &["breaker half_open -> closed", "connected", "AlertResolved"], &["recover"]);
+}
+
+#[test]
+fn a_reported_connection_ends_a_reported_failure() {
+    let mut stage = Stage::new(policy());
+    stage.report(2, Command::Fail { failure_reason: "".into(), failed_at: at(2) });
+    let turn = stage.report(3, Command::Connect { attempted_at: at(3) });
+    check(&turn, &["connected", "breaker open -> half_open"], &["recover"]);
+}
+
+#[test]
+fn a_second_report_joins_the_open_outage() {
+    let mut stage = failed(policy());
+    let fail = Command::Fail { failure_reason: "also seen by us".into(), failed_at: at(4) };
+    check(&stage.report(4, fail), &["failed also seen by us"], &[]);
+}
+
+#[test]
+fn an_attempt_that_somebody_waits_for_is_always_an_event() {
+    let mut stage = Stage::new(policy());
+    stage.attempt(1, None);
+    check(&stage.attempt_asked(2, None, Asked::Connect), &["connected"], &[]);
+    check(&stage.attempt_asked(3, None, Asked::Retry), &["retried 1 SUCCESS", "connected"], &[]);
+    check(&stage.attempt_asked(4, Some("503"), Asked::Connect), &["retried 1 FAILURE"], &[]);
+}
+
+#[test]
+fn a_target_without_channels_has_no_incident() {
+    let nobody = alert::Policy { channels: [].into(), ..policy().alert };
+    let mut stage = Stage::new(Policy { failure_threshold: 1, alert: nobody, ..policy() });
+    let turn = stage.attempt(1, Some("503"));
+    check(&turn, &["failed 503", "breaker closed -> open"], &["record"]);
+    assert!(turn.deliveries.is_empty());
+}
+
+#[test]
+fn a_retry_that_is_reported_in_an_outage_does_not_end_its_incident() {
+    let mut stage = failed(policy());
+    let retry = Command::Retry { retry_count: None, retried_at: at(4), origin: RetryOrigin::Reported };
+    check(&stage.report(4, retry), &["retried 3 SUCCESS"], &[]);
+    assert!(stage.watch.conditions(false).contains(Condition::Down));
+    check(&stage.attempt(5, Some("503")), &["failed 503"], &["retry failed"]);
+}
+
+#[test]
+fn a_reminder_is_a_message_and_no_event() {
+    let reminder = alert::Policy { reminder: Some(Duration::from_secs(60)), ..policy().alert };
+    let mut stage = failed(Policy { max_retries: 0, alert: reminder, ..policy() });
+    assert!(stage.attempt(60, Some("503")).is_empty());
+    let turn = stage.attempt(63, Some("503"));
+    assert!(turn.kept && turn.events.is_empty());
+    assert!(matches!(turn.deliveries[0].message, Message::Reminder(_)));
+    assert!(stage.attempt(64, Some("503")).is_empty());
+}
+
+#[test]
+fn conditions_that_nobody_wants_to_hear_of_make_no_incident() {
+    let quiet = alert::Policy { on: Conditions::NONE, ..policy().alert };
+    let mut stage = Stage::new(Policy { failure_threshold: 1, alert: quiet, ..policy() });
+    check(&stage.attempt(1, Some("503")), &["failed 503", "breaker closed -> open"], &["record"]);
+    assert_eq!(stage.watch.incident, None);
+}

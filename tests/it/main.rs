@@ -1,0 +1,3 @@
+//! Everything that is tested from outside: one file a capability, one binary, since each links the whole program.
+
+mod given_when_then;
