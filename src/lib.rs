@@ -5,6 +5,6 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod guide;
-pub mod notify;
-pub mod metrics;
 pub mod listener;
+pub mod metrics;
+pub mod notify;

@@ -3,10 +3,12 @@
 //! The domain knows none of these shapes. Conversions take the domain's values apart member by member, so that a new
 //! member is a compile error here and no silent loss.
 
-pub(super) mod breaker;
-pub(super) mod event;
-pub(super) mod history;
-pub(super) mod page;
-pub(super) mod problem;
-pub(super) mod status;
-pub(super) mod target;
+pub(crate) mod breaker;
+pub(crate) mod command;
+pub(crate) mod event;
+pub(crate) mod history;
+pub(crate) mod list;
+pub(crate) mod problem;
+pub(crate) mod status;
+pub(crate) mod target;
+pub(crate) mod words;
