@@ -1,49 +1,201 @@
 //! The only place that constructs and connects: a configuration goes in, a running node comes out.
 //!
-//! [`App::build`] opens the store, binds the socket and starts the actors, in this order, so that what cannot work says
+//! [`App::build`] binds the socket, opens the store and starts the actors, in this order, so that what cannot work says
 //! so before anything is promised. [`App::run`] serves until it is told to stop, then drains: the web first, then the
 //! actors, then what is still unsaved.
 
 mod housekeeping;
 mod reload;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::board::Board;
-use crate::actors::system::{Parts, System};
+use crate::actors::system::{self, Parts, System};
 use crate::clock::Clock;
-use crate::config::{Config, Loaded};
-use crate::http::{Http, Vitals};
-use crate::listener::{Limits, Listener};
+use crate::config::Config;
+use crate::http::{self, Http, Readiness, Reload, Vitals};
+use crate::listener::{self, Limits, Listener};
 use crate::metrics::{Build, NodeMetrics};
-use crate::probes::Prober;
-use crate::store::{Reader, Store, Writer};
+use crate::probes::{self, Prober};
+use crate::store::{self, Reader, Store, Writer};
 
 pub use reload::Source;
 
-/// How long the web may take to answer what it has begun, and the actors to end.
+/// How long the node may take to answer what it has begun once it shall end.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// Why a node could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its address.
+    #[error(transparent)]
+    Listen(#[from] listener::Error),
+    /// Its store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// What probes need.
+    #[error("probes cannot be made on this machine")]
+    Probes(#[source] probes::Error),
+    /// Its actors.
+    #[error(transparent)]
+    Actors(#[from] system::Error),
+}
 
 /// A node that is ready to run.
 pub struct App {
     clock: Clock,
     listener: Listener,
-    limits: Limits,
     system: System,
     board: Arc<Board>,
-    writer: Writer,
-    reader: Reader,
+    store: Store,
     metrics: Arc<NodeMetrics>,
     config: Arc<ArcSwap<Config>>,
     source: Source,
     vitals: Arc<Vitals>,
-    fatal: CancellationToken,
+    store_failed: CancellationToken,
+}
+
+/// How a node ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// As it was told to.
+    AsAsked,
+    /// Its store could not write any more. Nothing was acknowledged after that.
+    StoreFailed,
+}
+
+impl App {
+    /// Makes a node of a configuration; `source` is where the configuration can be read again.
+    ///
+    /// # Errors
+    /// See [`Error`]. Nothing was changed then but what opening the store changes.
+    pub async fn build(config: Config, source: Source, clock: Clock) -> Result<Self, Error> {
+        let listener = Listener::bind(config.http.listen)?;
+        let metrics = Arc::new(NodeMetrics::new(Build { version: env!("CARGO_PKG_VERSION"), revision: "" }));
+        metrics.channels_configured(config.channels.keys());
+        metrics.config_loaded(clock.now());
+        let store_failed = CancellationToken::new();
+        let store = open_store(&config, clock, &metrics, store_failed.clone()).await?;
+        let watches = store.reader().watches()?;
+        let prober = Prober::new(clock, &config.node.name).map_err(Error::Probes)?;
+        let (board, config) = (Arc::new(Board::default()), Arc::new(config));
+        let system = System::start(Parts {
+            clock,
+            config: config.clone(),
+            board: board.clone(),
+            writer: store.writer(),
+            reader: store.reader(),
+            watches,
+            metrics: metrics.clone(),
+            prober: Arc::new(prober),
+            io: tokio::runtime::Handle::current(),
+        })
+        .await?;
+        let vitals = Arc::new(Vitals::new(clock.moment()));
+        let config = Arc::new(ArcSwap::new(config));
+        Ok(Self { clock, listener, system, board, store, metrics, config, source, vitals, store_failed })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// Reads what is stored, also while it runs.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        self.store.reader()
+    }
+
+    /// Tells when an event was added.
+    #[must_use]
+    pub fn journal(&self) -> crate::actors::journal::JournalHandle {
+        self.system.journal.clone()
+    }
+
+    /// Runs until `shutdown` is ready, then ends in order.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Ended {
+        let Self { clock, listener, system, board, store, metrics, config, source, vitals, store_failed } = self;
+        let end = CancellationToken::new();
+        let (readiness, ready) = watch::channel(Readiness::Ready);
+        let reloader =
+            reload::Reloader::new(source, config.clone(), system.targets.clone(), metrics.clone(), clock);
+        let tasks = housekeeping::spawn(&housekeeping::Care {
+            clock,
+            board: board.clone(),
+            writer: store.writer(),
+            metrics: metrics.clone(),
+            config: config.clone(),
+            pulse: system.pulse.clone(),
+            vitals: vitals.clone(),
+            reloader: reloader.clone(),
+            end: end.clone(),
+        });
+        let service = http::service(Http {
+            targets: system.targets.clone(),
+            histories: system.histories.clone(),
+            board: board.clone(),
+            reader: store.reader(),
+            journal: system.journal.clone(),
+            metrics,
+            clock,
+            config: config.clone(),
+            readiness: ready,
+            vitals,
+            reload: Reload::new(move || Box::pin(reloader.clone().reload())),
+        });
+        let limits = Limits { connections: config.load().http.max_connections, drain: DRAIN, ..Limits::default() };
+        tracing::info!(address = %listener.local_addr(), targets = config.load().targets.len(), "serving");
+        let ended = {
+            let told = async {
+                tokio::select! {
+                    () = shutdown => {}
+                    () = store_failed.cancelled() => {}
+                }
+                readiness.send_replace(Readiness::Draining);
+            };
+            listener.serve(service, limits, told).await;
+            if store_failed.is_cancelled() { Ended::StoreFailed } else { Ended::AsAsked }
+        };
+        end.cancel();
+        tasks.wait().await;
+        system.stop().await;
+        if ended == Ended::AsAsked {
+            housekeeping::save(&board, &store.writer(), clock).await;
+        }
+        close(store).await;
+        ended
+    }
+}
+
+async fn open_store(
+    config: &Config,
+    clock: Clock,
+    metrics: &Arc<NodeMetrics>,
+    failed: CancellationToken,
+) -> Result<Store, Error> {
+    let folder = config.node.data_dir.clone();
+    let cache_bytes = config.store.cache_bytes;
+    let metrics = metrics.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        Store::open(store::Options { folder, cache_bytes, clock }, store::Hooks {
+            on_batch: Box::new(move |written| drop((&metrics, written))),
+            on_failure: Box::new(move |_| failed.cancel()),
+        })
+    });
+    Ok(opened.await.map_err(|_| store::Error::Stopped)??)
+}
+
+async fn close(store: Store) {
+    // A store that cannot be closed in order is found whole by its next opening, or says that it is not.
+    if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+        tracing::error!("the store's closing was interrupted");
+    }
 }

@@ -7,15 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app;
+use crate::app::{self, App, Ended, Source};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Loaded, Problems};
 use crate::simulator::{Options, Simulator};
+use switches::Switches;
 
 mod demo;
 mod probe;
 mod store;
+mod switches;
 
 /// Where the configuration is unless `--config` says otherwise.
 const DEFAULT_CONFIG: &str = "config/breakwater.toml";
@@ -113,9 +116,6 @@ struct Simulate {
     listen: SocketAddr,
     #[command(flatten)]
     switches: Switches,
-    /// A timeline of phases (TOML).
-    #[arg(long)]
-    scenario: Option<PathBuf>,
 }
 
 /// Parses the arguments, runs what they ask for, and says how it ended.
@@ -129,7 +129,10 @@ pub fn run() -> ExitCode {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return say_failed(&anyhow::Error::new(error).context("no runtime could be built")).into(),
+        Err(error) => {
+            say_error(&format!("the machine gave no threads to run on: {error}"));
+            return Exit::Failed.into();
+        }
     };
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     let exit = runtime.block_on(carry_out(command, &environment));
@@ -157,4 +160,111 @@ fn install_log(format: LogFormat) {
         LogFormat::Text => log.with_target(false).init(),
         LogFormat::Json => log.json().init(),
     }
+}
+
+async fn serve_node(path: &Path, environment: &BTreeMap<String, String>) -> Exit {
+    let loaded = match Config::load(path, environment) {
+        Ok(loaded) => loaded,
+        Err(problems) => return say_problems(&problems),
+    };
+    let Loaded { config, warnings, files, .. } = loaded;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let source = Source::File { path: path.to_owned(), environment: environment.clone(), files };
+    match App::build(config, source, Clock::system()).await {
+        Ok(app) => exit_of(app.run(told_to_stop()).await),
+        Err(error) => say_not_started(error),
+    }
+}
+
+const fn exit_of(ended: Ended) -> Exit {
+    match ended {
+        Ended::AsAsked => Exit::Done,
+        Ended::StoreFailed => Exit::Store,
+    }
+}
+
+/// SIGTERM, or Ctrl-C.
+async fn told_to_stop() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return drop(tokio::signal::ctrl_c().await);
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("told to stop: answering what was begun, then saving");
+}
+
+fn check_config(path: &Path, environment: &BTreeMap<String, String>) -> Exit {
+    match Config::load(path, environment) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                say_error(&format!("warning: {warning}"));
+            }
+            let Config { targets, channels, .. } = &loaded.config;
+            say(&format!("{} is right: {} targets, {} channels", path.display(), targets.len(), channels.len()));
+            Exit::Done
+        }
+        Err(problems) => say_problems(&problems),
+    }
+}
+
+async fn run_simulator(simulate: Simulate) -> Exit {
+    let pairs = simulate.switches.pairs();
+    let options = match Options::from_pairs(pairs.iter().map(|(name, text)| (*name, text.as_str()))) {
+        Ok(options) => options,
+        Err(error) => {
+            say_error(&chain(&error));
+            return Exit::Wrong;
+        }
+    };
+    match Simulator::bind(simulate.listen, options, Clock::system()) {
+        Ok(simulator) => {
+            say(&format!("the PG simulator listens on http://{}/api/v1/payments", simulator.local_addr()));
+            simulator.run(told_to_stop()).await;
+            Exit::Done
+        }
+        Err(error) => {
+            say_error(&chain(&error));
+            Exit::Address
+        }
+    }
+}
+
+fn say_not_started(error: app::Error) -> Exit {
+    say_error(&chain(&error));
+    match error {
+        app::Error::Listen(_) => Exit::Address,
+        app::Error::Store(_) => Exit::Store,
+        app::Error::Probes(_) | app::Error::Actors(_) => Exit::Failed,
+    }
+}
+
+fn say_problems(problems: &Problems) -> Exit {
+    say_error(&problems.to_string());
+    Exit::Wrong
+}
+
+/// An error with everything that caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// One line to the one who asked. If nobody reads it there is nobody to tell.
+fn say(line: &str) {
+    drop(writeln!(std::io::stdout().lock(), "{line}"));
+}
+
+/// One line about what is wrong.
+fn say_error(line: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{line}"));
 }

@@ -8,3 +8,6 @@ pub mod guide;
 pub mod listener;
 pub mod metrics;
 pub mod notify;
+pub mod probes;
+pub mod simulator;
+pub mod store;

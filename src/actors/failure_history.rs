@@ -19,7 +19,7 @@ use crate::domain::change::{Change, Committed, DeliveryChange};
 use crate::domain::delivery::{Delivery, Message as Notice};
 use crate::domain::event::{Cause, Event, Occurrence};
 use crate::domain::failure_history::{Command, HistoryEvent, IntegrationFailureHistory, Record, RetryOrigin, RetryResult};
-use crate::domain::id::{CorrelationId, HistoryId, Ids, NoticeId, Sequence};
+use crate::domain::id::{CorrelationId, HistoryId, Ids, NoticeId};
 use crate::domain::time::Timestamp;
 use crate::domain::turn::{About, HistoryStep, deliveries};
 use crate::store::Reader;

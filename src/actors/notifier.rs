@@ -58,12 +58,19 @@ enum Line {
     Report(u64),
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    due: Timestamp,
+    line: Line,
+    queued_at: Timestamp,
+}
+
 #[derive(Default)]
 struct Queue {
     sender: Option<Arc<Sender>>,
     lines: BTreeMap<Line, VecDeque<DeliveryId>>,
     due: BTreeSet<(Timestamp, DeliveryId, Line)>,
-    remembered: BTreeMap<DeliveryId, (Timestamp, Line)>,
+    remembered: BTreeMap<DeliveryId, Entry>,
     in_flight: BTreeSet<DeliveryId>,
     more_on_disk: bool,
 }
@@ -174,10 +181,12 @@ impl Notifier {
 
     fn measure(&mut self, context: &mut Context<Self>) {
         let now = self.clock.now();
-        let (pending, oldest) = self.reader.outbox_size();
+        let pending = self.queues.values().map(|queue| queue.remembered.len()).sum();
+        let oldest = self.queues.values().filter_map(Queue::oldest).min();
         self.metrics.outbox(pending, oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)));
         self.metrics.dead_letters(self.reader.dead_letter_count());
-        self.metrics.failures_open(self.reader.open_histories().iter().map(|open| open.count).sum());
+        let open: u64 = self.reader.open_histories().iter().map(|open| open.count).sum();
+        self.metrics.failures_open(usize::try_from(open).unwrap_or(usize::MAX));
         if self.queues.values().any(Queue::has_room_for_more) {
             self.read_outbox();
             self.pump(context);
@@ -202,29 +211,33 @@ impl Notifier {
 
 impl Queue {
     fn remember(&mut self, delivery: &Delivery) {
-        let (id, due) = (delivery.id, delivery.next_attempt_at);
-        if let Some((before, line)) = self.remembered.insert(id, (due, line_of(delivery))) {
+        let (id, line) = (delivery.id, line_of(delivery));
+        let entry = Entry { due: delivery.next_attempt_at, line, queued_at: delivery.queued_at };
+        if let Some(before) = self.remembered.get_mut(&id) {
+            let before = std::mem::replace(before, entry);
             self.in_flight.remove(&id);
-            self.due.remove(&(before, id, line));
-            self.make_due(line);
-            return;
-        }
-        if self.remembered.len() > REMEMBERED {
-            self.remembered.remove(&id);
+            self.due.remove(&(before.due, id, line));
+        } else if self.remembered.len() >= REMEMBERED {
             self.more_on_disk = true;
             return;
+        } else {
+            self.remembered.insert(id, entry);
+            self.lines.entry(line).or_default().push_back(id);
         }
-        let line = line_of(delivery);
-        self.lines.entry(line).or_default().push_back(id);
         self.make_due(line);
     }
 
     /// Only the first of a line may go, and not twice at once.
     fn make_due(&mut self, line: Line) {
         let Some(head) = self.lines.get(&line).and_then(VecDeque::front) else { return };
-        if let (false, Some((due, _))) = (self.in_flight.contains(head), self.remembered.get(head)) {
-            self.due.insert((*due, *head, line));
+        if let (false, Some(entry)) = (self.in_flight.contains(head), self.remembered.get(head)) {
+            self.due.insert((entry.due, *head, line));
         }
+    }
+
+    /// Ids are given in order, so the first that is remembered waits longest.
+    fn oldest(&self) -> Option<Timestamp> {
+        self.remembered.first_key_value().map(|(_, entry)| entry.queued_at)
     }
 
     fn take_due(&mut self, now: Timestamp) -> Option<DeliveryId> {
@@ -243,7 +256,7 @@ impl Queue {
 
     fn forget(&mut self, id: DeliveryId) {
         self.in_flight.remove(&id);
-        let Some((due, line)) = self.remembered.remove(&id) else { return };
+        let Some(Entry { due, line, .. }) = self.remembered.remove(&id) else { return };
         self.due.remove(&(due, id, line));
         if let Some(ids) = self.lines.get_mut(&line) {
             ids.retain(|other| *other != id);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context};
+use actix::Addr;
 use tokio::sync::oneshot;
 
 use super::answer::{Answer, Outcome, PATIENCE};

@@ -10,6 +10,7 @@ pub mod id;
 pub mod observation;
 pub mod scrub;
 pub mod schedule;
+pub mod rollup;
 pub mod status;
 pub mod time;
 pub mod turn;

@@ -5,7 +5,7 @@ use rand::Rng;
 
 use super::actor::{TargetActor, Then, Waiting};
 use super::messages::{Errand, ProbeFinished};
-use crate::actors::answer::Refused;
+use crate::actors::answer::{Outcome, Refused};
 use crate::actors::system::fresh_correlation;
 use crate::config::probe::Probe;
 use crate::domain::breaker::State;
@@ -168,7 +168,7 @@ fn share(
     if others.is_empty() {
         return first;
     }
-    let (shared, outcome) = tokio::sync::oneshot::channel();
+    let (shared, outcome) = tokio::sync::oneshot::channel::<Result<Outcome, Refused>>();
     actix::spawn(async move {
         let Ok(outcome) = outcome.await else { return };
         for answer in first.into_iter().chain(others) {

@@ -1,0 +1,96 @@
+//! An observation as a small table, for people at a terminal.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::clock;
+use crate::domain::observation::Observation;
+
+/// What was found, and its phases in milliseconds, one a line.
+#[must_use]
+pub fn describe(observation: &Observation) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{}", verdict(observation));
+    let phases = &observation.phases;
+    for (name, took) in [
+        ("resolve", phases.resolve),
+        ("connect", phases.connect),
+        ("tls", phases.tls),
+        ("processing", phases.processing),
+        ("transfer", phases.transfer),
+        ("total", Some(observation.took)),
+    ] {
+        let _ = write!(text, "\n  {name:<12}{}", milliseconds(took));
+    }
+    let _ = write!(text, "\n  {:<12}{:>10}", "bytes", observation.bytes);
+    if let Some(end) = observation.certificate_expires_at {
+        let _ = write!(text, "\n  {:<12}{}", "certificate", format_args!("expires {}", clock::format(end)));
+    }
+    if let Some(wait) = observation.retry_after {
+        let _ = write!(text, "\n  {:<12}{}", "retry after", format_args!("{} s", wait.as_secs()));
+    }
+    text.push('\n');
+    text
+}
+
+fn verdict(observation: &Observation) -> String {
+    match &observation.failure {
+        Some(failure) => format!("failed ({}): {}", failure.reason.as_str(), failure.message),
+        None => {
+            let slow = if observation.degraded { "ok, but slow" } else { "ok" };
+            observation.status_code.map_or_else(|| slow.to_owned(), |status| format!("{slow}: {status}"))
+        }
+    }
+}
+
+fn milliseconds(took: Option<Duration>) -> String {
+    took.map_or_else(|| format!("{:>10}", "-"), |took| format!("{:>10.3} ms", took.as_secs_f64() * 1_000.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::observation::{Failure, Phases, Reason};
+    use crate::domain::time::Timestamp;
+
+    fn observation() -> Observation {
+        Observation {
+            at: Timestamp::default(),
+            took: Duration::from_micros(12_345),
+            failure: None,
+            degraded: false,
+            phases: Phases {
+                resolve: None,
+                connect: Some(Duration::from_micros(150)),
+                tls: Some(Duration::from_micros(4_200)),
+                processing: Some(Duration::from_millis(7)),
+                transfer: Some(Duration::ZERO),
+            },
+            status_code: Some(200),
+            bytes: 512,
+            certificate_expires_at: Some(Timestamp::from_nanos(1_900_000_000_000_000_000)),
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn a_good_probe_shows_its_phases_and_its_certificate() {
+        insta::assert_snapshot!(describe(&observation()), @"");
+    }
+
+    #[test]
+    fn a_failed_probe_says_why_and_when_to_come_back() {
+        let failed = Observation {
+            failure: Some(Failure {
+                reason: Reason::RateLimited,
+                message: "429 Too Many Requests".into(),
+                code: "429".into(),
+            }),
+            retry_after: Some(Duration::from_secs(30)),
+            certificate_expires_at: None,
+            ..observation()
+        };
+        insta::assert_snapshot!(describe(&failed), @"");
+    }
+}

@@ -1,0 +1,26 @@
+//! Probes: calls a target once, and says what was found.
+//!
+//! A [`Prober`] holds what all targets share (trusted certificates, TLS settings, tokens). It turns a configured probe into
+//! a [`Prepared`] one, where everything that can be done once is done; that one is called again and again, each time with
+//! a deadline that covers the whole of it. A probe always ends in an observation: an error of ours is one too, as
+//! [`Reason::Internal`](crate::domain::observation::Reason::Internal).
+//!
+//! Not here: when to probe, what an observation means for the target, and metrics.
+
+mod describe;
+mod dial;
+mod error;
+mod failure;
+mod http;
+mod prober;
+mod stream;
+mod tcp;
+mod tls;
+mod trace;
+
+#[cfg(test)]
+mod tests;
+
+pub use describe::describe;
+pub use error::Error;
+pub use prober::{Prepared, Prober};

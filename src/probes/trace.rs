@@ -1,0 +1,139 @@
+//! What is known of a probe while it runs, so that a passed deadline can say how far it came.
+
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::domain::observation::{Failure, Observation, Phases};
+use crate::domain::time::{Moment, Timestamp};
+
+/// What a probe is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Something that is in no phase.
+    Between,
+    /// Waiting for a token that is not the target's to give.
+    FetchingToken,
+    /// Resolving the name.
+    Resolving,
+    /// Connecting.
+    Connecting,
+    /// Asking a proxy for a tunnel.
+    Tunnelling,
+    /// In the TLS handshake.
+    Handshaking,
+    /// Sending the request.
+    Sending,
+    /// Waiting for the answer's first byte.
+    Processing,
+    /// Reading the answer.
+    Transferring,
+}
+
+/// A probe's record. Entering a stage ends the one before it and writes down how long that took.
+#[derive(Debug)]
+pub(super) struct Trace {
+    clock: Clock,
+    at: Timestamp,
+    began: Moment,
+    deadline: Duration,
+    stage: Stage,
+    stage_began: Moment,
+    token_took: Duration,
+    phases: Phases,
+    pub(super) status_code: Option<u16>,
+    pub(super) bytes: u64,
+    pub(super) certificate_expires_at: Option<Timestamp>,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Trace {
+    pub(super) fn begin(clock: Clock, deadline: Duration) -> Self {
+        let began = clock.moment();
+        Self {
+            clock,
+            at: clock.now(),
+            began,
+            deadline,
+            stage: Stage::Between,
+            stage_began: began,
+            token_took: Duration::ZERO,
+            phases: Phases::default(),
+            status_code: None,
+            bytes: 0,
+            certificate_expires_at: None,
+            retry_after: None,
+        }
+    }
+
+    pub(super) const fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    pub(super) const fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    pub(super) const fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// What is left of the deadline.
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.saturating_sub(self.clock.moment().since(self.began))
+    }
+
+    pub(super) fn enter(&mut self, stage: Stage) {
+        let now = self.clock.moment();
+        self.leave(now);
+        self.stage = stage;
+        self.stage_began = now;
+    }
+
+    /// Forgets the phases and the answer of a request that another one takes the place of: a redirect's, or one on a
+    /// connection that turned out to be gone.
+    pub(super) fn begin_request(&mut self) {
+        self.enter(Stage::Between);
+        self.phases = Phases::default();
+        self.status_code = None;
+        self.bytes = 0;
+        self.certificate_expires_at = None;
+        self.retry_after = None;
+    }
+
+    /// Ends the probe. A good one is degraded if it took longer than `max_latency`, not counting the wait for a token.
+    pub(super) fn finish(mut self, outcome: Result<(), Failure>, max_latency: Option<Duration>) -> Observation {
+        let now = self.clock.moment();
+        self.leave(now);
+        let took = now.since(self.began);
+        let failure = outcome.err();
+        let slow = max_latency.is_some_and(|most| took.saturating_sub(self.token_took) > most);
+        Observation {
+            at: self.at,
+            took,
+            degraded: failure.is_none() && slow,
+            failure,
+            phases: self.phases,
+            status_code: self.status_code,
+            bytes: self.bytes,
+            certificate_expires_at: self.certificate_expires_at,
+            retry_after: self.retry_after,
+        }
+    }
+
+    fn leave(&mut self, now: Moment) {
+        let took = now.since(self.stage_began);
+        let phase = match self.stage {
+            Stage::Between | Stage::Tunnelling | Stage::Sending => return,
+            Stage::FetchingToken => {
+                self.token_took += took;
+                return;
+            }
+            Stage::Resolving => &mut self.phases.resolve,
+            Stage::Connecting => &mut self.phases.connect,
+            Stage::Handshaking => &mut self.phases.tls,
+            Stage::Processing => &mut self.phases.processing,
+            Stage::Transferring => &mut self.phases.transfer,
+        };
+        *phase = Some(took);
+    }
+}

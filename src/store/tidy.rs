@@ -1,0 +1,287 @@
+//! Deletes what is older than it is kept, in small steps between the commits.
+//!
+//! Events, closed histories, dead letters and transition lines go after `retention`, counted from when they were
+//! stored and never from when they say they happened; open histories stay. Rollups of minutes go after a day, those of
+//! hours after 90 days. Each step is one bounded part of one batch, so a kill between two of them leaves a whole store.
+
+use std::time::Duration;
+
+use super::batch::Batch;
+use super::error::Error;
+use super::keys::{self, Kind};
+use super::observations::{Period, minutes_since_1970};
+use super::record::{ColumnBlock, EventBlock, Mark, ROWS_PER_BLOCK, decode_event};
+use super::state::{State, not_decodable};
+use crate::domain::id::{HistoryId, NoticeId, Sequence};
+use crate::domain::time::Timestamp;
+
+/// Rollups of minutes are kept so long.
+pub(super) const MINUTES_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Rollups of hours are kept so long.
+pub(super) const HOURS_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// Deletions in one step: about as long as two ordinary batches.
+const STEP: usize = 512;
+/// Looks at the tree in one step, where little is to be deleted.
+const LOOKS: usize = 128;
+
+/// Received events in one look: they lie in the order of their hashes, so all have to be looked at.
+const RECEIVED_A_LOOK: usize = 64;
+
+/// What a tidying deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tidied {
+    /// Events.
+    pub events: u64,
+    /// Histories.
+    pub histories: u64,
+    /// Records of other kinds.
+    pub others: u64,
+}
+
+/// A tidying on its way.
+#[derive(Debug)]
+pub(super) struct Tidy {
+    stage: Stage,
+    kept_from: KeptFrom,
+    pub(super) tidied: Tidied,
+}
+
+/// The first of each that is kept.
+#[derive(Debug, Clone, Copy)]
+struct KeptFrom {
+    sequence: Sequence,
+    transition: u64,
+    notice: NoticeId,
+    minute: u64,
+    hour: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Events,
+    /// From this block on.
+    Histories(u64),
+    DeadLetters,
+    /// From this status on.
+    Transitions(u64),
+    /// From this key on.
+    Received([u8; 17]),
+    /// From this block of statuses on.
+    Minutes(u64),
+    /// From this block of statuses on.
+    Hours(u64),
+    Marks,
+    Done,
+}
+
+/// The first minute whose rollup is kept, and the first hour's, both in minutes since 1970. Whole hours and days are
+/// kept, so that a window whose edge is here can be put together without a hole.
+pub(super) fn rollups_kept_from(now: Timestamp) -> (u64, u64) {
+    let whole = |time: Timestamp, period: Period| minutes_since_1970(time) / period.minutes() * period.minutes();
+    (whole(now.minus(MINUTES_KEPT), Period::Hour), whole(now.minus(HOURS_KEPT), Period::Day))
+}
+
+impl Tidy {
+    /// What there is to do at this time.
+    pub(super) fn plan(state: &State, now: Timestamp, retention: Duration) -> Result<Self, Error> {
+        let (sequence, transition, notice) = stored_before(state, now.minus(retention))?;
+        let (minute, hour) = rollups_kept_from(now);
+        let kept_from = KeptFrom { sequence, transition, notice, minute, hour };
+        Ok(Self { stage: Stage::Events, kept_from, tidied: Tidied::default() })
+    }
+
+    /// Whether nothing is left to do.
+    pub(super) fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    /// Does the next part of it within a batch.
+    pub(super) fn step(&mut self, batch: &mut Batch<'_>) -> Result<(), Error> {
+        let end = batch.writes.records() + STEP;
+        for _ in 0..LOOKS {
+            if self.is_done() || batch.writes.records() >= end {
+                break;
+            }
+            self.stage = match self.stage {
+                Stage::Events => self.delete_events(batch)?,
+                Stage::Histories(block) => self.delete_histories(batch, block)?,
+                Stage::DeadLetters => self.delete_dead_letters(batch)?,
+                Stage::Transitions(status) => {
+                    let kept_from = self.kept_from.transition;
+                    let next = self.delete_grouped(batch, &[Kind::Transition.letter()], status, kept_from)?;
+                    next.map_or(Stage::Received([Kind::Received.letter(); 17]), Stage::Transitions)
+                }
+                Stage::Received(key) => self.delete_received(batch, key)?,
+                Stage::Minutes(block) => {
+                    let prefix = [Kind::Rollup.letter(), Period::Minute.letter()];
+                    let next = self.delete_grouped(batch, &prefix, block, self.kept_from.minute)?;
+                    next.map_or(Stage::Hours(0), Stage::Minutes)
+                }
+                Stage::Hours(block) => {
+                    let prefix = [Kind::Rollup.letter(), Period::Hour.letter()];
+                    let next = self.delete_grouped(batch, &prefix, block, self.kept_from.hour)?;
+                    next.map_or(Stage::Marks, Stage::Hours)
+                }
+                Stage::Marks => self.delete_marks(batch)?,
+                Stage::Done => Stage::Done,
+            };
+        }
+        Ok(())
+    }
+
+    /// Whole blocks only; the first that holds an event to be kept is kept.
+    fn delete_events(&mut self, batch: &mut Batch<'_>) -> Result<Stage, Error> {
+        let state = batch.state;
+        let from = keys::event(batch.head.first_sequence);
+        let Some((key, value)) = first_in(state, &from, &keys::event(self.kept_from.sequence))? else {
+            return Ok(Stage::Histories(0));
+        };
+        let value = super::long_value::whole(&state.tree, &key, value)?;
+        let first = keys::number_at(&key, 1).ok_or_else(|| Error::damaged(keys::describe(&key), "its key is short"))?;
+        let events = EventBlock::split(&value).map_err(not_decodable(&key))?;
+        let next = Sequence(first + events.len() as u64);
+        if next > self.kept_from.sequence {
+            return Ok(Stage::Histories(0));
+        }
+        for (sequence, event) in (first..).zip(&events) {
+            let stored = decode_event(Sequence(sequence), event).map_err(not_decodable(&key))?;
+            batch.writes.delete_short(&keys::correlation(&stored.logged.correlation, Sequence(sequence)));
+        }
+        batch.writes.delete(&key)?;
+        batch.head.first_sequence = next;
+        self.tidied.events += events.len() as u64;
+        Ok(Stage::Events)
+    }
+
+    /// Closed histories whose events are gone. Ids are given in about the order of the log, so the first block without
+    /// an old row is the end.
+    fn delete_histories(&mut self, batch: &mut Batch<'_>, from: u64) -> Result<Stage, Error> {
+        let begin = keys::numbered(Kind::Columns, from);
+        let end = keys::numbered(Kind::Columns, u64::MAX);
+        let Some((key, value)) = first_in(batch.state, &begin, &end)? else { return Ok(Stage::DeadLetters) };
+        let number =
+            keys::number_at(&key, 1).ok_or_else(|| Error::damaged(keys::describe(&key), "its key is short"))?;
+        let kept_from = batch.head.first_sequence.0;
+        let block = ColumnBlock::decode(&value).map_err(not_decodable(&key))?;
+        let rows: Vec<_> = block.rows().filter(|(_, row)| row.recorded_by < kept_from).collect();
+        if rows.is_empty() {
+            return Ok(Stage::DeadLetters);
+        }
+        // A history that is closed here cannot open again: what this batch does to it does not matter.
+        for (place, row) in rows.iter().filter(|(_, row)| !row.open) {
+            let id = HistoryId(number * ROWS_PER_BLOCK + *place as u64);
+            debug_assert_eq!(ColumnBlock::place(id), (number, *place));
+            batch.remove_history(id, row)?;
+            self.tidied.histories += 1;
+        }
+        Ok(Stage::Histories(number + 1))
+    }
+
+    fn delete_dead_letters(&mut self, batch: &mut Batch<'_>) -> Result<Stage, Error> {
+        let old = |notice: NoticeId| notice < self.kept_from.notice;
+        let dead: Vec<_> =
+            batch.state.durable.read().dead.iter().take_while(|id| old(id.notice)).take(STEP).copied().collect();
+        let more = dead.len() == STEP;
+        for id in dead {
+            batch.remove_dead(id)?;
+            self.tidied.others += 1;
+        }
+        // The list in memory moves with the disk: where there is more, the next batch sees it.
+        Ok(if more { Stage::DeadLetters } else { Stage::Transitions(0) })
+    }
+
+    fn delete_received(&mut self, batch: &mut Batch<'_>, from: [u8; 17]) -> Result<Stage, Error> {
+        let end = [Kind::Received.letter() + 1];
+        let mut seen = 0;
+        for pair in batch.state.tree.range(&from[..]..&end[..]).take(RECEIVED_A_LOOK) {
+            let (key, value) = pair.map_err(Error::sled("read the received events"))?;
+            seen += 1;
+            if keys::number_at(&value, 1).is_some_and(|sequence| sequence < batch.head.first_sequence.0) {
+                batch.writes.delete_short(&key);
+                self.tidied.others += 1;
+            }
+            if seen == RECEIVED_A_LOOK {
+                return Ok(key.as_ref().try_into().map_or(Stage::Minutes(0), |key| Stage::Received(after(key))));
+            }
+        }
+        Ok(Stage::Minutes(0))
+    }
+
+    /// Of keys made of a prefix, a group and a number: deletes some of one group's numbers below `kept_from`. Says
+    /// which group is next, the same one if there is more in it.
+    fn delete_grouped(
+        &mut self,
+        batch: &mut Batch<'_>,
+        prefix: &[u8],
+        group: u64,
+        kept_from: u64,
+    ) -> Result<Option<u64>, Error> {
+        if kept_from == 0 {
+            return Ok(None);
+        }
+        let key = |group: u64, number: u64| [prefix, &group.to_be_bytes(), &number.to_be_bytes()].concat();
+        let end = [prefix, &[0xff; 17]].concat();
+        let Some((first, _)) = first_in(batch.state, &key(group, 0), &end)? else { return Ok(None) };
+        let Some(group) = keys::number_at(&first, prefix.len()) else { return Ok(None) };
+        let mut deleted = 0;
+        for pair in batch.state.tree.range(key(group, 0)..key(group, kept_from)).take(STEP) {
+            let (key, _) = pair.map_err(Error::sled("read what is old"))?;
+            batch.writes.delete(&key)?;
+            deleted += 1;
+        }
+        self.tidied.others += deleted as u64;
+        if deleted == STEP {
+            // What this batch deletes is still there for its own reads: the next batch goes on.
+            return Ok(Some(group));
+        }
+        Ok(group.checked_add(1))
+    }
+
+    fn delete_marks(&mut self, batch: &mut Batch<'_>) -> Result<Stage, Error> {
+        if self.kept_from.sequence.0 == 0 {
+            return Ok(Stage::Done);
+        }
+        let range = keys::numbered(Kind::Mark, 0)..keys::numbered(Kind::Mark, self.kept_from.sequence.0);
+        let mut deleted = 0;
+        for key in batch.state.tree.range(range).keys().take(STEP) {
+            batch.writes.delete_short(&key.map_err(Error::sled("read the time marks"))?);
+            deleted += 1;
+        }
+        Ok(if deleted == STEP { Stage::Marks } else { Stage::Done })
+    }
+}
+
+/// How far the log had come when retention ended: the last mark before which every mark is old enough. (The clock may
+/// have been set back; then what came after the first younger mark is kept.)
+fn stored_before(state: &State, time: Timestamp) -> Result<(Sequence, u64, NoticeId), Error> {
+    let mut kept_from = (Sequence(0), 0, NoticeId(0));
+    for pair in state.tree.scan_prefix([Kind::Mark.letter()]) {
+        let (key, value) = pair.map_err(Error::sled("read the time marks"))?;
+        let mark = Mark::decode(&value).map_err(not_decodable(&key))?;
+        if mark.at > time {
+            break;
+        }
+        let sequence =
+            keys::number_at(&key, 1).ok_or_else(|| Error::damaged(keys::describe(&key), "its key is short"))?;
+        kept_from = (Sequence(sequence), mark.transitions + 1, NoticeId(mark.notice.0 + 1));
+    }
+    Ok(kept_from)
+}
+
+fn first_in(state: &State, from: &[u8], to: &[u8]) -> Result<Option<(sled::IVec, sled::IVec)>, Error> {
+    if from >= to {
+        return Ok(None);
+    }
+    state.tree.range(from..to).next().transpose().map_err(Error::sled("read what is old"))
+}
+
+fn after(mut key: [u8; 17]) -> [u8; 17] {
+    for byte in key.iter_mut().rev() {
+        *byte = byte.wrapping_add(1);
+        if *byte != 0 {
+            break;
+        }
+    }
+    key
+}
