@@ -1,10 +1,12 @@
 //! Breakwater stands between a shop and the systems it depends on.
 
+pub mod actors;
 pub mod breaker;
 pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod guide;
+pub mod http;
 pub mod listener;
 pub mod metrics;
 pub mod notify;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::shared::{Admission, Shared};
 use super::stripes::{BEGAN, ENDED_WELL};
-use crate::domain::breaker::{Outcome, Pass, Rejected, Ticket};
+use crate::domain::breaker::{Outcome, Pass, Rejected, Ticket, View};
 use crate::domain::time::Moment;
 
 /// Lets calls to one target pass, or not. Cheap to clone; all clones are one gate.
@@ -104,6 +104,14 @@ impl Shared {
                 core.decided(transition);
             }
         });
+    }
+}
+
+impl Gate {
+    /// The breaker at `now`, for those who only look.
+    #[must_use]
+    pub fn view(&self, now: Moment) -> View {
+        self.shared.decide(|core| core.breaker.view(now))
     }
 }
 

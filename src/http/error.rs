@@ -12,7 +12,7 @@ use warp::reply::Response;
 use super::dto::problem::{FieldError, ProblemBody};
 use crate::actors::answer::Refused;
 use crate::clock::Rfc3339;
-use crate::config::Scope;
+use crate::config::{Problems, Scope};
 use crate::domain::id::{CorrelationId, Sequence};
 use crate::domain::{failure_history, status};
 
@@ -335,6 +335,13 @@ impl From<failure_history::Refusal> for Problem {
                     .at("/retryResult", "must be SUCCESS")
             }
         }
+    }
+}
+
+impl From<Problems> for Problem {
+    fn from(problems: Problems) -> Self {
+        let told = problems.as_slice().iter().map(|problem| FieldError::in_configuration(problem.to_string()));
+        Self::configuration_refused(told.collect())
     }
 }
 

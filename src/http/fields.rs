@@ -43,17 +43,13 @@ impl<'a> Fields<'a> {
         Ok(Self { object, pointer: String::new(), errors: Rc::default() })
     }
 
-    /// Everything that was wrong. For where a reader has returned `None`.
-    pub(super) fn refused(&self) -> Problem {
-        Problem::invalid_body(self.errors.take())
-    }
-
     /// The value, if nothing was wrong with any member.
     ///
     /// # Errors
     /// Everything that was wrong.
     pub(super) fn accept<T>(&self, value: Option<T>) -> Result<T, Problem> {
-        if self.errors.borrow().is_empty() { value.ok_or_else(|| self.refused()) } else { Err(self.refused()) }
+        let errors = self.errors.take();
+        value.filter(|_| errors.is_empty()).ok_or_else(|| Problem::invalid_body(errors))
     }
 
     /// Notes what is wrong with a member.
@@ -145,9 +141,10 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// A system's name, scrubbed.
-    pub(super) fn system_name(&self, name: &str) -> Option<Box<str>> {
-        self.raw_word(name, NAME_MAX).map(|word| scrub(word).into())
+    /// A system's name; scrubbed, unless it is configured.
+    pub(super) fn system_name(&self, name: &str, config: &Config) -> Option<Box<str>> {
+        let word = self.raw_word(name, NAME_MAX)?;
+        Some(if config.targets.contains_key(word) { word.into() } else { scrub(word).into() })
     }
 
     /// `target`. What is configured is known and kept as it is, whatever it looks like; else both parts are scrubbed.

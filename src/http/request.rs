@@ -22,7 +22,7 @@ use super::state::Http;
 use crate::config::{Config, Scope};
 use crate::domain::id::CorrelationId;
 use crate::listener::Peer;
-use crate::store::Reader;
+use crate::store::{self, Reader};
 
 /// Names what one request caused, in and out.
 pub(super) static CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -78,6 +78,16 @@ impl Asked {
         self.method == method
     }
 
+    /// Answers whatever was asked of a path that there is not.
+    pub(super) fn nothing_here(self) -> Response {
+        let (http, correlation) = (self.http.clone(), correlation(&self.headers));
+        let (correlation, problem) = match correlation {
+            Ok(given) => (given, Problem::no_such_path()),
+            Err(problem) => (fresh_correlation(), problem),
+        };
+        finish(&http, problem.response(&correlation), &correlation)
+    }
+
     /// Has it handled, if the rule allows it.
     pub(super) async fn answer<H, F>(self, rule: Rule, handle: H) -> Response
     where
@@ -102,8 +112,7 @@ impl Asked {
             Err(Problem::internal())
         });
         let response = handled.unwrap_or_else(|problem| problem.response(&correlation));
-        http.metrics.http_request(response.status().as_u16());
-        finished(response, &correlation)
+        finish(&http, response, &correlation)
     }
 
     fn check(&self, rule: Rule) -> Result<(), Problem> {
@@ -144,28 +153,36 @@ impl Request {
     /// Reads the store without holding up other requests.
     ///
     /// # Errors
-    /// The reading panicked.
+    /// It could not be read.
     pub(super) async fn stored<R: Send + 'static>(
         &self,
-        read: impl FnOnce(&Reader) -> R + Send + 'static,
+        read: impl FnOnce(&Reader) -> Result<R, store::Error> + Send + 'static,
     ) -> Result<R, Problem> {
-        stored(&self.http, read).await
+        stored(&self.http.reader, read).await
     }
 }
 
 /// Reads the store without holding up other requests.
 ///
 /// # Errors
-/// The reading panicked.
+/// It could not be read, or what was asked for is no longer kept.
 pub(super) async fn stored<R: Send + 'static>(
-    http: &Http,
-    read: impl FnOnce(&Reader) -> R + Send + 'static,
+    reader: &Reader,
+    read: impl FnOnce(&Reader) -> Result<R, store::Error> + Send + 'static,
 ) -> Result<R, Problem> {
-    let reader = http.reader.clone();
-    tokio::task::spawn_blocking(move || read(&reader)).await.map_err(|error| {
-        tracing::error!(%error, "the store could not be read");
-        Problem::internal()
-    })
+    let reader = reader.clone();
+    match tokio::task::spawn_blocking(move || read(&reader)).await {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(store::Error::Gone { first })) => Err(Problem::events_gone(first)),
+        Ok(Err(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the store could not be read");
+            Err(Problem::internal())
+        }
+        Err(error) => {
+            tracing::error!(%error, "reading the store was interrupted");
+            Err(Problem::internal())
+        }
+    }
 }
 
 /// A part of a path as it was meant.
@@ -200,7 +217,8 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
     host.is_none() || host != text(HOST.as_str())
 }
 
-fn finished(mut response: Response, correlation: &CorrelationId) -> Response {
+fn finish(http: &Http, mut response: Response, correlation: &CorrelationId) -> Response {
+    http.metrics.http_request(response.status().as_u16());
     let headers = response.headers_mut();
     let text = HeaderValue::from_str(&correlation.0).expect("visible ASCII is a header's value");
     headers.insert(CORRELATION.clone(), text);
