@@ -2,11 +2,12 @@
 
 use std::hint::black_box;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use breakwater::breaker::{self, Gate};
-use breakwater::domain::breaker::{Cause, Outcome, Policy};
+use breakwater::domain::breaker::{Cause, Outcome, Policy, State};
 use breakwater::domain::time::Moment;
 use criterion::{Criterion, criterion_group, criterion_main};
 use failsafe::backoff;
@@ -35,15 +36,21 @@ fn call(gate: &Gate, now: &mut u64, outcome: Outcome) {
     }
 }
 
+/// Otherwise refusals would have been measured.
+fn assert_stayed_closed(driver: &breaker::Driver, now: u64) {
+    assert_eq!(driver.view(Moment::from_nanos(now)).state, State::Closed);
+}
+
 fn one_thread(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("one thread");
-    let (_driver, gate) = closed();
+    let (driver, gate) = closed();
     let mut now = 1;
     group.bench_function("gate: acquire and done, closed", |bencher| {
         bencher.iter(|| call(&gate, &mut now, Outcome::Success));
     });
+    assert_stayed_closed(&driver, now);
 
-    let (_driver, gate) = closed();
+    let (driver, gate) = closed();
     let mut now = 1;
     let mut calls = 0_u32;
     group.bench_function("gate: acquire and done, one of ten fails", |bencher| {
@@ -53,11 +60,18 @@ fn one_thread(criterion: &mut Criterion) {
         });
     });
 
+    assert_stayed_closed(&driver, now);
+
     let (mut driver, gate) = closed();
     let opened = driver.target_failed(Cause::Report, Moment::from_nanos(2));
     assert_eq!(opened.len(), 1);
     group.bench_function("gate: refused, open", |bencher| {
         bencher.iter(|| black_box(&gate).acquire(black_box(Moment::from_nanos(3))).is_err());
+    });
+
+    let alone = AtomicU64::new(0);
+    group.bench_function("two atomic additions: the least this machine can do", |bencher| {
+        bencher.iter(|| black_box(&alone).fetch_add(1, Relaxed) + black_box(&alone).fetch_add(1, Relaxed));
     });
 
     let machine = failsafe_alone();
@@ -98,9 +112,9 @@ fn now() -> Instant {
 
 fn two_threads(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("two threads");
-    let (_driver, gate) = closed();
+    let (driver, gate) = closed();
+    let mut base = 1;
     group.bench_function("gate: acquire and done, closed", |bencher| {
-        let mut base = 1;
         bencher.iter_custom(|iterations| {
             base += iterations * STEP;
             together(2, iterations, |index| {
@@ -109,6 +123,7 @@ fn two_threads(criterion: &mut Criterion) {
             })
         });
     });
+    assert_stayed_closed(&driver, base);
     let machine = failsafe_alone();
     group.bench_function("failsafe alone: permitted and success", |bencher| {
         bencher.iter_custom(|iterations| {

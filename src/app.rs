@@ -23,7 +23,7 @@ use crate::http::{self, Http, Readiness, Reload, Vitals};
 use crate::listener::{self, Limits, Listener};
 use crate::metrics::{Build, NodeMetrics};
 use crate::probes::{self, Prober};
-use crate::store::{self, Reader, Store, Writer};
+use crate::store::{self, Reader, Store};
 
 pub use reload::Source;
 
@@ -81,7 +81,7 @@ impl App {
         metrics.channels_configured(config.channels.keys());
         metrics.config_loaded(clock.now());
         let store_failed = CancellationToken::new();
-        let store = open_store(&config, clock, &metrics, store_failed.clone()).await?;
+        let store = open_store(&config, clock, store_failed.clone()).await?;
         let watches = store.reader().watches()?;
         let prober = Prober::new(clock, &config.node.name).map_err(Error::Probes)?;
         let (board, config) = (Arc::new(Board::default()), Arc::new(config));
@@ -178,24 +178,24 @@ impl App {
 async fn open_store(
     config: &Config,
     clock: Clock,
-    metrics: &Arc<NodeMetrics>,
     failed: CancellationToken,
 ) -> Result<Store, Error> {
-    let folder = config.node.data_dir.clone();
-    let cache_bytes = config.store.cache_bytes;
-    let metrics = metrics.clone();
-    let opened = tokio::task::spawn_blocking(move || {
-        Store::open(store::Options { folder, cache_bytes, clock }, store::Hooks {
-            on_batch: Box::new(move |written| drop((&metrics, written))),
-            on_failure: Box::new(move |_| failed.cancel()),
-        })
-    });
+    let options = store::Options {
+        folder: config.node.data_dir.clone(),
+        cache_bytes: config.store.cache_bytes,
+        clock,
+        on_batch: Box::new(|_| {}),
+        on_failure: Box::new(move |_| failed.cancel()),
+    };
+    let opened = tokio::task::spawn_blocking(move || Store::open(options));
     Ok(opened.await.map_err(|_| store::Error::Stopped)??)
 }
 
 async fn close(store: Store) {
-    // A store that cannot be closed in order is found whole by its next opening, or says that it is not.
-    if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
-        tracing::error!("the store's closing was interrupted");
+    // A store that was not closed in order is found whole by its next opening, or says that it is not.
+    match tokio::task::spawn_blocking(move || store.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the store was not closed in order"),
+        Err(error) => tracing::error!(%error, "the store's closing was interrupted"),
     }
 }

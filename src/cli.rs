@@ -122,7 +122,8 @@ struct Simulate {
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    install_log(cli.log);
+    // The demo tells its own story; a log would tell it twice.
+    install_log(cli.log, if matches!(cli.command, Some(Command::Demo)) { "error" } else { "info" });
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("a crypto provider was installed before");
     }
@@ -152,9 +153,9 @@ async fn carry_out(command: Command, environment: &BTreeMap<String, String>) -> 
     }
 }
 
-fn install_log(format: LogFormat) {
+fn install_log(format: LogFormat, level: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with_target(false).init(),

@@ -1,3 +1,5 @@
 //! The binary: parses the command line and runs it.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    breakwater::cli::run()
+}

@@ -16,6 +16,9 @@ mod floors;
 #[path = "tidy/homes.rs"]
 mod homes;
 
+#[path = "tidy/configurations.rs"]
+mod configurations;
+
 #[path = "tidy/files.rs"]
 mod files;
 
@@ -99,4 +102,9 @@ fn documents_name_files_that_exist() {
 #[test]
 fn every_chapter_of_the_guide_is_compiled() {
     hold(promises::check_guide);
+}
+
+#[test]
+fn every_configuration_that_ships_is_right() {
+    hold(configurations::check);
 }

@@ -67,7 +67,9 @@ pub enum Refused {
         name: Arc<str>,
     },
     /// Too many targets exist through reports.
-    #[error("{limit} systems that are not configured report already; configure this one or raise monitor.max_passive_targets")]
+    #[error(
+        "{limit} systems that are not configured report already; configure this one or raise monitor.max_passive_targets"
+    )]
     TooManyPassive {
         /// `monitor.max_passive_targets`.
         limit: usize,

@@ -13,8 +13,8 @@ use crate::config;
 use crate::domain::id::StatusId;
 use crate::domain::observation::{Observation, Reason};
 use crate::domain::rollup::{Observed, Rollup};
-use crate::domain::time::Timestamp;
 use crate::domain::status::IntegrationStatus;
+use crate::domain::time::Timestamp;
 use crate::domain::watch::Watch;
 use crate::metrics::TargetNumbers;
 
@@ -71,8 +71,7 @@ impl Slot {
     pub fn with(&self, spec: Option<Arc<config::Target>>, gate: Option<Gate>) -> Self {
         let live = self.live.lock();
         let Live { watch, numbers, last, minutes } = &*live;
-        let live =
-            Live { watch: watch.clone(), numbers: numbers.clone(), last: last.clone(), minutes: minutes.clone() };
+        let live = Live { watch: watch.clone(), numbers: *numbers, last: last.clone(), minutes: minutes.clone() };
         Self { id: self.id, name: self.name.clone(), spec, gate, live: Mutex::new(live) }
     }
 
@@ -94,7 +93,7 @@ impl Live {
     /// A probe came back. What it found is known at once; only what it changes waits for the disk.
     pub(crate) fn found(&mut self, observation: Observation, decided: &IntegrationStatus) {
         self.numbers.observe(&observation);
-        if !observation.failure.as_ref().is_some_and(|failure| failure.reason == Reason::Internal) {
+        if observation.failure.as_ref().is_none_or(|failure| failure.reason != Reason::Internal) {
             self.roll_up(&observation);
         }
         keep_newer(&mut self.watch.status, decided);

@@ -145,11 +145,7 @@ impl Journal {
         self.metrics.journal_queue_depth(self.waiting.len());
     }
 
-    fn land(
-        &self,
-        committed: Committed<Change>,
-        Waiter { landed, answer }: Waiter,
-    ) {
+    fn land(&self, committed: Committed<Change>, Waiter { landed, answer }: Waiter) {
         self.count(committed.get());
         let queued: Vec<_> = committed.get().deliveries.iter().filter_map(waiting).collect();
         if let (Some(notifier), false) = (&self.notifier, queued.is_empty()) {

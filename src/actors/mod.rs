@@ -1,14 +1,18 @@
 //! The shells of the state machines: who owns what, who may write, who acts.
 //!
 //! Messages between actors are hints; the store is the truth. Nobody outside this module holds an actor's address:
-//! others hold a [`targets::TargetsHandle`] or a [`failure_history::HistoriesHandle`], and read the [`board::Board`].
+//! others hold a [`targets::TargetsHandle`] or a [`histories::HistoriesHandle`], and read the [`board::Board`].
 
 pub mod answer;
 pub mod board;
-pub mod failure_history;
+mod failure_history;
+pub mod histories;
 pub mod journal;
-pub mod notifier;
-pub mod registry;
+mod notifier;
+mod registry;
 pub mod system;
 mod target;
 pub mod targets;
+
+#[cfg(test)]
+mod tests;

@@ -16,17 +16,18 @@ use super::board::{Board, Slot};
 use super::failure_history::{Adopt, FailureHistory};
 use super::journal::{Commit, Journal, JournalHandle};
 use super::notifier::{AdoptChannels, Notifier};
-use super::target::{Errand, Hint, Links, Look, ObservableTarget, Order, Resettle, Stop, TargetActor, breaker_for};
+use super::target::{Errand, Hint, Links, Look, Order, Resettle, Stop, TargetActor, breaker_for};
+use super::targets::ObservableTarget;
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::domain::alert::{self, Conditions, Severity};
 use crate::domain::breaker::Mode;
 use crate::domain::change::Change;
+use crate::domain::failure_history::FailureType;
 use crate::domain::id::{CorrelationId, Ids, Target};
 use crate::domain::schedule::first_probe;
 use crate::domain::time::Moment;
 use crate::domain::watch::{Policy, Watch};
-use crate::domain::alert::{self, Conditions, Severity};
-use crate::domain::failure_history::FailureType;
 use crate::metrics::{Actor as ActorKind, NodeMetrics};
 use crate::probes::Prober;
 use crate::store::Reader;
@@ -344,12 +345,8 @@ impl Registry {
 }
 
 fn passive_policy(max_retries: u32) -> Policy {
-    let nobody = alert::Policy {
-        on: Conditions::NONE,
-        channels: Arc::default(),
-        severity: Severity::Warning,
-        reminder: None,
-    };
+    let nobody =
+        alert::Policy { on: Conditions::NONE, channels: Arc::default(), severity: Severity::Warning, reminder: None };
     Policy { failure_threshold: 1, success_threshold: 1, max_retries, failure_type: FailureType::Other, alert: nobody }
 }
 
@@ -414,6 +411,25 @@ impl Handler<StopAll> for Registry {
     fn handle(&mut self, _: StopAll, _: &mut Context<Self>) {
         for entry in std::mem::take(&mut self.entries).into_values() {
             entry.actor.do_send(Stop { resolve: false });
+        }
+    }
+}
+
+/// Makes a target's actor panic: only tests may.
+#[cfg(test)]
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct PanicIn {
+    pub(crate) name: Arc<str>,
+}
+
+#[cfg(test)]
+impl Handler<PanicIn> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, panic: PanicIn, _: &mut Context<Self>) {
+        if let Some(entry) = self.entries.get(&panic.name) {
+            entry.actor.do_send(super::target::Panic);
         }
     }
 }

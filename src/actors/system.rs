@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 
 use super::answer::{Answer, Outcome, PATIENCE};
 use super::board::Board;
-use super::failure_history::{FailureHistory, HistoriesHandle};
+use super::failure_history::FailureHistory;
+use super::histories::HistoriesHandle;
 use super::journal::{Commit, Journal, JournalHandle, Wire};
 use super::notifier::{self, Notifier};
 use super::registry::{self, Registry, StopAll};
@@ -130,13 +131,13 @@ impl System {
     /// Ends every target, waits until all that was sent is on disk, and ends the thread.
     pub async fn stop(self) {
         // What does not answer in time ends with its thread.
-        drop(self.registry.send(StopAll).timeout(PATIENCE).await);
+        let _ = self.registry.send(StopAll).timeout(PATIENCE).await;
         let (answer, landed) = oneshot::channel();
         self.writer.do_send(Commit { change: Change::default(), landed: Vec::new(), answer: Some(answer) });
-        drop(tokio::time::timeout(PATIENCE, landed).await);
-        drop(self.end.send(()));
+        let _ = tokio::time::timeout(PATIENCE, landed).await;
+        let _ = self.end.send(());
         let thread = self.thread;
-        drop(tokio::task::spawn_blocking(move || thread.join()).await);
+        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
     }
 }
 
@@ -144,8 +145,7 @@ fn start(parts: Parts) -> Started {
     let Parts { clock, config, board, writer, reader, watches, metrics, prober, io } = parts;
     let ids = Arc::new(Ids::after(reader.id_marks()));
     let (journal, journal_handle) = Journal::start(writer, ids.clone(), clock, metrics.clone(), reader.last_sequence());
-    let histories =
-        FailureHistory::start(reader.clone(), ids.clone(), clock, config.clone(), journal.clone());
+    let histories = FailureHistory::start(reader.clone(), ids.clone(), clock, config.clone(), journal.clone());
     let notifier = Notifier::start(notifier::Wiring {
         reader: reader.clone(),
         clock,

@@ -8,11 +8,11 @@ use tokio::sync::oneshot;
 
 use super::answer::{Outcome, PATIENCE, Refused, wait};
 use super::registry::{Deliver, Observe, Reconfigure, Registry, Whose};
-use super::target::{Errand, ObservableTarget};
+use super::target::Errand;
 use crate::config;
-use crate::domain::breaker::Mode;
-use crate::domain::id::{CorrelationId, Target};
-use crate::domain::status::{Command, RetryOrigin};
+use crate::domain::breaker::{Mode, State};
+use crate::domain::id::{CorrelationId, StatusId, Target};
+use crate::domain::status::{Command, IntegrationState, RetryOrigin};
 use crate::domain::time::Timestamp;
 use crate::domain::turn::Asked;
 
@@ -44,6 +44,23 @@ pub enum Act {
     LetGo,
     /// Closes it, and forgets its window and level.
     Reset,
+}
+
+/// What a target's actor knows, for operators and tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservableTarget {
+    /// Its status's id.
+    pub id: StatusId,
+    /// Its state, committed or about to be.
+    pub state: IntegrationState,
+    /// Failed attempts in a row.
+    pub failures_in_row: u32,
+    /// Its breaker's state; `None` for a passive target.
+    pub breaker: Option<State>,
+    /// Whether a probe is under way.
+    pub probing: bool,
+    /// Whether people know that it is in trouble.
+    pub incident: bool,
 }
 
 impl TargetsHandle {
@@ -138,12 +155,13 @@ impl TargetsHandle {
         self.registry.send(Reconfigure { config }).timeout(PATIENCE).await.map_err(|_| Refused::NoAnswer)
     }
 
-    async fn deliver(
-        &self,
-        whose: Whose,
-        errand: Errand,
-        correlation: CorrelationId,
-    ) -> Result<Outcome, Refused> {
+    #[cfg(test)]
+    pub(crate) async fn panic(&self, name: &str) {
+        let sent = self.registry.send(super::registry::PanicIn { name: name.into() }).await;
+        assert!(sent.is_ok(), "the registry is there");
+    }
+
+    async fn deliver(&self, whose: Whose, errand: Errand, correlation: CorrelationId) -> Result<Outcome, Refused> {
         let limit = match &errand {
             Errand::Attempt { .. } => PATIENCE.saturating_add(LONGEST_PROBE),
             Errand::Report(_) | Errand::Control(_) => PATIENCE,

@@ -1,12 +1,12 @@
 //! What callers hold: asks for a call, and takes its outcome.
 //!
-//! Closed and quiet, a call costs two atomic additions in the thread's own stripe and takes no lock; open, it is refused
+//! Closed and quiet, a call costs two atomic steps in the thread's own stripe and takes no lock; open, it is refused
 //! without one. A call that may change what is decided (a failure, a slow call, a trial, the first of a time slice) takes
 //! the breaker's small lock. Time is the caller's argument.
 
 use std::sync::Arc;
 
-use super::shared::{Admission, Shared};
+use super::shared::{Admission, Shared, Word};
 use super::stripes::{BEGAN, ENDED_WELL};
 use crate::domain::breaker::{Outcome, Pass, Rejected, Ticket, View};
 use crate::domain::time::Moment;
@@ -26,6 +26,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`Rejected`] with when to ask again.
+    #[inline]
     pub fn acquire(&self, now: Moment) -> Result<Permit<'_>, Rejected> {
         let ticket = self.shared.acquire(now)?;
         Ok(Permit { gate: Holder::Borrowed(&self.shared), ticket: Some(ticket) })
@@ -41,22 +42,25 @@ impl Gate {
     }
 }
 
+/// What every call runs is small enough to be built into its caller; what takes the lock is kept out of it.
 impl Shared {
+    #[inline]
     fn acquire(&self, now: Moment) -> Result<Ticket, Rejected> {
         let word = self.word();
+        let counted = word.admission() == Admission::Counted;
+        if counted && self.is_quiet(now) && self.stripes.add(self.cell(now), BEGAN, word.epoch()) {
+            return Ok(word.ticket(Pass::Counted, now));
+        }
+        self.acquire_with_care(word, now)
+    }
+
+    #[inline(never)]
+    fn acquire_with_care(&self, word: Word, now: Moment) -> Result<Ticket, Rejected> {
         match word.admission() {
-            Admission::Counted => {
-                if self.is_quiet(now) && self.stripes.add(self.cell(now), BEGAN, word.epoch()) {
-                    let (generation, epoch) = (word.generation(), word.epoch());
-                    return Ok(Ticket { generation, epoch, at: now, pass: Pass::Counted });
-                }
-                self.decide(|core| core.acquire(now))
-            }
-            Admission::Ask => self.decide(|core| core.acquire(now)),
+            Admission::Counted | Admission::Ask => self.decide(|core| core.acquire(now)),
             Admission::Uncounted => {
                 self.uncounted_call(now);
-                let (generation, epoch) = (word.generation(), word.epoch());
-                Ok(Ticket { generation, epoch, at: now, pass: Pass::Uncounted })
+                Ok(word.ticket(Pass::Uncounted, now))
             }
             Admission::Refused(reason) => {
                 self.uncounted_call(now);
@@ -65,16 +69,22 @@ impl Shared {
         }
     }
 
+    #[inline]
     fn done(&self, ticket: &Ticket, outcome: Outcome, now: Moment) {
-        let word = self.word();
-        if word.generation() != ticket.generation || ticket.pass == Pass::Uncounted {
-            return;
-        }
         let unremarkable = ticket.pass == Pass::Counted
             && outcome == Outcome::Success
+            && self.word().generation() == ticket.generation
             && self.is_quiet(now)
-            && !self.is_slow(now.since(ticket.at));
+            && !self.is_slow(ticket.at, now);
         if unremarkable && self.stripes.add(self.cell(ticket.at), ENDED_WELL, ticket.epoch) {
+            return;
+        }
+        self.done_with_care(ticket, outcome, now);
+    }
+
+    #[inline(never)]
+    fn done_with_care(&self, ticket: &Ticket, outcome: Outcome, now: Moment) {
+        if !self.concerns(ticket) {
             return;
         }
         self.decide(|core| {
@@ -85,25 +95,27 @@ impl Shared {
         });
     }
 
-    fn cancelled(&self, ticket: &Ticket) {
-        if self.word().generation() != ticket.generation || ticket.pass == Pass::Uncounted {
+    #[inline(never)]
+    fn dropped(&self, ticket: &Ticket) {
+        if !self.concerns(ticket) {
             return;
         }
-        self.decide(|core| core.breaker.cancelled(ticket));
-    }
-
-    /// A panic took the call: nobody is left to say when, so it failed at the latest moment the breaker knows of.
-    fn panicked(&self, ticket: &Ticket) {
-        if self.word().generation() != ticket.generation || ticket.pass == Pass::Uncounted {
+        if !std::thread::panicking() {
+            self.decide(|core| core.breaker.cancelled(ticket));
             return;
         }
         self.decide(|core| {
-            let draw = core.draw();
+            // Nobody is left to say when, so it failed at the latest moment the breaker knows of.
             let now = core.breaker.latest().max(ticket.at);
+            let draw = core.draw();
             if let Some(transition) = core.breaker.done(ticket, Outcome::Failure, draw, now) {
                 core.decided(transition);
             }
         });
+    }
+
+    fn concerns(&self, ticket: &Ticket) -> bool {
+        ticket.pass != Pass::Uncounted && ticket.generation == self.word().generation()
     }
 }
 
@@ -141,6 +153,7 @@ impl Holder<'_> {
 
 impl Permit<'_> {
     /// The call has ended. If the state has changed since it began, this says nothing about the new one and is ignored.
+    #[inline]
     pub fn done(mut self, outcome: Outcome, now: Moment) {
         if let Some(ticket) = self.ticket.take() {
             self.gate.shared().done(&ticket, outcome, now);
@@ -155,12 +168,10 @@ impl Permit<'_> {
 }
 
 impl Drop for Permit<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let Some(ticket) = self.ticket.take() else { return };
-        if std::thread::panicking() {
-            self.gate.shared().panicked(&ticket);
-        } else {
-            self.gate.shared().cancelled(&ticket);
+        if let Some(ticket) = self.ticket.take() {
+            self.gate.shared().dropped(&ticket);
         }
     }
 }

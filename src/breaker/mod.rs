@@ -11,6 +11,8 @@ mod shared;
 mod stripes;
 
 #[cfg(test)]
+mod agreement;
+#[cfg(test)]
 mod tests;
 
 pub use driver::{Driver, new};

@@ -7,12 +7,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
 use super::stripes::Stripes;
-use crate::domain::breaker::{Breaker, Mode, Refusal, Rejected, State, Ticket, Transition};
+use crate::domain::breaker::{Breaker, Mode, Pass, Refusal, Rejected, State, Ticket, Transition};
 use crate::domain::time::Moment;
 
 /// A change of state that was decided and waits to be committed.
@@ -56,6 +55,7 @@ impl Word {
         Self(generation << 11 | u64::from(epoch) << 3 | bits)
     }
 
+    #[inline]
     pub(super) fn admission(self) -> Admission {
         match self.0 & 7 {
             0 => Admission::Counted,
@@ -67,12 +67,20 @@ impl Word {
         }
     }
 
+    #[inline]
     pub(super) fn epoch(self) -> u8 {
         (self.0 >> 3) as u8
     }
 
+    #[inline]
     pub(super) fn generation(self) -> u64 {
         self.0 >> 11
+    }
+
+    /// For a call that passes without the lock.
+    #[inline]
+    pub(super) fn ticket(self, pass: Pass, now: Moment) -> Ticket {
+        Ticket { generation: self.generation(), epoch: self.epoch(), at: now, pass }
     }
 }
 
@@ -155,19 +163,23 @@ impl Shared {
         shared
     }
 
+    #[inline]
     pub(super) fn word(&self) -> Word {
         Word(self.word.load(Ordering::Acquire))
     }
 
     /// Before this moment good calls may be counted in the stripes alone.
+    #[inline]
     pub(super) fn is_quiet(&self, now: Moment) -> bool {
         now.as_nanos() < self.quiet_until.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_slow(&self, took: Duration) -> bool {
-        took.as_nanos() >= u128::from(self.slow_call.load(Ordering::Relaxed))
+    #[inline]
+    pub(super) fn is_slow(&self, began: Moment, now: Moment) -> bool {
+        now.as_nanos().saturating_sub(began.as_nanos()) >= self.slow_call.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(super) fn cell(&self, now: Moment) -> usize {
         crate::domain::breaker::Buckets::from_bits(self.buckets.load(Ordering::Relaxed)).cell(now)
     }

@@ -1,9 +1,9 @@
 //! Counters that callers change without a lock and mostly without meeting each other.
 //!
 //! A closed breaker with nothing to decide is told of its calls in bulk: each thread counts starts and good ends in a
-//! stripe of its own, one atomic addition each, and who holds the lock takes them over. A cell holds three numbers:
-//! the epoch, good calls, and by how many the calls in flight changed. The epoch comes back with every addition, so that
-//! one that was late by a change of state is noticed and taken back.
+//! stripe of its own, one atomic step each, and who holds the lock takes them over. A cell holds three numbers: the
+//! epoch, good calls, and by how many the calls in flight changed. The epoch is compared in the same step, so that what is
+//! late by a change of state is never counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,14 +44,19 @@ impl Stripes {
         Self(std::array::from_fn(|_| Stripe(std::array::from_fn(|_| AtomicU64::new(empty(epoch))))))
     }
 
-    /// Adds to this thread's stripe; `false`, and nothing added, if the cells are of another epoch.
+    /// Adds to this thread's stripe; `false`, and nothing added, if the cells are of another epoch. Compared and swapped
+    /// rather than added and taken back: between the two somebody might already have believed it.
+    #[inline]
     pub(super) fn add(&self, cell: usize, change: u64, epoch: u8) -> bool {
         let place = &self.0[own_stripe()].0[cell % CELLS];
-        let before = place.fetch_add(change, Ordering::Relaxed);
-        if before >> EPOCH_SHIFT == u64::from(epoch) {
-            return true;
+        let mut before = place.load(Ordering::Relaxed);
+        while before >> EPOCH_SHIFT == u64::from(epoch) {
+            let after = before.wrapping_add(change);
+            match place.compare_exchange_weak(before, after, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(seen) => before = seen,
+            }
         }
-        place.fetch_sub(change, Ordering::Relaxed);
         false
     }
 
@@ -80,6 +85,7 @@ const fn empty(epoch: u8) -> u64 {
 
 /// A thread's stripe by where its own memory lies: no registry, no number to hand out. Threads' stacks are at least a
 /// page apart; the multiplication (2^64 / golden ratio) spreads the rest.
+#[inline]
 fn own_stripe() -> usize {
     thread_local!(static PLACE: u8 = const { 0 });
     let page = PLACE.with(|place| std::ptr::from_ref(place).addr()) >> 12;

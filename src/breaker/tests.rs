@@ -1,4 +1,4 @@
-//! The gate under threads, and that it decides what the domain alone would.
+//! The gate and the driver together, also under threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,23 +6,19 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use proptest::prelude::*;
-
 use super::{Decided, Driver, Gate, new};
-use crate::domain::breaker::{
-    Breaker, Cause, Hold, Mode, Outcome, Policy, Refusal, Restored, State, Transition, Window,
-};
+use crate::domain::breaker::{Cause, Hold, Mode, Outcome, Policy, Refusal, Restored, State, Window};
 use crate::domain::time::Moment;
 
-fn at(millis: u64) -> Moment {
+pub(super) fn at(millis: u64) -> Moment {
     Moment::from_nanos(millis * 1_000_000)
 }
 
-fn without_jitter() -> Policy {
+pub(super) fn without_jitter() -> Policy {
     Policy { jitter: 0.0, ..Policy::default() }
 }
 
-fn closed(policy: Policy) -> (Driver, Gate, Arc<AtomicUsize>) {
+pub(super) fn closed(policy: Policy) -> (Driver, Gate, Arc<AtomicUsize>) {
     let hints = Arc::new(AtomicUsize::new(0));
     let heard = Arc::clone(&hints);
     let hint = move || {
@@ -310,110 +306,45 @@ fn no_call_is_lost_or_counted_twice_between_threads() {
     assert_eq!(view.in_flight, 0);
 }
 
-/// The domain's breaker alone, told of every call at once.
-struct Alone {
-    breaker: Breaker,
-    decided: Vec<Transition>,
-}
-
-#[derive(Debug, Clone)]
-enum Act {
-    Call { outcome: Outcome, took_ms: u64 },
-    Begin,
-    End { outcome: Outcome },
-    Cancel,
-    Wait { millis: u64 },
-    Tick,
-    Probe { ok: bool },
-    SlowCall { millis: u64 },
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    let outcome = || prop_oneof![1 => Just(Outcome::Failure), 3 => Just(Outcome::Success), 1 => Just(Outcome::Ignored)];
-    prop_oneof![
-        12 => (outcome(), prop_oneof![4 => Just(0_u64), 1 => 0_u64..1_500]).prop_map(|(outcome, took_ms)| Act::Call { outcome, took_ms }),
-        3 => Just(Act::Begin),
-        3 => outcome().prop_map(|outcome| Act::End { outcome }),
-        1 => Just(Act::Cancel),
-        4 => (0_u64..4_000).prop_map(|millis| Act::Wait { millis }),
-        2 => Just(Act::Tick),
-        1 => any::<bool>().prop_map(|ok| Act::Probe { ok }),
-        1 => (1_u64..3_000).prop_map(|millis| Act::SlowCall { millis }),
-    ]
-}
-
-impl Alone {
-    fn begin(&mut self, now: Moment) -> Option<crate::domain::breaker::Ticket> {
-        self.decided.extend(self.breaker.judge(0.0, now));
-        self.breaker.acquire(now).ok()
-    }
-
-    fn end(&mut self, ticket: &crate::domain::breaker::Ticket, outcome: Outcome, now: Moment) {
-        self.decided.extend(self.breaker.done(ticket, outcome, 0.0, now));
-    }
-}
-
-proptest! {
-    #[test]
-    fn the_gate_decides_what_the_domain_alone_would_decide(
-        count in any::<bool>(),
-        acts in prop::collection::vec(act(), 1..200),
-    ) {
-        let window = if count { Window::Count(15) } else { Policy::default().window };
-        let policy = Policy { window, ..without_jitter() };
-        let (mut driver, gate, _) = closed(policy.clone());
-        let mut alone = Alone { breaker: Breaker::new(policy.clone(), at(0)), decided: Vec::new() };
-        let mut decided = Vec::new();
-        let mut running = Vec::new();
-        let mut now = at(1);
-        for act in acts {
-            match act {
-                Act::Call { outcome, took_ms } => {
-                    let began = now;
-                    now = now.plus(Duration::from_millis(took_ms));
-                    match (gate.acquire(began), alone.begin(began)) {
-                        (Ok(permit), Some(ticket)) => {
-                            permit.done(outcome, now);
-                            alone.end(&ticket, outcome, now);
-                        }
-                        (Err(_), None) => {}
-                        (gate, alone) => prop_assert!(false, "{gate:?} {alone:?}"),
-                    }
+#[test]
+fn calls_that_race_with_changes_of_state_leave_nothing_in_flight_and_nothing_counted_for_another_state() {
+    const ROUNDS: u64 = 300;
+    let (mut driver, gate, _) = closed(Policy { trials: 1, minimum_calls: 100_000, ..without_jitter() });
+    let running = AtomicUsize::new(4);
+    let now = std::sync::atomic::AtomicU64::new(1);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while now.load(Ordering::Relaxed) < ROUNDS {
+                    let moment = at(now.load(Ordering::Relaxed));
+                    let held = [gate.acquire(moment), gate.acquire(moment)];
+                    held.into_iter().flatten().for_each(|permit| permit.done(Outcome::Success, moment));
                 }
-                Act::Begin => match (gate.acquire(now), alone.begin(now)) {
-                    (Ok(permit), Some(ticket)) => running.push((permit, ticket)),
-                    (Err(_), None) => {}
-                    (gate, alone) => prop_assert!(false, "{gate:?} {alone:?}"),
-                },
-                Act::End { outcome } => if let Some((permit, ticket)) = running.pop() {
-                    permit.done(outcome, now);
-                    alone.end(&ticket, outcome, now);
-                },
-                Act::Cancel => if let Some((permit, ticket)) = running.pop() {
-                    drop(permit);
-                    alone.breaker.cancelled(&ticket);
-                },
-                Act::Wait { millis } => now = now.plus(Duration::from_millis(millis)),
-                Act::Tick => {
-                    decided.extend(driver.tick(now));
-                    alone.decided.extend(alone.breaker.tick(0.0, now));
-                }
-                Act::Probe { ok } => {
-                    decided.extend(driver.probe_observed(ok, now));
-                    alone.decided.extend(alone.breaker.probe_observed(ok, 0.0, now));
-                }
-                Act::SlowCall { millis } => {
-                    let policy = Policy { slow_call: Duration::from_millis(millis), ..policy.clone() };
-                    decided.extend(driver.set_policy(policy.clone(), now));
-                    alone.decided.extend(alone.breaker.set_policy(policy, 0.0, now));
+                running.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+        for round in 1..=ROUNDS {
+            now.store(round, Ordering::Relaxed);
+            let opened = driver.target_failed(Cause::Report, at(round));
+            commit(&mut driver, &opened);
+            let over = driver.probe_passed_threshold(at(round));
+            commit(&mut driver, &over);
+            while driver.view(at(round)).state == State::HalfOpen {
+                thread::yield_now();
+                if running.load(Ordering::SeqCst) == 0 {
+                    gate.acquire(at(round)).unwrap().done(Outcome::Success, at(round));
                 }
             }
-            decided.extend(driver.take_pending());
             driver.publish(driver.generation());
-            let _ = driver.wake_at();
-            let transitions: Vec<_> = decided.iter().map(|one| one.transition).collect();
-            prop_assert_eq!(&transitions, &alone.decided);
-            prop_assert_eq!(driver.view(now), alone.breaker.view(now));
         }
-    }
+    });
+    let view = driver.view(at(ROUNDS));
+    assert_eq!((view.state, view.in_flight, view.window.failed), (State::Closed, 0, 0));
+    let opened = driver.target_failed(Cause::Report, at(ROUNDS));
+    commit(&mut driver, &opened);
+    assert_eq!(driver.reset(at(ROUNDS)).len(), 1);
+    driver.publish(driver.generation());
+    gate.acquire(at(ROUNDS)).unwrap().done(Outcome::Success, at(ROUNDS));
+    let view = driver.view(at(ROUNDS));
+    assert_eq!((view.window.calls, view.in_flight), (1, 0));
 }

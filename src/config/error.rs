@@ -8,7 +8,7 @@ use std::fmt;
 pub(crate) const MAX_PROBLEMS: usize = 1_000;
 
 /// One thing that is wrong, or (as a warning) that is probably not meant.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The file as it was named, or `environment variable NAME`.
     pub file: String,
@@ -47,15 +47,12 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Sorts `problems` by place and keeps the first thousand.
-    pub(crate) fn new(mut problems: Vec<Problem>) -> Self {
-        problems.sort();
-        let unlisted = problems.len().saturating_sub(MAX_PROBLEMS);
-        problems.truncate(MAX_PROBLEMS);
-        Self { listed: problems, unlisted }
+    /// What is listed, by place, and how many more there are.
+    pub(crate) const fn new(listed: Vec<Problem>, unlisted: usize) -> Self {
+        Self { listed, unlisted }
     }
 
-    /// The problems by place; at most a thousand.
+    /// The problems by place, the main file's first; at most a thousand.
     #[must_use]
     pub fn as_slice(&self) -> &[Problem] {
         &self.listed
@@ -65,6 +62,16 @@ impl Problems {
     #[must_use]
     pub fn count(&self) -> usize {
         self.listed.len() + self.unlisted
+    }
+
+    /// Whether there is none.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+
+    /// The listed ones.
+    pub(crate) fn into_listed(self) -> Vec<Problem> {
+        self.listed
     }
 }
 
@@ -96,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn problems_are_told_by_place_and_beyond_a_thousand_only_counted() {
-        let problems = Problems::new((1..=1_002).rev().map(problem).collect());
+    fn problems_are_told_one_a_line_and_beyond_the_limit_only_counted() {
+        let problems = Problems::new((1..=2).map(problem).collect(), 2);
         let text = problems.to_string();
         assert_eq!(
             text.lines().next(),
             Some("a.toml:1:1: `interval`: a duration carries its unit. Write interval = \"10s\"")
         );
         assert_eq!(text.lines().last(), Some("and 2 more"));
-        assert_eq!((problems.as_slice().len(), problems.count()), (1_000, 1_002));
+        assert_eq!((problems.as_slice().len(), problems.count()), (2, 4));
     }
 }

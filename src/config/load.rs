@@ -31,7 +31,7 @@ impl Config {
     /// Everything that is wrong.
     pub fn load(path: &Path, environment: &BTreeMap<String, String>) -> Result<Loaded, Problems> {
         let file_name = path.display().to_string();
-        let text = files::read(path).map_err(|reason| Problems::new(vec![unreadable(&file_name, &reason)]))?;
+        let text = files::read(path).map_err(|reason| Problems::new(vec![unreadable(&file_name, &reason)], 0))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut loaded = Self::parse(&text, &file_name, folder, environment)?;
         loaded.files.insert(0, path.to_owned());
@@ -57,11 +57,11 @@ impl Config {
         let attachments = Attachments::default();
         let config = whole::config(&reading, &tables, &attachments, incomplete);
         let Reading { sources, findings, .. } = reading;
-        let (problems, mut warnings) = findings.resolve(&sources);
+        let (problems, warnings) = findings.resolve(&sources);
         if !problems.is_empty() {
-            return Err(Problems::new(problems));
+            return Err(problems);
         }
-        warnings.sort();
+        let warnings = warnings.into_listed();
         files.extend(attachments.into_paths());
         Ok(Loaded { config, warnings, files, folders: folders.into_iter().collect() })
     }

@@ -21,6 +21,9 @@ mod change;
 
 mod error;
 
+#[cfg(test)]
+mod tests;
+
 pub use change::{Change, change};
 pub use error::{Problem, Problems};
 pub use load::Loaded;

@@ -46,7 +46,7 @@ number!(
 pub struct DeliveryId {
     /// The message.
     pub notice: NoticeId,
-    /// The place of the channel among the notice's channels; at most 256 channels a notice.
+    /// The place of the channel among the notice's channels; at most 255 channels a notice.
     pub ordinal: u8,
 }
 

@@ -11,7 +11,8 @@ use super::breaker;
 use super::delivery::{Alert, Delivery, Message};
 use super::event::{Cause, Event, Occurrence, StateChange};
 use super::failure_history::{FailureDetail, Record};
-use super::id::{CorrelationId, DeliveryId, HistoryId, Ids, StatusId};
+use super::id::{CorrelationId, HistoryId, Ids, StatusId};
+use super::notice::{About, deliveries};
 use super::status::{Command, IntegrationState, Refusal, RetryOrigin, StatusEvent};
 use super::time::Timestamp;
 use super::watch::{Origin, Policy, Trouble, Watch};
@@ -108,6 +109,12 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// A turn after which the watch is stored even if nothing happens in it.
+    #[must_use]
+    pub fn keeping() -> Self {
+        Self { kept: true, ..Self::default() }
+    }
+
     /// An attempt of ours came back.
     pub fn attempted(watch: &mut Watch, attempt: Attempt, context: &Context<'_>) -> Self {
         let mut turn = Self::default();
@@ -434,40 +441,6 @@ impl Turn {
     pub const fn is_empty(&self) -> bool {
         self.events.is_empty() && self.steps.is_empty() && !self.kept
     }
-}
-
-/// What a notice says, and of what.
-#[derive(Debug, Clone, Copy)]
-pub struct About<'a> {
-    /// What.
-    pub message: &'a Message,
-    /// The history whose `notified` it decides.
-    pub history: Option<HistoryId>,
-    /// With what it belongs together.
-    pub correlation: &'a CorrelationId,
-}
-
-/// One entry of the outbox for each channel; the first 256 channels get one.
-pub fn deliveries(
-    about: &About<'_>,
-    channels: &[Arc<str>],
-    ids: &Ids,
-    now: Timestamp,
-) -> impl Iterator<Item = Delivery> {
-    let notice = if channels.is_empty() { super::id::NoticeId(0) } else { ids.notice() };
-    let siblings = u8::try_from(channels.len()).unwrap_or(u8::MAX);
-    (0..=u8::MAX).zip(channels).map(move |(ordinal, channel)| Delivery {
-        id: DeliveryId { notice, ordinal },
-        siblings,
-        channel: channel.clone(),
-        message: about.message.clone(),
-        history: about.history,
-        correlation: about.correlation.clone(),
-        queued_at: now,
-        attempts: 0,
-        next_attempt_at: now,
-        last_error: None,
-    })
 }
 
 fn alert(incident: &Incident, target: &Arc<str>) -> Alert {

@@ -76,7 +76,17 @@ mod tests {
 
     #[test]
     fn a_good_probe_shows_its_phases_and_its_certificate() {
-        insta::assert_snapshot!(describe(&observation()), @"");
+        insta::assert_snapshot!(describe(&observation()), @r#"
+        ok: 200
+          resolve              -
+          connect          0.150 ms
+          tls              4.200 ms
+          processing       7.000 ms
+          transfer         0.000 ms
+          total           12.345 ms
+          bytes              512
+          certificate expires 2030-03-17T17:46:40Z
+        "#);
     }
 
     #[test]
@@ -91,6 +101,16 @@ mod tests {
             certificate_expires_at: None,
             ..observation()
         };
-        insta::assert_snapshot!(describe(&failed), @"");
+        insta::assert_snapshot!(describe(&failed), @r#"
+        failed (rate_limited): 429 Too Many Requests
+          resolve              -
+          connect          0.150 ms
+          tls              4.200 ms
+          processing       7.000 ms
+          transfer         0.000 ms
+          total           12.345 ms
+          bytes              512
+          retry after 30 s
+        "#);
     }
 }

@@ -85,7 +85,8 @@ pub(super) fn at_most(text: String, characters: usize) -> String {
     text.chars().take(characters - 1).map(blank).chain(['…']).collect()
 }
 
-fn words(error: &io::Error) -> String {
+/// The system's words for `error`, or those of whoever made it.
+pub(super) fn words(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error ") {
         Some(end) => text[..end].to_lowercase(),

@@ -137,3 +137,62 @@ impl Trace {
         *phase = Some(took);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probes::failure;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    async fn spend(trace: &mut Trace, stage: Stage, time: Duration) {
+        trace.enter(stage);
+        tokio::time::advance(time).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_stage_is_timed_and_what_lies_between_counts_for_the_whole() {
+        let mut trace = Trace::begin(Clock::simulated(Timestamp::default()), SECOND * 60);
+        for (stage, seconds) in [
+            (Stage::Resolving, 1),
+            (Stage::Connecting, 2),
+            (Stage::Between, 3),
+            (Stage::Handshaking, 4),
+            (Stage::Sending, 5),
+            (Stage::Processing, 6),
+            (Stage::Transferring, 7),
+        ] {
+            spend(&mut trace, stage, SECOND * seconds).await;
+        }
+        assert_eq!(trace.left(), SECOND * 32);
+        let observation = trace.finish(Ok(()), Some(SECOND * 27));
+        assert_eq!((observation.took, observation.degraded), (SECOND * 28, true));
+        let phases = Phases {
+            resolve: Some(SECOND),
+            connect: Some(SECOND * 2),
+            tls: Some(SECOND * 4),
+            processing: Some(SECOND * 6),
+            transfer: Some(SECOND * 7),
+        };
+        assert_eq!(observation.phases, phases);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_for_a_token_does_not_make_a_target_slow() {
+        let mut trace = Trace::begin(Clock::simulated(Timestamp::default()), SECOND * 60);
+        spend(&mut trace, Stage::FetchingToken, SECOND * 10).await;
+        spend(&mut trace, Stage::Processing, SECOND).await;
+        let observation = trace.finish(Ok(()), Some(SECOND));
+        assert_eq!((observation.took, observation.degraded), (SECOND * 11, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_phase_that_the_deadline_ended_shows_how_long_it_lasted() {
+        let mut trace = Trace::begin(Clock::simulated(Timestamp::default()), SECOND * 2);
+        spend(&mut trace, Stage::Connecting, SECOND * 2).await;
+        let failure = failure::timed_out(&trace, &"example:80");
+        assert_eq!(&*failure.message, "there was no connection after 2s (example:80)");
+        let observation = trace.finish(Err(failure), None);
+        assert_eq!(observation.phases.connect, Some(SECOND * 2));
+    }
+}

@@ -21,6 +21,7 @@ use sha2::Sha256;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
+use super::card::masked;
 use super::knob::{Callback as Mode, CallbackSignature};
 use super::ledger::Transaction;
 use super::simulation::Simulation;
@@ -58,9 +59,16 @@ struct Callback {
     signature: Option<String>,
 }
 
+impl Callback {
+    /// Without the query, where tokens are.
+    fn shown_url(&self) -> String {
+        masked(self.url.split('?').next().unwrap_or_default())
+    }
+}
+
 impl std::fmt::Debug for Callback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Callback").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Callback").field("url", &self.shown_url()).finish_non_exhaustive()
     }
 }
 
@@ -131,22 +139,22 @@ fn send_after(simulation: &Arc<Simulation>, delay: Duration, callbacks: Vec<Arc<
 async fn send_all(simulation: &Simulation, callbacks: Vec<Arc<Callback>>) {
     for callback in callbacks {
         let Ok(_permit) = simulation.callbacks.under_way.try_acquire() else {
-            tracing::warn!(url = &*callback.url, "too many callbacks are under way; one was not sent");
+            tracing::warn!(url = callback.shown_url(), "too many callbacks are under way; one was not sent");
             simulation.tally.note_callback(CallbackEnd::Failed);
             continue;
         };
         let end = match tokio::time::timeout(TIMEOUT, send(&callback)).await {
             Ok(Ok(status)) if status.is_success() => CallbackEnd::Delivered,
             Ok(Ok(status)) => {
-                tracing::info!(url = &*callback.url, %status, "a callback was refused");
+                tracing::info!(url = callback.shown_url(), %status, "a callback was refused");
                 CallbackEnd::Refused
             }
             Ok(Err(error)) => {
-                tracing::info!(url = &*callback.url, error, "a callback failed");
+                tracing::info!(url = callback.shown_url(), error, "a callback failed");
                 CallbackEnd::Failed
             }
             Err(_) => {
-                tracing::info!(url = &*callback.url, "a callback was not answered in time");
+                tracing::info!(url = callback.shown_url(), "a callback was not answered in time");
                 CallbackEnd::Failed
             }
         };

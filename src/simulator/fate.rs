@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 use warp::reply::Response;
 
 use crate::listener::ConnectionControl;
@@ -12,7 +13,7 @@ use crate::listener::ConnectionControl;
 #[derive(Debug)]
 pub(super) enum Fate {
     Answer(Response),
-    /// Accepted, then nothing. It ends when the client leaves or the simulator stops.
+    /// Accepted, then nothing. It ends when the client leaves, or with a reset when the server closes.
     Hang,
     Reset,
 }
@@ -23,18 +24,17 @@ impl Fate {
         Self::Answer(answer.unwrap_or_else(|refused| *refused))
     }
 
-    /// Lets it happen.
-    pub(super) async fn meet(self, connection: Option<ConnectionControl>) -> Response {
+    /// Lets it happen. `closing` says that the server has begun to shut down, which must not wait for what never ends.
+    pub(super) async fn meet(self, connection: Option<ConnectionControl>, closing: &CancellationToken) -> Response {
         match self {
-            Self::Answer(response) => response,
-            Self::Hang => std::future::pending().await,
-            Self::Reset => {
-                if let Some(connection) = connection {
-                    connection.reset();
-                }
-                std::future::pending().await
-            }
+            Self::Answer(response) => return response,
+            Self::Hang => closing.cancelled().await,
+            Self::Reset => {}
         }
+        if let Some(connection) = connection {
+            connection.reset();
+        }
+        std::future::pending().await
     }
 }
 

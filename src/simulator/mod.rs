@@ -10,6 +10,7 @@ pub mod callback_allow;
 pub mod knob;
 pub mod options;
 pub mod problem;
+pub mod receiver;
 pub mod scenario;
 pub mod settings;
 
@@ -33,6 +34,9 @@ mod processing;
 mod replays;
 mod request;
 mod tally;
+
+#[cfg(test)]
+mod tests;
 
 pub use ledger::{ChargeReport, OrderCharges, TransactionReport};
 pub use options::Options;

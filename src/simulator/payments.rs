@@ -22,6 +22,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
+use super::card::masked;
 use super::dice::{Fortune, Refusal};
 use super::envelope::{OrderTransactions, Summary, TEMPORARY_FAULT, UNSTABLE, failure, success};
 use super::fate::Fate;
@@ -172,8 +173,8 @@ async fn accept(simulation: Arc<Simulation>, tenant: Arc<str>, purchase: Purchas
     let (position, key) = simulation.ledger.lock().store(Arc::clone(&tenant), purchase, &day, &mut keys);
     tracing::debug!(
         key = &*key,
-        tenant = &*tenant,
-        order = &*shown.order_id,
+        tenant = masked(&tenant),
+        order = masked(&shown.order_id),
         card = %shown.card_no,
         amount = shown.amount,
         "a payment was accepted"

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::card::masked;
 use super::dice::Verdict;
 use super::knob::Workers;
 use super::ledger::Position;
@@ -100,7 +101,7 @@ fn finish(simulation: &Arc<Simulation>, job: &Job) {
     if let Some(transaction) = settled {
         tracing::debug!(
             key = &*transaction.key,
-            order = &*transaction.purchase.order_id,
+            order = masked(&transaction.purchase.order_id),
             card = %transaction.purchase.card_no,
             status = transaction.status.name(),
             "a payment was settled"

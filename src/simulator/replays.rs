@@ -134,7 +134,7 @@ mod tests {
     fn claim(replays: &Arc<Replays>, tenant: &str, key: &str) -> Claim {
         match replays.look_up(&tenant.into(), key, &purchase(1)) {
             Seen::Never(claim) => claim,
-            seen => panic!("{seen:?}"),
+            seen @ (Seen::Answered(_) | Seen::InProgress | Seen::OtherRequest) => panic!("{seen:?}"),
         }
     }
 

@@ -49,7 +49,7 @@ pub(super) async fn attend(
         None => handler.await,
     };
     simulation.tally.note_fate(&fate);
-    fate.meet(connection).await
+    fate.meet(connection, &simulation.closing).await
 }
 
 async fn strike(simulation: &Simulation, route: Route, refusal: fn(StatusCode) -> Response) -> Option<Fate> {

@@ -59,7 +59,11 @@ impl Simulator {
         tracing::info!(listen = %listener.local_addr(), seed = simulation.dice.seed(), "the PG simulator is ready");
         let player = Arc::clone(&simulation);
         simulation.spawn(async move { player.stage.play().await });
-        listener.serve(from_tower(warp::service(routes(&simulation))), limits, shutdown).await;
+        let closing = async {
+            shutdown.await;
+            simulation.closing.cancel();
+        };
+        listener.serve(from_tower(warp::service(routes(&simulation))), limits, closing).await;
         simulation.stop().await;
     }
 }

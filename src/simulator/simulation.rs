@@ -36,6 +36,8 @@ pub(super) struct Simulation {
     pub(super) callback_allow: CallbackAllow,
     pub(super) replays: Arc<Replays>,
     pub(super) tally: Tally,
+    /// The shutdown has begun: open requests are still answered.
+    pub(super) closing: CancellationToken,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -57,6 +59,7 @@ impl Simulation {
             callback_allow,
             replays: Arc::new(Replays::new(max_transactions)),
             tally: Tally::default(),
+            closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }))

@@ -1,6 +1,7 @@
 //! Rust source, read just well enough: what is code, what is a comment or a string, and what is only compiled for
 //! tests. It reads tokens and no grammar, so it can be misled by a macro that builds paths; nobody here does.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -85,19 +86,22 @@ impl Source {
         });
         let foreign = OWN_IMPORT
             .replace_all(&self.shipped, |own: &regex::Captures<'_>| "\n".repeat(own[0].matches('\n').count()));
+        let brought_in = self.brought_in();
         let names = PATH.captures_iter(&foreign).filter_map(|found| found.get(1).or(found.get(2)));
         names
-            .filter(|name| !self.brings_in(name.as_str()))
+            .filter(|name| !brought_in.contains(name.as_str()))
             .map(|name| Mention { name: name.as_str().to_owned(), line: line_of(&foreign, name.start()) })
             .collect()
     }
 
-    /// Whether the file has a module of ours under this name, by declaring or by importing it.
-    fn brings_in(&self, name: &str) -> bool {
+    /// The names of modules of ours that the file declares or imports.
+    fn brought_in(&self) -> BTreeSet<&str> {
         static DECLARED: LazyLock<Regex> = LazyLock::new(|| regex(r"\bmod\s+(\w+)\s*[;{]"));
-        let last_of_a_path = regex(&format!(r"\b{name}\b\s*(?:[,;}}]|::\s*\{{\s*self\b)"));
-        DECLARED.captures_iter(&self.shipped).any(|declared| &declared[1] == name)
-            || OWN_IMPORT.find_iter(&self.shipped).any(|import| last_of_a_path.is_match(import.as_str()))
+        static LAST_OF_A_PATH: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(\w+)\s*(?:[,;}]|::\s*\{\s*self\b)"));
+        let imports = OWN_IMPORT.find_iter(&self.shipped);
+        let imported = imports.flat_map(|import| LAST_OF_A_PATH.captures_iter(import.as_str()));
+        let names = DECLARED.captures_iter(&self.shipped).chain(imported).filter_map(|found| found.get(1));
+        names.map(|name| name.as_str()).collect()
     }
 }
 

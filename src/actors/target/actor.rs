@@ -8,13 +8,14 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::sync::oneshot;
 
-use super::messages::{Errand, Look, ObservableTarget, Order, Resettle, Stop};
+use super::messages::{Errand, Look, Order, Resettle, Stop};
 use crate::actors::answer::{Answer, Outcome, Refused};
 use crate::actors::board::Slot;
 use crate::actors::failure_history::{FailureHistory, Outage};
 use crate::actors::journal::Landed;
 use crate::actors::registry::Ended;
 use crate::actors::system::{fresh_correlation, pass_on};
+use crate::actors::targets::ObservableTarget;
 use crate::breaker::Driver;
 use crate::clock::Clock;
 use crate::config;
@@ -114,7 +115,13 @@ impl TargetActor {
     }
 
     /// Lets the breaker follow, decides whether people are told, and sends all of it to the disk.
-    pub(super) fn finish(&mut self, mut turn: Turn, correlation: &CorrelationId, then: Then, context: &mut Context<Self>) {
+    pub(super) fn finish(
+        &mut self,
+        mut turn: Turn,
+        correlation: &CorrelationId,
+        then: Then,
+        context: &mut Context<Self>,
+    ) {
         self.follow_cues(&mut turn, correlation);
         let degraded = self.degraded;
         self.decide(correlation, |watch, with| turn.settle(watch, degraded, with));

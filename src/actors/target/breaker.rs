@@ -118,10 +118,11 @@ impl TargetActor {
         let Some(driver) = &self.driver else { return };
         let view = driver.view(self.links.clock.moment());
         let hold_ended = view.hold.is_none() && self.watch.breaker.forced.take().is_some();
-        if hold_ended || !decided.is_empty() {
-            self.watch.breaker.mode = view.mode;
+        let level_fell = view.level < self.watch.breaker.level;
+        if hold_ended || level_fell || !decided.is_empty() {
+            (self.watch.breaker.mode, self.watch.breaker.level) = (view.mode, view.level);
             let correlation = fresh_correlation();
-            let mut turn = Turn { kept: hold_ended, ..Turn::default() };
+            let mut turn = if hold_ended || level_fell { Turn::keeping() } else { Turn::default() };
             self.add(decided, &mut turn, &correlation);
             self.finish(turn, &correlation, Then::default(), context);
         }

@@ -7,12 +7,11 @@ use tokio::sync::oneshot;
 
 use crate::actors::answer::Answer;
 use crate::actors::board::Slot;
-use crate::actors::targets::Control;
+use crate::actors::targets::{Control, ObservableTarget};
 use crate::config;
-use crate::domain::breaker::State;
-use crate::domain::id::{CorrelationId, StatusId};
+use crate::domain::id::CorrelationId;
 use crate::domain::observation::Observation;
-use crate::domain::status::{Command, IntegrationState};
+use crate::domain::status::Command;
 use crate::domain::turn::Asked;
 
 /// What somebody outside wants of a target.
@@ -72,23 +71,6 @@ pub(crate) struct Stop {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Look(pub(crate) oneshot::Sender<ObservableTarget>);
-
-/// What a target's actor knows, for operators and tests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObservableTarget {
-    /// Its status's id.
-    pub id: StatusId,
-    /// Its state, committed or about to be.
-    pub state: IntegrationState,
-    /// Failed attempts in a row.
-    pub failures_in_row: u32,
-    /// Its breaker's state; `None` for a passive target.
-    pub breaker: Option<State>,
-    /// Whether a probe is under way.
-    pub probing: bool,
-    /// Whether people know that it is in trouble.
-    pub incident: bool,
-}
 
 /// Makes the actor panic: only tests of the supervisor may.
 #[cfg(test)]

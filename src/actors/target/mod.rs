@@ -10,5 +10,6 @@ mod probing;
 
 pub(crate) use actor::{Links, TargetActor};
 pub(crate) use breaker::{Hint, breaker_for};
-pub use messages::ObservableTarget;
+#[cfg(test)]
+pub(crate) use messages::Panic;
 pub(crate) use messages::{Errand, Look, Order, Resettle, Stop};

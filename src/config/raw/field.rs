@@ -24,6 +24,30 @@ pub(crate) struct Field<'t> {
     value: &'t Value,
 }
 
+/// A kind of value that carries its unit.
+struct WithUnit {
+    what: &'static str,
+    known: &'static str,
+    /// What somebody who left out the unit most likely wanted to write.
+    meant: fn(f64) -> Option<String>,
+}
+
+const DURATION: WithUnit = WithUnit {
+    what: "a duration",
+    known: "ms, s, m, h or d",
+    meant: |number| {
+        let seconds = Duration::try_from_secs_f64(number).ok()?;
+        Some(if number.fract() == 0.0 { format!("{number}s") } else { units::write_duration(seconds) })
+    },
+};
+
+/// Small numbers are rather mebibytes, large ones bytes.
+const SIZE: WithUnit = WithUnit {
+    what: "a size",
+    known: "B, KiB, MiB or GiB",
+    meant: |number| (number >= 0.0).then(|| format!("{number:.0}{}", if number < 4_096.0 { "MiB" } else { "B" })),
+};
+
 impl<'t> Field<'t> {
     /// The value of `name` in the table at `parent`.
     pub(crate) fn new(reading: &'t Reading, parent: &Rc<str>, name: &'t str, value: &'t Value) -> Self {
@@ -150,7 +174,8 @@ impl<'t> Field<'t> {
             (Kind::Integer(number), _) => *number,
             (_, Some(Ok(number))) => number,
             (_, Some(Err(_)) | None) => {
-                self.wrong_kind("a whole number", &format!("Write {} = {}", self.name, limits.start()));
+                let meant = self.value.as_text().and_then(|text| text.parse().ok()).unwrap_or(*limits.start());
+                self.wrong_kind("a whole number", &format!("Write {} = {meant}", self.name));
                 return None;
             }
         };
@@ -160,10 +185,9 @@ impl<'t> Field<'t> {
 
     /// A duration within limits.
     pub(crate) fn duration(&self, limits: RangeInclusive<Duration>) -> Option<Duration> {
-        let known = "ms, s, m, h or d";
-        let (duration, shown) = self.with_unit("a duration", "10", "s", known, units::duration)?;
-        let within = Some(duration).filter(|duration| limits.contains(duration));
         let [least, most] = [limits.start(), limits.end()].map(|limit| units::write_duration(*limit));
+        let (duration, shown) = self.with_unit(&DURATION, &least, units::duration)?;
+        let within = Some(duration).filter(|duration| limits.contains(duration));
         self.within(within, &shown, &least, &most)
     }
 
@@ -175,9 +199,9 @@ impl<'t> Field<'t> {
 
     /// A size in bytes within limits.
     pub(crate) fn size(&self, limits: RangeInclusive<u64>) -> Option<u64> {
-        let (bytes, shown) = self.with_unit("a size", "64", "MiB", "B, KiB, MiB or GiB", units::size)?;
-        let within = Some(bytes).filter(|bytes| limits.contains(bytes));
         let [least, most] = [limits.start(), limits.end()].map(|limit| units::write_size(*limit));
+        let (bytes, shown) = self.with_unit(&SIZE, &least, units::size)?;
+        let within = Some(bytes).filter(|bytes| limits.contains(bytes));
         self.within(within, &shown, &least, &most)
     }
 
@@ -277,41 +301,32 @@ impl<'t> Field<'t> {
     /// Reads a value that carries its unit, and gives it with the way to show it.
     fn with_unit<T>(
         &self,
-        what: &str,
-        example: &str,
-        unit: &str,
-        known: &str,
+        unit: &WithUnit,
+        least: &str,
         read: impl Fn(&str) -> Result<T, units::Error>,
     ) -> Option<(T, String)> {
+        let WithUnit { what, known, meant } = unit;
         let name = self.name;
-        let unit_missing = |number: &str| {
-            let hint = format!("Write {name} = \"{number}{unit}\"; the units are {known}");
-            self.fail(&format!("{what} carries its unit"), &hint);
-        };
-        match (&self.value.kind, self.value.as_text().map(&read)) {
-            (_, Some(Ok(value))) => Some((value, self.shown())),
-            (_, Some(Err(units::Error::NoUnit))) => {
-                unit_missing(self.value.as_text().filter(|_| !self.is_from_environment()).unwrap_or(example));
-                None
-            }
+        let text = self.value.as_text();
+        let without_unit = match (&self.value.kind, text.map(&read)) {
+            (_, Some(Ok(value))) => return Some((value, self.shown())),
+            (_, Some(Err(units::Error::NoUnit))) => text.filter(|_| !self.is_from_environment()).map(str::to_owned),
             (_, Some(Err(error))) => {
-                let hint = format!("Write {name} = \"{example}{unit}\"; the units are {known}");
+                let hint = format!("The units are {known}; the least is {name} = \"{least}\"");
                 self.fail(&format!("{} is not {what}: {error}", self.shown()), &hint);
-                None
+                return None;
             }
-            (Kind::Integer(number), None) => {
-                unit_missing(&number.max(&0).to_string());
-                None
-            }
-            (Kind::Float(number), None) => {
-                unit_missing(&format!("{:.0}", number.max(0.0)));
-                None
-            }
+            (Kind::Integer(number), None) => Some(number.to_string()),
+            (Kind::Float(number), None) => Some(number.to_string()),
             (_, None) => {
-                self.wrong_kind(what, &format!("Write {name} = \"{example}{unit}\""));
-                None
+                self.wrong_kind(what, &format!("The least is {name} = \"{least}\""));
+                return None;
             }
-        }
+        };
+        let meant = without_unit.and_then(|number| meant(number.parse().ok()?)).unwrap_or_else(|| least.to_owned());
+        let hint = format!("Write {name} = \"{meant}\"; the units are {known}");
+        self.fail(&format!("{what} carries its unit"), &hint);
+        None
     }
 
     fn wrong_kind_or_text(&self, needed: &str, hint: &str) {

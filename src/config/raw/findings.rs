@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use super::source::{Location, Place, Sources};
-use crate::config::error::{MAX_PROBLEMS, Problem};
+use crate::config::error::{MAX_PROBLEMS, Problem, Problems};
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,8 +35,8 @@ impl Findings {
         insert(&self.warnings, place, key, detail, hint);
     }
 
-    /// The problems and the warnings, with lines and columns.
-    pub(crate) fn resolve(self, sources: &Sources) -> (Vec<Problem>, Vec<Problem>) {
+    /// The problems and the warnings by place.
+    pub(crate) fn resolve(self, sources: &Sources) -> (Problems, Problems) {
         (resolve(self.problems.into_inner(), sources), resolve(self.warnings.into_inner(), sources))
     }
 }
@@ -46,13 +46,12 @@ fn insert(findings: &RefCell<BTreeSet<Finding>>, place: Place, key: &str, detail
     findings.borrow_mut().insert(Finding { place, key, detail, hint });
 }
 
-/// Lines are counted only for those that can be listed: each count reads its file from the start.
-fn resolve(findings: BTreeSet<Finding>, sources: &Sources) -> Vec<Problem> {
-    let mut resolved = Vec::with_capacity(findings.len());
-    for (position, Finding { place, key, detail, hint }) in findings.into_iter().enumerate() {
-        let Location { file, line, column } =
-            if position < MAX_PROBLEMS { sources.locate(place) } else { Location::default() };
-        resolved.push(Problem { file, line, column, key, detail, hint });
-    }
-    resolved
+/// Lines are counted only for those that are listed: each count reads its file from the start.
+fn resolve(findings: BTreeSet<Finding>, sources: &Sources) -> Problems {
+    let unlisted = findings.len().saturating_sub(MAX_PROBLEMS);
+    let listed = findings.into_iter().take(MAX_PROBLEMS).map(|Finding { place, key, detail, hint }| {
+        let Location { file, line, column } = sources.locate(place);
+        Problem { file, line, column, key, detail, hint }
+    });
+    Problems::new(listed.collect(), unlisted)
 }

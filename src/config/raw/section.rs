@@ -215,7 +215,7 @@ impl<'t> Section<'t> {
             | Kind::Datetime(_)
             | Kind::Array(_)
             | Kind::Broken => {
-                field.wrong_kind("a table", &format!("Write [{}] or {key} = {{ .. }}", field.path()));
+                field.wrong_kind("a table", &format!("Write {key} = {{ key = value }}"));
                 None
             }
         }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::RootCertStore;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use rustls::{Error, RootCertStore};
 
 use crate::config::raw::field::Field;
 use crate::config::raw::files;
@@ -75,7 +75,7 @@ fn path(field: &Field<'_>) -> Option<PathBuf> {
 
 fn told(field: &Field<'_>, verdict: &Verdict) -> bool {
     if let Err(reason) = verdict {
-        field.fail(&format!("the file {} cannot be used: {reason}", field.shown()), "It must be PEM");
+        field.fail(&format!("the file {} cannot be used: {reason}", field.shown()), "");
     }
     verdict.is_ok()
 }
@@ -91,16 +91,20 @@ fn check_authorities(pem: &[u8]) -> Verdict {
 fn check_identity(chain_pem: &[u8], key_pem: &[u8]) -> Verdict {
     let chain = certificates(chain_pem)?;
     // The parser's own words may repeat what stands in the file, and this is a key.
-    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| "`key_file` holds no private key".to_owned())?;
-    CertifiedKey::from_der(chain, key, &ring::default_provider())
-        .map(|_| ())
-        .map_err(|error| format!("the key in `key_file` does not go with it ({error})"))
+    let key =
+        PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| "`key_file` holds no private key in PEM form".to_owned())?;
+    CertifiedKey::from_der(chain, key, &ring::default_provider()).map(|_| ()).map_err(|error| {
+        if matches!(error, Error::InconsistentKeys(_)) {
+            return "the key in `key_file` belongs to another certificate".to_owned();
+        }
+        format!("it cannot be used with the key in `key_file` ({error})")
+    })
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match certificates {
-        Ok(certificates) if certificates.is_empty() => Err("it holds no certificate".to_owned()),
+        Ok(certificates) if certificates.is_empty() => Err("it holds no certificate in PEM form".to_owned()),
         Ok(certificates) => Ok(certificates),
         Err(_) => Err("a certificate in it is damaged".to_owned()),
     }

@@ -29,7 +29,7 @@ pub(crate) fn group(field: &Field<'_>) -> Option<Arc<str>> {
 }
 
 fn checked(field: &Field<'_>, is_letter: impl Fn(char) -> bool, rule: &str) -> Option<Arc<str>> {
-    let text = field.text()?;
+    let text = field.filled_text()?;
     let good = text.chars().all(|letter| is_letter(letter) || matches!(letter, '_' | '-' | '.'))
         && text.chars().next().is_some_and(is_letter)
         && text.chars().count() <= MAX_LETTERS;

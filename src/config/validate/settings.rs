@@ -1,15 +1,17 @@
 //! The node, its HTTP surface, its store, and what concerns all targets.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::name;
 use crate::config::model::{Http, Monitor, Node, Scope, Store};
+use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
 
 const DAY: Duration = Duration::from_secs(86_400);
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const MIB: u64 = 1 << 20;
 
 /// The list of files; it was read before, so only its shape is looked at here.
@@ -36,34 +38,33 @@ pub(crate) fn node(main: &mut Section<'_>) -> Node {
 /// `[http]`
 pub(crate) fn http(main: &mut Section<'_>) -> Http {
     let mut section = main.section("http");
-    let listen = listen(&mut section);
+    let listen_field = section.take("listen");
+    let listen = listen_field.as_ref().and_then(listen).unwrap_or(LISTEN);
     let max_connections = section.take("max_connections").and_then(|field| field.whole(1..=100_000)).unwrap_or(1_024);
-    let anonymous = anonymous(&mut section, listen);
+    let anonymous = anonymous(&mut section, listen, listen_field.as_ref());
     section.not_in_this_version(&["auth", "tls", "cors", "rate_limit"]);
     section.finish();
     Http { listen, max_connections: max_connections as usize, anonymous }
 }
 
-fn listen(section: &mut Section<'_>) -> SocketAddr {
-    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
-    let Some(field) = section.take("listen") else { return default };
-    let Some(text) = field.text() else { return default };
-    text.parse().unwrap_or_else(|_| {
+fn listen(field: &Field<'_>) -> Option<SocketAddr> {
+    let address = field.text()?.parse().ok();
+    if address.is_none() {
         let detail = format!("{} is not an IP address with a port", field.shown());
         field.fail(&detail, "Write listen = \"127.0.0.1:8080\", or \"[::1]:8080\"");
-        default
-    })
+    }
+    address
 }
 
 /// Who has no token may do everything where only this machine can call, else what is said.
-fn anonymous(section: &mut Section<'_>, listen: SocketAddr) -> BTreeSet<Scope> {
+fn anonymous(section: &mut Section<'_>, listen: SocketAddr, listen_field: Option<&Field<'_>>) -> BTreeSet<Scope> {
     let words = Scope::ALL.map(|scope| (scope.as_str(), scope));
     let Some(field) = section.take("allow_anonymous") else {
-        if !listen.ip().is_loopback() {
+        if let Some(field) = listen_field.filter(|_| !listen.ip().is_loopback()) {
             let detail = format!("{listen} can be reached from other machines, and nobody would need a token");
             let hint = "Listen on 127.0.0.1, or say what everybody may do: allow_anonymous = [\"read\"] \
                         (read, report, operate, admin)";
-            section.fail(&detail, hint);
+            field.fail(&detail, hint);
         }
         return Scope::ALL.into();
     };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::domain::time::Moment;
 
-/// Places in the ring of buckets: the ages 0 to [`SLOW_AGE`] and room for what is slow but still told apart.
+/// Places in the ring of buckets: nine ages of calls that are not slow yet, and room for slow ones still told apart.
 pub const CELLS: usize = 16;
 const PARTS: u64 = 8;
 /// A bucket's age from which on every call in it is slow: all its parts and the bucket itself.

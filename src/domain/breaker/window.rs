@@ -261,7 +261,7 @@ impl Calls {
 }
 
 fn encoded(call: Call) -> u8 {
-    u8::from(call.failed) * FAILED | u8::from(call.slow) * SLOW
+    (u8::from(call.failed) * FAILED) | (u8::from(call.slow) * SLOW)
 }
 
 fn decoded(byte: u8) -> Call {

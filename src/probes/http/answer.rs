@@ -105,7 +105,7 @@ impl<'t> Answer<'t> {
             }
             let is_there = head.values(name.as_str()).next().is_some();
             let problem = if is_there { "does not" } else { "is not there" };
-            let message = format!("the header {name} should contain \"{text}\", but {problem}");
+            let message = format!("the header {name} should contain \"{text}\", but it {problem}");
             return Verdict::Failed(plain(Reason::Assertion, message));
         }
         Verdict::Open
@@ -143,6 +143,9 @@ pub(super) fn unexpected_status(status: u16, probe: &HttpProbe) -> Failure {
                 Auth::Basic { .. } | Auth::Bearer(_) | Auth::OAuth2 { .. } => "the target refused our credentials",
             };
             (Reason::Auth, format!("{told}: {what}"))
+        }
+        407 if probe.proxy.is_some() => {
+            (Reason::Internal, format!("{told}: the proxy wants other credentials than ours"))
         }
         429 => (Reason::RateLimited, format!("{told}: the target asks to be called less often")),
         _ => (Reason::HttpStatus, format!("{told}, expected {expected}")),

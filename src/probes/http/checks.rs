@@ -101,17 +101,17 @@ mod tests {
             r#"{"status":"UP","count":1,"ratio":1.0,"big":9007199254740993,"all":["UP","UP"],"some":["UP","DOWN"]}"#;
         for (path, equals, expected) in [
             ("$.status", json!("UP"), "none"),
-            ("$.status", json!("DOWN"), r#"$['status'] is "UP", expected "DOWN""#),
+            ("$.status", json!("DOWN"), r#"$.status is "UP", expected "DOWN""#),
             ("$.count", json!(1), "none"),
             ("$.count", json!(1.0), "none"),
             ("$.ratio", json!(1), "none"),
-            ("$.count", json!("1"), r#"$['count'] is 1, expected "1""#),
-            ("$.big", json!(9007199254740992_i64), "$['big'] is a long number, expected a long number"),
+            ("$.count", json!("1"), r#"$.count is 1, expected "1""#),
+            ("$.big", json!(9007199254740992_i64), "$.big is a long number, expected a long number"),
             ("$.all[*]", json!("UP"), "none"),
-            ("$.some[*]", json!("UP"), r#"$['some'][*] is "DOWN", expected "UP""#),
-            ("$.none", json!(true), "$['none'] is not in the body, expected true"),
+            ("$.some[*]", json!("UP"), r#"$.some[*] is "DOWN", expected "UP""#),
+            ("$.none", json!(true), "$.none is not in the body, expected true"),
             ("$.all", json!(["UP", "UP"]), "none"),
-            ("$.all", json!(["UP"]), "$['all'] is a list of 2, expected a list of 1"),
+            ("$.all", json!(["UP"]), "$.all is a list of 2, expected a list of 1"),
         ] {
             assert_eq!(problem(json(path, equals), body), expected);
         }

@@ -350,3 +350,124 @@ fn last_token<'a>(head: &Head<'a>, name: &str) -> Option<&'a [u8]> {
 fn tokens<'a>(head: &Head<'a>, name: &str) -> impl Iterator<Item = &'a [u8]> {
     head.values(name).flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What came of `pieces`: the status, the headers' number, the body, and how it ended.
+    fn decode(pieces: &[&[u8]], answers_head: bool) -> (Vec<(u16, usize)>, String, Result<Progress, Malformed>) {
+        let mut decoder = Decoder::new(answers_head);
+        let (mut heads, mut body) = (Vec::new(), Vec::new());
+        let mut last = Ok(Progress::More);
+        for piece in pieces {
+            last = decoder.feed(piece, &mut |part| {
+                match part {
+                    Part::Head(head) => heads.push((head.status, head.headers.len())),
+                    Part::Body(bytes) => body.extend_from_slice(bytes),
+                }
+                Flow::Go
+            });
+            if last != Ok(Progress::More) {
+                break;
+            }
+        }
+        let last = if last == Ok(Progress::More) { decoder.end() } else { last };
+        (heads, String::from_utf8(body).unwrap(), last)
+    }
+
+    #[track_caller]
+    fn check(answer: &str, body: &str, reusable: bool) {
+        let (heads, got, end) = decode(&[answer.as_bytes()], false);
+        assert_eq!(heads.len(), 1);
+        assert_eq!((&*got, end), (body, Ok(Progress::Whole { reusable })), "{answer}");
+    }
+
+    #[test]
+    fn a_body_ends_where_its_framing_says() {
+        check("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK", "OK", true);
+        check("HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\nOK", "OK", true);
+        check("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, Chunked\r\n\r\n2\r\nOK\r\n0\r\n\r\n", "OK", true);
+        check("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nOK", "OK", false);
+        check("HTTP/1.1 200 OK\r\n\r\nOK", "OK", false);
+        check("HTTP/1.1 204 No Content\r\ncontent-length: 2\r\n\r\n", "", true);
+        check("HTTP/1.1 304 Not Modified\r\ncontent-length: 2\r\n\r\n", "", true);
+        check("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n", "", false);
+        let (_, body, end) = decode(&[b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"], true);
+        assert_eq!((&*body, end), ("", Ok(Progress::Whole { reusable: true })));
+    }
+
+    #[test]
+    fn a_connection_is_used_again_only_if_both_sides_agree() {
+        check("HTTP/1.1 200 OK\r\nConnection: foo, Close\r\ncontent-length: 0\r\n\r\n", "", false);
+        check("HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n", "", false);
+        check("HTTP/1.0 200 OK\r\nconnection: Keep-Alive\r\ncontent-length: 0\r\n\r\n", "", true);
+        check("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK and more", "OK", false);
+        // Two framings: the chunks count, and the connection is given up.
+        check(
+            "HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n2\r\nOK\r\n0\r\n\r\n",
+            "OK",
+            false,
+        );
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for answer in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nOK",
+            "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999999\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\nOK\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nOKAY\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+            "HTTP/9 200 OK\r\n\r\n",
+            "<html>",
+        ] {
+            assert!(decode(&[answer.as_bytes()], false).2.is_err(), "{answer}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_end_is_cut_off() {
+        let continuing = "HTTP/1.1 100 Continue\r\n\r\n".repeat(17);
+        assert_eq!(decode(&[continuing.as_bytes()], false).2, Err(Malformed("informational answers (1xx) do not end")));
+        let trailers =
+            format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n{}", "a: b\r\n".repeat(9_000));
+        assert!(decode(&[trailers.as_bytes()], false).2.unwrap_err().0.contains("32 KiB"));
+        let headers = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(97));
+        assert_eq!(decode(&[headers.as_bytes()], false).2, Err(Malformed("the answer has more than 96 headers")));
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_not_matter_in_which_pieces_an_answer_arrives(
+            cuts in proptest::collection::btree_set(1_usize..150, 0..12),
+            which in 0_usize..4,
+        ) {
+            let answer: &[u8] = [
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\na: b\r\ntransfer-encoding: chunked\r\n\r\n\
+                 5;x=y\r\nhello\r\n00000006 \r\n world\r\n0\r\ntrailer: t\r\nother: u\r\n\r\n",
+                "HTTP/1.1 200 OK\r\ncontent-length: 11\r\na: b\r\n\r\nhello world",
+                "HTTP/1.1 200 OK\r\nconnection: close\r\na: b\r\n\r\nhello world",
+                "HTTP/1.1 500 Oh\r\ntransfer-encoding: chunked\r\n\r\nB\r\nhello world\r\nx",
+            ][which].as_bytes();
+            let mut pieces = Vec::new();
+            let mut from = 0;
+            for cut in cuts.into_iter().filter(|cut| *cut < answer.len()) {
+                pieces.push(&answer[from..cut]);
+                from = cut;
+            }
+            pieces.push(&answer[from..]);
+            prop_assert_eq!(decode(&pieces, false), decode(&[answer], false));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), chunked: bool) {
+            let head: &[u8] = if chunked { b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" } else { b"HTTP/1.1 " };
+            let mut decoder = Decoder::new(false);
+            let _ = decoder.feed(&[head, &bytes].concat(), &mut |_| Flow::Go);
+        }
+    }
+}

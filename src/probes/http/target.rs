@@ -121,7 +121,7 @@ impl HttpTarget {
         for _ in 0..REDIRECTS_MAX {
             let next = redirect::target(&from.url, &location).and_then(|url| redirect::request(&from, status, url));
             let next = next.map_err(|problem| {
-                let message = format!("{} to {}: not followed", told(status), problem.0);
+                let message = format!("{}: not followed to {}", told(status), problem.0);
                 coded(Reason::HttpStatus, status.to_string(), message)
             })?;
             let token = token.filter(|_| next.auth == from.auth);
@@ -171,7 +171,7 @@ impl HttpTarget {
         let wanted = match self.first.probe.connection {
             Connection::Fresh => false,
             Connection::Kept => true,
-            Connection::Mixed => self.turns.fetch_add(1, Ordering::Relaxed) % MIXED_DIALS_EVERY != 0,
+            Connection::Mixed => !self.turns.fetch_add(1, Ordering::Relaxed).is_multiple_of(MIXED_DIALS_EVERY),
         };
         if !wanted {
             return None;

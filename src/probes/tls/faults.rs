@@ -40,23 +40,20 @@ pub(in crate::probes) fn failure(fault: &rustls::Error, peer: &impl Display) -> 
         return coded(Reason::Tls, code, message);
     }
     let code = if matches!(fault, rustls::Error::NoApplicationProtocol) { "no_application_protocol" } else { NO_CODE };
-    let what = match fault {
-        rustls::Error::InvalidMessage(_) => "what answers there does not speak TLS".to_owned(),
-        other => other.to_string(),
-    };
+    let speaks_tls = !matches!(fault, rustls::Error::InvalidMessage(_));
+    let what = if speaks_tls { fault.to_string() } else { "what answers there does not speak TLS".to_owned() };
     coded(Reason::Tls, code, format!("no TLS handshake with {peer}: {what}"))
 }
 
 /// When a certificate that was refused for it ended.
 pub(super) fn expiry_of_refused(fault: &rustls::Error) -> Option<Timestamp> {
-    match fault {
-        rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {
-            Some(timestamp(*not_after))
-        }
-        _ => None,
-    }
+    let rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) = fault else {
+        return None;
+    };
+    Some(timestamp(*not_after))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "an enum of rustls', which is never exhausted")]
 fn certificate_words(error: &CertificateError) -> (&'static str, String) {
     match error {
         CertificateError::Expired => ("certificate_expired", "has expired".to_owned()),
@@ -73,7 +70,9 @@ fn certificate_words(error: &CertificateError) -> (&'static str, String) {
         }
         CertificateError::NotValidForName => ("bad_certificate", "is for another name".to_owned()),
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let names = if presented.is_empty() { "no name".to_owned() } else { presented.join(", ") };
+            // They come as `DnsName("shop.example")`.
+            let names: Vec<&str> = presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name)).collect();
+            let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
             ("bad_certificate", format!("is for {names}, not for {}", expected.to_str()))
         }
         CertificateError::BadSignature => ("decrypt_error", "has a signature that is wrong".to_owned()),

@@ -67,12 +67,12 @@ fn refused(error: &io::Error, peer: &impl Display) -> Failure {
         return failure(fault, peer);
     }
     let reason = if words::is_ours(error) { Reason::Internal } else { Reason::Tls };
-    let what = match error.kind() {
-        io::ErrorKind::UnexpectedEof => "closed the connection".to_owned(),
-        io::ErrorKind::ConnectionReset => "reset the connection".to_owned(),
-        _ => format!("broke it off: {error}"),
+    let what = if error.kind() == io::ErrorKind::UnexpectedEof {
+        "the target closed the connection".to_owned()
+    } else {
+        words::words(error)
     };
-    words::coded(reason, words::code(error), format!("no TLS handshake with {peer}: the target {what}"))
+    words::coded(reason, words::code(error), format!("no TLS handshake with {peer}: {what}"))
 }
 
 /// When the first certificate of a chain ends.

@@ -1,0 +1,222 @@
+//! `breakwater demo`: a gateway that has bad minutes, a node that watches it, and somebody who is told, with a story.
+//!
+//! Everything is real and listens where a person can look: the simulator, the node with its store in `data/demo`, and
+//! the receiver. The story is told from the node's own event log, so it shows nothing that the node does not know.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{Exit, chain, exit_of, say, say_error, say_not_started, say_problems, told_to_stop};
+use crate::app::{App, Source};
+use crate::clock::Clock;
+use crate::config::{ChannelKind, Config, Secret};
+use crate::domain::breaker::State;
+use crate::domain::event::{Event, Logged};
+use crate::domain::failure_history::HistoryEvent;
+use crate::domain::id::Sequence;
+use crate::domain::status::StatusEvent;
+use crate::domain::time::{Moment, Timestamp};
+use crate::simulator::receiver::{Arrival, Receiver, ReceiverOptions};
+use crate::simulator::{Options, PhaseEntered, Scenario, Simulator};
+use crate::store::Reader;
+
+const CONFIG: &str = include_str!("../../config/demo.toml");
+const SCENARIO: &str = include_str!("../../config/scenarios/demo.toml");
+const SIMULATOR: ([u8; 4], u16) = ([127, 0, 0, 1], 8082);
+const RECEIVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8083);
+
+/// Events that are told at once; a demo never has more.
+const PAGE: usize = 100;
+
+pub(super) async fn run(environment: &BTreeMap<String, String>) -> Exit {
+    let config = match Config::parse(CONFIG, "config/demo.toml", Path::new("."), environment) {
+        Ok(loaded) => loaded.config,
+        Err(problems) => return say_problems(&problems),
+    };
+    let scenario = match Scenario::parse(SCENARIO) {
+        Ok(scenario) => scenario,
+        Err(problems) => {
+            say_error(&problems.to_string());
+            return Exit::Failed;
+        }
+    };
+    let clock = Clock::system();
+    let options = ReceiverOptions { secrets: secrets(&config), ..ReceiverOptions::default() };
+    let bound = Receiver::bind(RECEIVER.into(), options, clock).and_then(|receiver| {
+        let options = Options { scenario: Some(scenario), ..Options::default() };
+        Ok((receiver, Simulator::bind(SIMULATOR.into(), options, clock)?))
+    });
+    let (receiver, simulator) = match bound {
+        Ok(bound) => bound,
+        Err(error) => {
+            say_error(&chain(&error));
+            return Exit::Address;
+        }
+    };
+    match App::build(config, Source::Fixed, clock).await {
+        Ok(app) => play(receiver, simulator, app, clock).await,
+        Err(error) => say_not_started(error),
+    }
+}
+
+async fn play(receiver: Receiver, simulator: Simulator, app: App, clock: Clock) -> Exit {
+    introduce(&app);
+    let end = CancellationToken::new();
+    let story = Story { clock, began: clock.moment() };
+    let (reader, last) = (app.reader(), app.journal().last_sequence());
+    let telling = [
+        tokio::spawn(until(end.clone(), story.phases(simulator.phases()))),
+        tokio::spawn(until(end.clone(), story.events(reader, last))),
+        tokio::spawn(until(end.clone(), story.arrivals(receiver.handle().subscribe()))),
+        tokio::spawn(simulator.run(end.clone().cancelled_owned())),
+        tokio::spawn(receiver.run(end.clone().cancelled_owned())),
+    ];
+    let ended = app.run(told_to_stop()).await;
+    end.cancel();
+    for task in telling {
+        // What it had to say is said.
+        drop(task.await);
+    }
+    exit_of(ended)
+}
+
+async fn until(end: CancellationToken, story: impl Future<Output = ()>) {
+    tokio::select! {
+        () = end.cancelled() => {}
+        () = story => {}
+    }
+}
+
+fn secrets(config: &Config) -> Vec<Secret> {
+    config
+        .channels
+        .values()
+        .flat_map(|channel| match &channel.kind {
+            ChannelKind::Webhook { secrets, .. } => secrets.clone(),
+            ChannelKind::Log => Vec::new(),
+        })
+        .collect()
+}
+
+fn introduce(app: &App) {
+    let node = app.local_addr();
+    say(&format!(
+        "\nA payment gateway simulator, a Breakwater node that watches it, and a receiver that is told.\n\n  \
+         the page         http://{node}/\n  \
+         the metrics      http://{node}/metrics\n  \
+         the event log    curl -N http://{node}/events/stream\n  \
+         the failures     curl http://{node}/integrationFailureHistories\n  \
+         the simulator    http://127.0.0.1:8082/health\n  \
+         the receiver     http://127.0.0.1:8083/_receiver\n\n\
+         The gateway has a bad minute every eighty seconds. Kill this with -9 and start it again: it remembers.\n\
+         Ctrl-C ends it.\n"
+    ));
+}
+
+/// Tells what happens, each line with the seconds since the beginning.
+#[derive(Clone, Copy)]
+struct Story {
+    clock: Clock,
+    began: Moment,
+}
+
+impl Story {
+    fn tell(self, who: &str, what: &str) {
+        let seconds = self.clock.moment().since(self.began).as_secs_f64();
+        say(&format!("{seconds:7.1} s  {who:<10} {what}"));
+    }
+
+    async fn phases(self, mut phases: watch::Receiver<PhaseEntered>) {
+        loop {
+            let PhaseEntered { name, duration, .. } = phases.borrow_and_update().clone();
+            let length = duration.map(|length| format!(" for {} s", length.as_secs())).unwrap_or_default();
+            self.tell("gateway", &format!("is now: {name}{length}"));
+            if phases.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn arrivals(self, mut arrivals: broadcast::Receiver<Arc<Arrival>>) {
+        loop {
+            match arrivals.recv().await {
+                Ok(arrival) => self.tell("receiver", &format!("got {arrival}")),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+
+    async fn events(self, reader: Reader, mut last: watch::Receiver<Sequence>) {
+        let mut told = *last.borrow_and_update();
+        if told.0 > 0 {
+            self.tell("node", &format!("remembers {told} events of earlier runs"));
+        }
+        loop {
+            match reader.events_after(told, PAGE) {
+                Ok(events) => {
+                    for logged in &events {
+                        told = logged.sequence;
+                        self.tell("node", &sentence(logged));
+                    }
+                    if events.len() == PAGE {
+                        continue;
+                    }
+                }
+                Err(error) => return say_error(&chain(&error)),
+            }
+            if last.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn sentence(logged: &Logged) -> String {
+    let sequence = logged.sequence;
+    let words = match &logged.event {
+        Event::Status { target, event, .. } => of_status(&target.system_name, event),
+        Event::FailureRecorded(history) => {
+            format!("{}: failure {} is recorded: {}", history.target_system, history.id, history.detail.error_message)
+        }
+        Event::History { id, event: HistoryEvent::Retried { retry_count, retry_result, .. }, .. } => {
+            format!("failure {id}: retry {retry_count} was a {}", retry_result.as_str())
+        }
+        Event::History { id, event: HistoryEvent::Recovered { .. }, .. } => format!("failure {id} is over"),
+        Event::BreakerTransitioned { target, transition, open_until, .. } => {
+            let name = &target.system_name;
+            match transition.to {
+                State::Open => format!("{name}: the breaker opens{}", until_when(*open_until, logged.at)),
+                State::HalfOpen => format!("{name}: the breaker lets trials pass"),
+                State::Closed => format!("{name}: the breaker closes"),
+            }
+        }
+        Event::BreakerControlled { target, who, reason, .. } => {
+            format!("{}: {who} took hold of the breaker: {reason}", target.system_name)
+        }
+        Event::AlertFired { target, incident, .. } => format!("{target}: incident {} begins, people are told", incident.id),
+        Event::AlertResolved { target, incident, since, .. } => {
+            let lasted = logged.at.since(*since).as_secs();
+            format!("{target}: incident {incident} is over after {lasted} s, people are told")
+        }
+        Event::NotificationDeadLettered { channel, error, .. } => format!("nobody could be told over {channel}: {error}"),
+        Event::LocationWeatherInfoFailed { error_message, .. } => format!("the weather could not be had: {error_message}"),
+    };
+    format!("#{sequence:<5} {words}")
+}
+
+fn of_status(name: &str, event: &StatusEvent) -> String {
+    match event {
+        StatusEvent::Connected { .. } => format!("{name} is CONNECTED"),
+        StatusEvent::ConnectionFailed { failure_reason, .. } => format!("{name} is FAILED: {failure_reason}"),
+        StatusEvent::Retried { retry_count, .. } => format!("{name}: attempt {retry_count} failed, trying again"),
+    }
+}
+
+fn until_when(open_until: Option<Timestamp>, now: Timestamp) -> String {
+    open_until.map(|until| format!(" for {:.1} s", until.since(now).as_secs_f64())).unwrap_or_default()
+}
