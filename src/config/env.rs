@@ -102,7 +102,7 @@ fn override_key(documents: &mut [Table], keys: &[&str], text: &str, place: Place
 }
 
 fn named_element<'t>(document: &'t mut Table, list: &str, wanted: &str) -> Option<&'t mut Table> {
-    let Kind::Array(elements) = &mut document.entries.get_mut(list)?.value.kind else { return None };
+    let Kind::Array(elements) = &mut document.get_mut(list)?.value.kind else { return None };
     elements.iter_mut().find_map(|element| match &mut element.kind {
         Kind::Table(table) if table.name().is_some_and(|name| as_in_variables(name) == wanted) => Some(table),
         Kind::Table(_)
@@ -127,21 +127,25 @@ fn set(table: &mut Table, keys: &[&str], text: &str, place: Place) -> Result<(),
     };
     let (first, rest) = keys.split_first().ok_or_else(whole_table)?;
     if rest.is_empty() {
-        if table.entries.get(*first).is_some_and(|entry| entry.value.is_table_or_tables()) {
+        if table.get(first).is_some_and(|entry| entry.value.is_table_or_tables()) {
             return Err(whole_table());
         }
-        let value = Value { at: place, kind: Kind::Text(Text::of_variable(text, place)) };
-        table.entries.insert((*first).into(), Entry { key_at: place, value });
+        table.entries.retain(|entry| *entry.key != **first);
+        table.entries.push(of_variable(first, Kind::Text(Text::of_variable(text, place)), place));
         return Ok(());
     }
-    let entry = table.entries.entry((*first).into()).or_insert_with(|| Entry {
-        key_at: place,
-        value: Value { at: place, kind: Kind::Table(Table { at: place, entries: BTreeMap::new() }) },
-    });
+    if table.get(first).is_none() {
+        table.entries.push(of_variable(first, Kind::Table(Table { at: place, entries: Vec::new() }), place));
+    }
+    let Some(entry) = table.get_mut(first) else { return Ok(()) };
     let Kind::Table(inner) = &mut entry.value.kind else {
         return Err(Refused { detail: format!("`{first}` is not a table"), hint: "" });
     };
     set(inner, rest, text, place)
+}
+
+fn of_variable(key: &str, kind: Kind, place: Place) -> Entry {
+    Entry { key: key.into(), key_at: place, value: Value { at: place, kind } }
 }
 
 #[cfg(test)]

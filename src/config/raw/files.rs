@@ -3,6 +3,7 @@
 //! A pattern may hold `*` and `?` in its last part; what it matches is read in the order of the names. Includes do
 //! not include further files.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::findings::Findings;
-use super::source::{Place, Source, Sources, line_and_column};
+use super::source::{Place, Source, Sources};
 use super::tree::{Kind, Reader, Table};
 
 /// A file may be this large: 20,000 targets of 800 bytes.
@@ -72,9 +73,8 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
     let bytes = read_bytes(path, MAX_FILE_BYTES)?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
-        let (line, column) = line_and_column(&text, valid);
-        format!("it is not UTF-8 text from line {line}, column {column} on")
+        let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} is not UTF-8 text")
     })
 }
 
@@ -113,7 +113,7 @@ impl Documents {
     fn add(&mut self, text: String, file_name: &str, folder: &Path, environment: &BTreeMap<String, String>) {
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
         let name = file_name.to_owned();
-        let source = self.sources.add(Source::File { name, folder: folder.to_owned(), text });
+        let source = self.sources.add(Source::File { name, folder: folder.to_owned(), text, lines: OnceCell::new() });
         let (table, errors) = DeTable::parse_recoverable(self.sources.text(source));
         // What follows a mistake in the syntax is guessed by the parser, so only the first is told.
         let first = errors.iter().min_by_key(|error| error.span().map_or(usize::MAX, |span| span.start));
@@ -124,9 +124,9 @@ impl Documents {
         }
         let silent = Findings::default();
         let findings = if first.is_some() { &silent } else { &self.findings };
-        let mut table = Reader { source, environment, findings }.document(&table);
+        let mut table = Reader { source, environment, findings }.document(table);
         if first.is_some() {
-            table.entries.retain(|key, _| &**key == "include");
+            table.entries.retain(|entry| &*entry.key == "include");
         }
         self.tables.push(table);
     }
@@ -180,8 +180,7 @@ impl Documents {
 
 /// The patterns of the main file. What is no list of texts is told later, with all other keys.
 fn includes(main: Option<&Table>) -> Vec<(String, Place, String)> {
-    let Some(Kind::Array(patterns)) = main.and_then(|main| main.entries.get("include")).map(|entry| &entry.value.kind)
-    else {
+    let Some(Kind::Array(patterns)) = main.and_then(|main| main.get("include")).map(|entry| &entry.value.kind) else {
         return Vec::new();
     };
     let numbered = patterns.iter().enumerate();

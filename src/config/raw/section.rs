@@ -11,7 +11,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::field::Field;
 use super::findings::Findings;
-use super::source::{Place, Sources};
+use super::source::Sources;
 use super::suggest;
 use super::tree::{Entry, Kind, Table};
 
@@ -59,7 +59,7 @@ fn compile(pattern: &str) -> Result<Regex, String> {
     })
 }
 
-static EMPTY: Table = Table { at: Place::NOWHERE, entries: BTreeMap::new() };
+static EMPTY: Table = Table::EMPTY;
 
 /// A table that is being read.
 #[derive(Debug)]
@@ -100,13 +100,13 @@ impl<'t> Section<'t> {
     pub(crate) fn take(&mut self, key: &'static str) -> Option<Field<'t>> {
         self.ask(key);
         let layers = std::iter::once(&self.own).chain(&self.inherited);
-        layers.into_iter().find_map(|layer| Some(self.field(layer, key, layer.table.entries.get(key)?)))
+        layers.into_iter().find_map(|layer| Some(self.field(layer, layer.table.get(key)?)))
     }
 
     /// The value of a key of this table itself.
     pub(crate) fn take_own(&mut self, key: &'static str) -> Option<Field<'t>> {
         self.ask(key);
-        Some(self.field(&self.own, key, self.own.table.entries.get(key)?))
+        Some(self.field(&self.own, self.own.table.get(key)?))
     }
 
     /// The value of a key that must be there in this table itself.
@@ -132,14 +132,16 @@ impl<'t> Section<'t> {
         field.elements().into_iter().filter_map(|element| element.section()).collect()
     }
 
-    /// Every entry, where the keys are the user's own; those that are inherited and not said anew come first.
+    /// Every entry, where the keys are the user's own; those that are inherited and not said anew come first. Keys are
+    /// names of headers, so capitals do not count.
     pub(crate) fn entries(&self) -> Vec<(&'t str, Field<'t>)> {
         let inherited = self.inherited.iter().flat_map(|layer| {
-            let said_anew = |key: &str| self.own.table.entries.contains_key(key);
-            layer.table.entries.iter().filter(move |(key, _)| !said_anew(key)).map(move |entry| (layer, entry))
+            let said_anew = |key: &str| self.own.table.entries.iter().any(|own| own.key.eq_ignore_ascii_case(key));
+            let inherited = layer.table.entries.iter().filter(move |entry| !said_anew(&entry.key));
+            inherited.map(move |entry| (layer, entry))
         });
         let own = self.own.table.entries.iter().map(|entry| (&self.own, entry));
-        inherited.chain(own).map(|(layer, (key, entry))| (key.as_ref(), self.field(layer, key, entry))).collect()
+        inherited.chain(own).map(|(layer, entry)| (&*entry.key, self.field(layer, entry))).collect()
     }
 
     /// Whether this table itself is written, and not only its defaults.
@@ -149,14 +151,14 @@ impl<'t> Section<'t> {
 
     /// Whether this table itself has a key.
     pub(crate) fn has_own(&self, key: &str) -> bool {
-        self.own.table.entries.contains_key(key)
+        self.own.table.get(key).is_some()
     }
 
     /// Refuses keys that belong to another version.
     pub(crate) fn not_in_this_version(&mut self, keys: &[&'static str]) {
         for key in keys {
             self.refused.push(key);
-            if let Some(entry) = self.own.table.entries.get(*key) {
+            if let Some(entry) = self.own.table.get(key) {
                 let detail = "this is not in this version of Breakwater";
                 self.reading.findings.problem(entry.key_at, &self.path_of(key), detail, "Remove it");
             }
@@ -165,9 +167,10 @@ impl<'t> Section<'t> {
 
     /// Tells of every key that nobody asked for.
     pub(crate) fn finish(self) {
-        for (key, entry) in &self.own.table.entries {
+        for entry in &self.own.table.entries {
+            let key = &*entry.key;
             let known = self.asked.iter().chain(&self.refused);
-            if known.clone().any(|known| **known == **key) {
+            if known.clone().any(|known| *known == key) {
                 continue;
             }
             let hint = match suggest::nearest(key, self.asked.iter().copied()) {
@@ -199,13 +202,13 @@ impl<'t> Section<'t> {
         self.reading.asked.borrow_mut().insert(key.to_owned());
     }
 
-    fn field(&self, layer: &Layer<'t>, key: &'t str, entry: &'t Entry) -> Field<'t> {
-        Field::new(self.reading, &layer.path, key, &entry.value)
+    fn field(&self, layer: &Layer<'t>, entry: &'t Entry) -> Field<'t> {
+        Field::new(self.reading, &layer.path, &entry.key, &entry.value)
     }
 
     fn layer(&self, layer: &Layer<'t>, key: &'static str) -> Option<Layer<'t>> {
-        let entry = layer.table.entries.get(key)?;
-        let field = self.field(layer, key, entry);
+        let entry = layer.table.get(key)?;
+        let field = self.field(layer, entry);
         match &entry.value.kind {
             Kind::Table(table) => Some(Layer { table, path: field.path().into() }),
             Kind::Text(_)

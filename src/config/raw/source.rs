@@ -1,5 +1,6 @@
 //! Where a value stands: a file and an offset in it, or an environment variable.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 /// Something that values come from.
@@ -13,6 +14,8 @@ pub(crate) enum Source {
         folder: PathBuf,
         /// What it holds.
         text: String,
+        /// Where its lines begin, once somebody asked for a line.
+        lines: OnceCell<Vec<usize>>,
     },
     /// An environment variable that overrides a key.
     Variable {
@@ -88,8 +91,9 @@ impl Sources {
     /// The place for people.
     pub(crate) fn locate(&self, place: Place) -> Location {
         match self.0.get(place.source as usize) {
-            Some(Source::File { name, text, .. }) => {
-                let (line, column) = line_and_column(text, place.offset as usize);
+            Some(Source::File { name, text, lines, .. }) => {
+                let lines = lines.get_or_init(|| line_beginnings(text));
+                let (line, column) = line_and_column(text, lines, place.offset as usize);
                 Location { file: name.clone(), line: Some(line), column: Some(column) }
             }
             Some(Source::Variable { name, .. }) => {
@@ -100,22 +104,31 @@ impl Sources {
     }
 }
 
+/// Where lines begin.
+fn line_beginnings(text: &str) -> Vec<usize> {
+    std::iter::once(0).chain(text.match_indices('\n').map(|(end, _)| end + 1)).collect()
+}
+
 /// The line and the column of a byte, both from 1, the column in characters.
-pub(crate) fn line_and_column(text: &str, offset: usize) -> (u32, u32) {
-    let before = text.get(..offset.min(text.len())).unwrap_or(text);
-    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+fn line_and_column(text: &str, beginnings: &[usize], offset: usize) -> (u32, u32) {
+    let offset = offset.min(text.len());
+    let line = beginnings.partition_point(|beginning| *beginning <= offset);
+    let beginning = line.checked_sub(1).and_then(|index| beginnings.get(index)).copied().unwrap_or_default();
+    let before = text.get(beginning..offset).unwrap_or_default();
+    let column = before.chars().count() + 1;
     (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::line_and_column;
+    use super::{line_and_column, line_beginnings};
 
     #[test]
     fn lines_and_columns_count_from_one_and_columns_count_characters() {
-        assert_eq!(line_and_column("", 0), (1, 1));
-        assert_eq!(line_and_column("a\n한글 = 1", 9), (2, 4));
-        assert_eq!(line_and_column("a\nb", 99), (2, 2));
+        let place = |text, offset| line_and_column(text, &line_beginnings(text), offset);
+        assert_eq!(place("", 0), (1, 1));
+        assert_eq!(place("a\n한글 = 1", 9), (2, 4));
+        assert_eq!(place("a\nb", 99), (2, 2));
+        assert_eq!(place("a\n\nb", 2), (2, 1));
     }
 }

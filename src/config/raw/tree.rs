@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::findings::Findings;
 use super::source::Place;
@@ -15,14 +15,16 @@ use crate::config::env;
 pub(crate) struct Table {
     /// Its header, or its brace.
     pub(crate) at: Place,
-    /// What it holds, by key.
-    pub(crate) entries: BTreeMap<Box<str>, Entry>,
+    /// What it holds; a list, since tens of thousands of tables with a few keys each are held at a time.
+    pub(crate) entries: Vec<Entry>,
 }
 
 /// A key with its value.
 #[derive(Debug)]
 pub(crate) struct Entry {
     /// The key.
+    pub(crate) key: Box<str>,
+    /// Where the key stands.
     pub(crate) key_at: Place,
     /// The value.
     pub(crate) value: Value,
@@ -137,9 +139,22 @@ impl Value {
 }
 
 impl Table {
+    /// A table that nobody wrote.
+    pub(crate) const EMPTY: Self = Self { at: Place::NOWHERE, entries: Vec::new() };
+
+    /// The entry of a key.
+    pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| *entry.key == *key)
+    }
+
+    /// The entry of a key, to be changed.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| *entry.key == *key)
+    }
+
     /// The text of its `name`.
     pub(crate) fn name(&self) -> Option<&str> {
-        self.entries.get("name")?.value.as_text()
+        self.get("name")?.value.as_text()
     }
 }
 
@@ -154,24 +169,30 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The whole document.
-    pub(crate) fn document(&self, table: &Spanned<DeTable<'_>>) -> Table {
-        self.table(table.get_ref(), Place::new(self.source, 0), &Trail::Root)
+    /// The whole document. The parser's tree is taken apart on the way, so that only one is whole at a time.
+    pub(crate) fn document(&self, table: Spanned<DeTable<'_>>) -> Table {
+        self.table(table.into_inner(), Place::new(self.source, 0), &Trail::Root)
     }
 
-    fn table(&self, table: &DeTable<'_>, at: Place, trail: &Trail<'_>) -> Table {
-        let entry = |(key, value): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
-            let name: &str = key.get_ref();
-            let value = self.value(value, &Trail::Key { before: trail, name });
-            (name.into(), Entry { key_at: Place::new(self.source, key.span().start), value })
-        };
-        Table { at, entries: table.iter().map(entry).collect() }
+    fn table(&self, table: DeTable<'_>, at: Place, trail: &Trail<'_>) -> Table {
+        let mut entries = Vec::with_capacity(table.len());
+        for (key, value) in table {
+            let key_at = Place::new(self.source, key.span().start);
+            let value = self.value(value, &Trail::Key { before: trail, name: key.get_ref() });
+            entries.push(Entry { key: key.into_inner().into(), key_at, value });
+        }
+        Table { at, entries }
     }
 
-    fn value(&self, value: &Spanned<DeValue<'_>>, trail: &Trail<'_>) -> Value {
+    fn array(&self, elements: DeArray<'_>, trail: &Trail<'_>) -> Vec<Value> {
+        let elements = elements.into_iter().enumerate();
+        elements.map(|(index, element)| self.value(element, &Trail::Index { before: trail, index })).collect()
+    }
+
+    fn value(&self, value: Spanned<DeValue<'_>>, trail: &Trail<'_>) -> Value {
         let at = Place::new(self.source, value.span().start);
-        let kind = match value.get_ref() {
-            DeValue::String(text) => self.text(text, at, trail),
+        let kind = match value.into_inner() {
+            DeValue::String(text) => self.text(&text, at, trail),
             DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
                 Ok(number) => Kind::Integer(number),
                 Err(_) => self.broken(at, trail, "a number of this size cannot be held", ""),
@@ -180,15 +201,9 @@ impl Reader<'_> {
                 Ok(number) => Kind::Float(number),
                 Err(_) => self.broken(at, trail, "this number cannot be read", ""),
             },
-            DeValue::Boolean(truth) => Kind::Boolean(*truth),
+            DeValue::Boolean(truth) => Kind::Boolean(truth),
             DeValue::Datetime(time) => Kind::Datetime(time.to_string().into()),
-            DeValue::Array(elements) => Kind::Array(
-                elements
-                    .iter()
-                    .enumerate()
-                    .map(|(index, element)| self.value(element, &Trail::Index { before: trail, index }))
-                    .collect(),
-            ),
+            DeValue::Array(elements) => Kind::Array(self.array(elements, trail)),
             DeValue::Table(table) => Kind::Table(self.table(table, at, trail)),
         };
         Value { at, kind }

@@ -104,9 +104,7 @@ fn a_main_file_that_is_missing_or_no_text_is_told() {
     fs::write(empty.path().join("main.toml"), b"[node]\nname = \"\xff\"").unwrap();
     told(
         &empty,
-        &[
-            "main.toml: the configuration cannot be read: it is not UTF-8 text from line 2, column 9 on. Name another file with --config",
-        ],
+        &["main.toml: the configuration cannot be read: line 2 is not UTF-8 text. Name another file with --config"],
     );
 }
 

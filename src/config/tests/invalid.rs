@@ -1,5 +1,7 @@
 //! `tests/data/invalid-*.toml`: each file says at its end what is to be told of it.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// A file's own expectations: its lines after `# expect: `.
@@ -71,4 +73,27 @@ fn a_default_that_is_wrong_is_told_once_however_many_inherit_it() {
         (0..50).map(|index| format!("[[target]]\nname = \"t{index}\"\nendpoint = \"a:1\"\n")).collect();
     let text = format!("[defaults]\ninterval = 10\n{targets}");
     assert_eq!(problems(&text, &[]).lines().count(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_damaged_file_is_told_of_within_its_lines_and_never_ends_the_program(
+        at in 0.0_f64..1.0,
+        removed in 0_usize..40,
+        added in "[a-z\"'=\\[\\]{}.,$0-9\n가]{0,6}",
+    ) {
+        let text = include_str!("../../../tests/data/config-everything.toml");
+        let letters: Vec<char> = text.chars().collect();
+        let start = (letters.len() as f64 * at) as usize;
+        let end = (start + removed).min(letters.len());
+        let damaged: String = letters[..start].iter().copied().chain(added.chars()).chain(letters[end..].iter().copied()).collect();
+        let lines = u32::try_from(damaged.lines().count()).unwrap() + 1;
+        if let Err(problems) = Config::parse(&damaged, "damaged.toml", Path::new(""), &Environment::new()) {
+            for problem in problems.as_slice() {
+                prop_assert!(problem.line.is_some_and(|line| (1..=lines).contains(&line)), "{problem}");
+            }
+        }
+    }
 }

@@ -82,6 +82,15 @@ fn a_target_inherits_tables_key_by_key() {
 }
 
 #[test]
+fn an_inherited_header_gives_way_to_the_targets_own_in_any_capitals() {
+    let text = "[defaults.probe]\nheaders = { accept = \"text/html\" }\n[[target]]\nname = \"a\"\n\
+                endpoint = \"https://a\"\nprobe = { headers = { Accept = \"*/*\" } }\n";
+    let config = parsed(text).config;
+    let Probe::Http(probe) = &config.targets["a"].probe else { panic!("it is an http probe") };
+    assert_eq!(probe.headers.get_all("accept").iter().collect::<Vec<_>>(), ["*/*"]);
+}
+
+#[test]
 fn a_profile_is_the_numbers_of_its_library_and_any_key_overrides_it() {
     let policy = |keys: &str| {
         let text = format!("[[target]]\nname = \"a\"\nendpoint = \"a:1\"\n[target.breaker]\n{keys}");

@@ -95,9 +95,10 @@ fn check_identity(chain_pem: &[u8], key_pem: &[u8]) -> Verdict {
         PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| "`key_file` holds no private key in PEM form".to_owned())?;
     CertifiedKey::from_der(chain, key, &ring::default_provider()).map(|_| ()).map_err(|error| {
         if matches!(error, Error::InconsistentKeys(_)) {
-            return "the key in `key_file` belongs to another certificate".to_owned();
+            "the key in `key_file` belongs to another certificate".to_owned()
+        } else {
+            format!("it cannot be used with the key in `key_file` ({error})")
         }
-        format!("it cannot be used with the key in `key_file` ({error})")
     })
 }
 

@@ -111,7 +111,7 @@ fn as_json(value: &Value) -> Option<Json> {
         Kind::Table(table) => {
             let members = table.entries.iter();
             members
-                .map(|(key, entry)| Some((key.to_string(), as_json(&entry.value)?)))
+                .map(|entry| Some((entry.key.to_string(), as_json(&entry.value)?)))
                 .collect::<Option<_>>()
                 .map(Json::Object)
         }

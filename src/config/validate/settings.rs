@@ -69,6 +69,9 @@ fn anonymous(section: &mut Section<'_>, listen: SocketAddr, listen_field: Option
         return Scope::ALL.into();
     };
     let scopes: BTreeSet<Scope> = field.elements().iter().filter_map(|element| element.word(&words)).collect();
+    if scopes.is_empty() {
+        field.warn("nobody may do anything", "Name at least \"read\"");
+    }
     if !listen.ip().is_loopback() && scopes.contains(&Scope::Admin) {
         field.warn(&format!("everybody who reaches {listen} may reload the configuration"), "Leave out \"admin\"");
     }

@@ -10,7 +10,7 @@ use crate::config::raw::tree::Table;
 /// Reads every document; `incomplete` if one could not be read, so that names may be missing that are not.
 pub(crate) fn config(reading: &Reading, tables: &[Table], attachments: &Attachments, incomplete: bool) -> Config {
     let mut documents = tables.iter().map(|table| Section::new(reading, table, ""));
-    let empty = Table { at: crate::config::raw::source::Place::NOWHERE, entries: std::collections::BTreeMap::new() };
+    let empty = Table::EMPTY;
     let mut main = documents.next().unwrap_or_else(|| Section::new(reading, &empty, ""));
     let mut included: Vec<Section<'_>> = documents.collect();
 
