@@ -12,6 +12,7 @@ use warp::Buf;
 use warp::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, TRANSFER_ENCODING};
 
 use super::error::Problem;
+use super::fields::Fields;
 
 /// A body above this is refused with 413. A failure with its five texts at their longest fits.
 pub(super) const BODY_MAX: usize = 256 * 1_024;
@@ -51,11 +52,7 @@ impl Body {
         }
     }
 
-    /// The body as JSON.
-    ///
-    /// # Errors
-    /// 415, 413, 408, or 400 where it is cut short or no JSON.
-    pub(super) async fn json(mut self) -> Result<Value, Problem> {
+    async fn json(mut self) -> Result<Value, Problem> {
         if !self.media.as_deref().is_some_and(is_json) {
             return Err(Problem::unsupported_media_type());
         }
@@ -63,13 +60,24 @@ impl Body {
         parse(&bytes)
     }
 
-    /// The body as JSON, or nothing where there is none.
+    /// What `read` makes of the body's members.
     ///
     /// # Errors
-    /// As [`Body::json`].
-    pub(super) async fn optional_json(mut self) -> Result<Option<Value>, Problem> {
+    /// 415, 413, 408; 400 where it is cut short, no JSON, or anything is wrong with a member.
+    pub(super) async fn command<T>(self, read: impl FnOnce(&Fields<'_>) -> Option<T>) -> Result<T, Problem> {
+        Fields::read(&self.json().await?, read)
+    }
+
+    /// What `read` makes of the body's members, or nothing where there is no body.
+    ///
+    /// # Errors
+    /// As [`Body::command`].
+    pub(super) async fn optional_command<T>(
+        mut self,
+        read: impl FnOnce(&Fields<'_>) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
         if self.media.is_some() && self.length != Some(0) {
-            return self.json().await.map(Some);
+            return self.command(read).await.map(Some);
         }
         let bytes = self.read().await?;
         if bytes.is_empty() { Ok(None) } else { Err(Problem::unsupported_media_type()) }

@@ -11,9 +11,9 @@ use super::fields::Fields;
 use super::openapi::{CommandProblems, QueryProblems};
 use super::reply;
 use super::request::Request;
-use crate::actors::board::Slot;
-use crate::actors::targets::Control;
+use crate::actors::targets::{Act, Control};
 use crate::domain::breaker::Mode;
+use crate::domain::time::Timestamp;
 
 /// What is kept as the reason of a reset that came without one.
 const NO_REASON: &str = "none was given";
@@ -63,14 +63,14 @@ impl Asked {
         }
     }
 
-    /// The mode; `auto` is the configured one.
-    fn mode(self, slot: &Slot) -> Mode {
+    /// `auto` is the configured mode.
+    const fn act(self) -> Act {
         match self {
-            Self::ForcedOpen => Mode::ForcedOpen,
-            Self::ForcedClosed => Mode::ForcedClosed,
-            Self::Auto => slot.spec.as_ref().map_or(Mode::Enforce, |spec| spec.breaker.mode),
-            Self::DryRun => Mode::DryRun,
-            Self::Disabled => Mode::Disabled,
+            Self::ForcedOpen => Act::Hold(Mode::ForcedOpen),
+            Self::ForcedClosed => Act::Hold(Mode::ForcedClosed),
+            Self::Auto => Act::LetGo,
+            Self::DryRun => Act::Hold(Mode::DryRun),
+            Self::Disabled => Act::Hold(Mode::Disabled),
         }
     }
 }
@@ -85,11 +85,16 @@ impl Asked {
     responses((status = 200, body = Answer), CommandProblems),
 )]
 pub(super) async fn control(request: Request, name: String) -> Result<Response, Problem> {
-    let slot = request.http.board.named(&name).ok_or_else(Problem::no_such_target)?;
+    request.http.board.named(&name).ok_or_else(Problem::no_such_target)?;
     let who = request.who();
     let Request { http, correlation, body, .. } = request;
-    let body = body.json().await?;
-    let fields = Fields::of(&body)?;
+    let (asked, (reason, until)) = body.command(read_control).await?;
+    let control = Control { act: asked.act(), who, reason, until };
+    let outcome = http.targets.control(&name, control, correlation).await?;
+    answer(&outcome, Wanted::Control)
+}
+
+fn read_control(fields: &Fields<'_>) -> Option<(Asked, (Box<str>, Option<Timestamp>))> {
     let asked = fields.word_of("mode", &Asked::ALL, Asked::as_str);
     let reason = fields.text("reason");
     if reason.as_deref().is_some_and(|reason| reason.trim().is_empty()) {
@@ -99,10 +104,7 @@ pub(super) async fn control(request: Request, name: String) -> Result<Response, 
     if fields.is_given("until") && asked.is_some_and(|asked| !asked.is_forced()) {
         fields.wrong::<()>("until", "only a forced mode ends by itself");
     }
-    let (asked, (reason, until)) = fields.accept(asked.zip(reason.zip(until)))?;
-    let control = Control { mode: Some(asked.mode(&slot)), reset: false, who, reason, until };
-    let outcome = http.targets.control(&name, control, correlation).await?;
-    answer(&outcome, Wanted::Control)
+    asked.zip(reason.zip(until))
 }
 
 /// Closes a target's breaker and forgets its window and level
@@ -118,15 +120,9 @@ pub(super) async fn reset(request: Request, name: String) -> Result<Response, Pr
     request.http.board.named(&name).ok_or_else(Problem::no_such_target)?;
     let who = request.who();
     let Request { http, correlation, body, .. } = request;
-    let reason = match body.optional_json().await? {
-        Some(body) => {
-            let fields = Fields::of(&body)?;
-            fields.accept(fields.optional("reason", Fields::text))?
-        }
-        None => None,
-    };
-    let reason = reason.unwrap_or_else(|| NO_REASON.into());
-    let control = Control { mode: None, reset: true, who, reason, until: None };
+    let reason = body.optional_command(|fields| fields.optional("reason", Fields::text)).await?;
+    let reason = reason.flatten().unwrap_or_else(|| NO_REASON.into());
+    let control = Control { act: Act::Reset, who, reason, until: None };
     let outcome = http.targets.control(&name, control, correlation).await?;
     answer(&outcome, Wanted::Control)
 }

@@ -71,6 +71,7 @@ pub(super) enum Kind {
     HistoryClosed,
     OtherEndpoint,
     NotConfigured,
+    DuplicateEvent,
     EventsGone,
     BodyTooLarge,
     UnsupportedMediaType,
@@ -108,6 +109,7 @@ impl Kind {
             Self::HistoryClosed => (S::CONFLICT, "history-closed", "The failure was recovered before"),
             Self::OtherEndpoint => (S::CONFLICT, "other-endpoint", "The system is configured with another endpoint"),
             Self::NotConfigured => (S::CONFLICT, "not-configured", "The system is not configured"),
+            Self::DuplicateEvent => (S::CONFLICT, "duplicate-event", "The event was received before"),
             Self::EventsGone => (S::GONE, "events-gone", "These events are no longer kept"),
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
             Self::UnsupportedMediaType => {
@@ -300,6 +302,8 @@ impl From<Refused> for Problem {
             Refused::AttemptImpossible { .. } => Self::new(Kind::AttemptImpossible, said).after(ATTEMPT_PAUSE),
             Refused::Busy { retry_after } => Self::new(Kind::Busy, said).after(retry_after),
             Refused::NoAnswer => Self::new(Kind::NoAnswer, said),
+            Refused::Unreadable => Self::internal(),
+            Refused::Duplicate => Self::new(Kind::DuplicateEvent, said),
             Refused::AlreadyOver { .. } => {
                 Self::new(Kind::AlreadyOver, "the end is not in the future").at("/until", "must be in the future")
             }

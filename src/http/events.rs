@@ -10,13 +10,14 @@ use super::fields::{Fields, TEXT_MAX};
 use super::openapi::{CommandProblems, QueryProblems};
 use super::query::to_usize;
 use super::reply;
-use super::request::{Request, is_correlation_id};
-use crate::actors::failure_history::{Received, WeatherFailed};
+use super::request::{Request, is_correlation_id, stored};
+use crate::actors::histories::{Received, WeatherFailed};
 use crate::config::Config;
 use crate::domain::event::Event;
 use crate::domain::failure_history::{FailureDetail, FailureType, Record};
 use crate::domain::id::{CorrelationId, Sequence, StatusId};
 use crate::domain::scrub::scrub;
+use crate::store::Reader;
 
 /// Events of one answer where the caller does not say.
 const LIMIT_DEFAULT: u64 = 100;
@@ -48,21 +49,20 @@ pub(super) async fn list(request: Request) -> Result<Response, Problem> {
     let correlation = query.text("correlationId").map(CorrelationId::new);
     let (after, limit, correlation) = query.accept((after, to_usize(limit), correlation))?;
     let begin = after.unwrap_or_default();
-    let logged = request
-        .stored(move |reader| match correlation {
-            Some(correlation) => reader.events_by_correlation(&correlation, begin, limit),
-            // Who does not say from where wants what there is, however much of it is gone.
-            None if after.is_none() => reader.events_after(first_kept(reader), limit),
-            None => reader.events_after(begin, limit),
-        })
-        .await?;
+    let read = move |reader: &Reader| match correlation {
+        Some(correlation) => reader.events_by_correlation(&correlation, begin, limit),
+        // Who does not say from where wants what there is, however much of it is gone.
+        None if after.is_none() => reader.events_after(first_kept(reader), limit),
+        None => reader.events_after(begin, limit),
+    };
+    let logged = stored(&request.http.reader, read).await?;
     let next = logged.last().map_or(begin, |last| last.sequence);
     let config = request.config();
     let content = logged.iter().map(|logged| Envelope::new(logged, &config.node.name)).collect();
     Ok(reply::json(&Events { content, next: next.0 }))
 }
 
-fn first_kept(reader: &crate::store::Reader) -> Sequence {
+fn first_kept(reader: &Reader) -> Sequence {
     Sequence(reader.first_sequence().0.saturating_sub(1))
 }
 
@@ -77,10 +77,8 @@ fn first_kept(reader: &crate::store::Reader) -> Sequence {
 )]
 pub(super) async fn receive(request: Request) -> Result<Response, Problem> {
     let Request { http, correlation, body, .. } = request;
-    let body = body.json().await?;
-    let fields = Fields::of(&body)?;
+    let incoming = body.command(read_incoming).await?;
     let config = http.config.load_full();
-    let incoming = fields.accept(read_incoming(&fields))?;
     let status_id = http.board.named(&config.monitor.weather_system).map_or(StatusId(0), |slot| slot.id);
     let correlation = incoming.correlation.clone().unwrap_or(correlation);
     let failed = incoming.acted_on(&config, status_id);
@@ -143,7 +141,8 @@ fn read_incoming(fields: &Fields<'_>) -> Option<Incoming> {
 impl Incoming {
     /// What the policy IntegrationFailureNotification makes of it.
     fn acted_on(self, config: &Config, status_id: StatusId) -> WeatherFailed {
-        let Self { received, correlation: _, campsite_id, error_message, location_weather_info_id, requested_at } = self;
+        let Self { received, correlation: _, campsite_id, error_message, location_weather_info_id, requested_at } =
+            self;
         let nothing = || Box::from("N/A");
         let record = Record {
             failure_type: FailureType::LocationWeatherApi,
@@ -193,8 +192,7 @@ mod tests {
                 "locationWeatherInfoId": 1003, "requestedAt": "2024-06-10T10:00:00Z",
             },
         });
-        let fields = Fields::of(&body).unwrap();
-        let incoming = fields.accept(read_incoming(&fields)).unwrap();
+        let incoming = Fields::read(&body, read_incoming).unwrap();
         assert_eq!(incoming.received, ("/weather".into(), "e-1".into()));
         assert_eq!((incoming.campsite_id, incoming.location_weather_info_id), (2002, 1003));
     }
@@ -205,21 +203,23 @@ mod tests {
             "specversion": "0.3", "source": "", "type": "Other", "correlationid": "two words",
             "data": {"campsiteId": 7, "errorMessage": null, "locationWeatherInfoId": "x", "requestedAt": 1},
         });
-        let fields = Fields::of(&body).unwrap();
-        let problem = fields.accept(read_incoming(&fields)).err().unwrap();
+        let problem = Fields::read(&body, read_incoming).err().unwrap();
         let told = problem.body(&CorrelationId::new("c"));
         let pointers: Vec<_> = told.errors.iter().filter_map(|error| error.pointer.as_deref()).collect();
-        assert_eq!(pointers, [
-            "/specversion",
-            "/type",
-            "/source",
-            "/id",
-            "/correlationid",
-            "/data/campsiteId",
-            "/data/errorMessage",
-            "/data/locationWeatherInfoId",
-            "/data/requestedAt",
-        ]);
+        assert_eq!(
+            pointers,
+            [
+                "/specversion",
+                "/type",
+                "/source",
+                "/id",
+                "/correlationid",
+                "/data/campsiteId",
+                "/data/errorMessage",
+                "/data/locationWeatherInfoId",
+                "/data/requestedAt",
+            ]
+        );
     }
 
     #[test]

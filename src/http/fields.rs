@@ -32,23 +32,17 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The members of a body.
+    /// What `read` makes of a body's members. It must look at each that it needs before it gives up.
     ///
     /// # Errors
-    /// The body is no object.
-    pub(super) fn of(body: &'a Value) -> Result<Self, Problem> {
+    /// Everything that is wrong with them.
+    pub(super) fn read<T>(body: &'a Value, read: impl FnOnce(&Self) -> Option<T>) -> Result<T, Problem> {
         let Value::Object(object) = body else {
             return Err(Problem::invalid_body(vec![FieldError::in_body("", "must be an object")]));
         };
-        Ok(Self { object, pointer: String::new(), errors: Rc::default() })
-    }
-
-    /// The value, if nothing was wrong with any member.
-    ///
-    /// # Errors
-    /// Everything that was wrong.
-    pub(super) fn accept<T>(&self, value: Option<T>) -> Result<T, Problem> {
-        let errors = self.errors.take();
+        let fields = Self { object, pointer: String::new(), errors: Rc::default() };
+        let value = read(&fields);
+        let errors = fields.errors.take();
         value.filter(|_| errors.is_empty()).ok_or_else(|| Problem::invalid_body(errors))
     }
 

@@ -118,7 +118,7 @@ pub(super) async fn healthz(request: Request) -> Result<Response, Problem> {
         "status": if ok && crowded { "warn" } else { word(ok) },
         "version": env!("CARGO_PKG_VERSION").split('.').next(),
         "releaseId": env!("CARGO_PKG_VERSION"),
-        "serviceId": request.config().node.name,
+        "serviceId": &*request.config().node.name,
         "description": env!("CARGO_PKG_DESCRIPTION"),
         "checks": shown,
     });

@@ -11,11 +11,11 @@ use super::error::Problem;
 use super::fields::Fields;
 use super::openapi::{CommandProblems, QueryProblems};
 use super::reply;
-use super::request::Request;
+use super::request::{Request, stored};
 use crate::config::Config;
 use crate::domain::failure_history::{FailureDetail, FailureType, Record, RetryResult};
 use crate::domain::id::{HistoryId, StatusId};
-use crate::store::HistoryFilter;
+use crate::store::{HistoryFilter, Reader};
 
 /// RecordIntegrationFailure
 ///
@@ -27,9 +27,8 @@ use crate::store::HistoryFilter;
 )]
 pub(super) async fn record(request: Request) -> Result<Response, Problem> {
     let Request { http, correlation, body, .. } = request;
-    let body = body.json().await?;
-    let fields = Fields::of(&body)?;
-    let record = fields.accept(read_record(&fields, &http.config.load()))?;
+    let config = http.config.load_full();
+    let record = body.command(|fields| read_record(fields, &config)).await?;
     let outcome = http.histories.record(record, correlation).await?;
     answer(&outcome, Wanted::Record)
 }
@@ -72,13 +71,14 @@ fn read_detail(fields: &Fields<'_>) -> Option<FailureDetail> {
 )]
 pub(super) async fn retry(request: Request) -> Result<Response, Problem> {
     let Request { http, correlation, body, .. } = request;
-    let body = body.json().await?;
-    let fields = Fields::of(&body)?;
-    let id = fields.number("integrationFailureHistoryId").map(HistoryId);
-    let count = fields.optional("retryCount", Fields::count);
-    let retried_at = fields.optional("retriedAt", Fields::time);
-    let (id, (count, retried_at)) = fields.accept(id.zip(count.zip(retried_at)))?;
-    let outcome = http.histories.retry(id, count, retried_at, correlation).await?;
+    let read = |fields: &Fields<'_>| {
+        let id = fields.number("integrationFailureHistoryId").map(HistoryId);
+        let count = fields.optional("retryCount", Fields::count);
+        id.zip(count.zip(fields.optional("retriedAt", Fields::time)))
+    };
+    let (id, (count, retried_at)) = body.command(read).await?;
+    let (now, max_retries) = (http.clock.now(), http.config.load().monitor.max_retries);
+    let outcome = http.histories.retry(id, count, retried_at, now, max_retries, correlation).await?;
     answer(&outcome, Wanted::FailureRetry)
 }
 
@@ -92,12 +92,12 @@ pub(super) async fn retry(request: Request) -> Result<Response, Problem> {
 )]
 pub(super) async fn recover(request: Request) -> Result<Response, Problem> {
     let Request { http, correlation, body, .. } = request;
-    let body = body.json().await?;
-    let fields = Fields::of(&body)?;
-    let id = fields.number("integrationFailureHistoryId").map(HistoryId);
-    let result = fields.word_of("retryResult", &RetryResult::ALL, RetryResult::as_str);
-    let recovered_at = fields.time("recoveredAt");
-    let (id, (result, recovered_at)) = fields.accept(id.zip(result.zip(recovered_at)))?;
+    let read = |fields: &Fields<'_>| {
+        let id = fields.number("integrationFailureHistoryId").map(HistoryId);
+        let result = fields.word_of("retryResult", &RetryResult::ALL, RetryResult::as_str);
+        id.zip(result.zip(fields.time("recoveredAt")))
+    };
+    let (id, (result, recovered_at)) = body.command(read).await?;
     let outcome = http.histories.recover(id, result, recovered_at, correlation).await?;
     answer(&outcome, Wanted::Recovery)
 }
@@ -132,9 +132,8 @@ pub(super) async fn list(request: Request) -> Result<Response, Problem> {
         open: query.flag("open"),
     };
     let (filter, window) = query.accept((filter, query.window()))?;
-    let page = request
-        .stored(move |reader| reader.histories(&filter, window.number as u64, window.size))
-        .await?;
+    let read = move |reader: &Reader| reader.histories(&filter, window.number as u64, window.size);
+    let page = stored(&request.http.reader, read).await?;
     let content: Vec<IntegrationFailureHistory> = page.items.iter().map(Into::into).collect();
     Ok(reply::tagged_json(&request, &List::new(content, window, page.total)))
 }
@@ -147,6 +146,7 @@ pub(super) async fn list(request: Request) -> Result<Response, Problem> {
 )]
 pub(super) async fn details(request: Request, id: String) -> Result<Response, Problem> {
     let id = HistoryId(id.parse().map_err(|_| Problem::no_such_history())?);
-    let history = request.stored(move |reader| reader.history(id)).await?.ok_or_else(Problem::no_such_history)?;
+    let history = stored(&request.http.reader, move |reader| reader.history(id)).await?;
+    let history = history.ok_or_else(Problem::no_such_history)?;
     Ok(reply::tagged_json(&request, &IntegrationFailureHistory::from(&history)))
 }

@@ -174,8 +174,7 @@ mod tests {
                 described.insert(format!("{} {path}", method.to_uppercase()));
             }
         }
-        let undescribed =
-            ["GET /", "GET /assets/page.css", "GET /assets/page.js", "GET /-/healthy", "GET /-/ready"];
+        let undescribed = ["GET /", "GET /assets/page.css", "GET /assets/page.js", "GET /-/healthy", "GET /-/ready"];
         described.extend(undescribed.map(str::to_owned));
         assert_eq!(table, described);
     }

@@ -199,7 +199,9 @@ fn render(overview: &Overview) -> String {
 
 fn render_rows(page: &mut String, overview: &Overview) {
     if overview.rows.is_empty() {
-        page.push_str("<p class=\"empty\">Targets come from the configuration, or from the first report about one.</p>\n");
+        page.push_str(
+            "<p class=\"empty\">Targets come from the configuration, or from the first report about one.</p>\n",
+        );
         return;
     }
     page.push_str(

@@ -124,9 +124,7 @@ impl Asked {
             return Err(Problem::cross_site());
         }
         match rule.scope {
-            Some(scope) if !self.http.config.load().http.anonymous.contains(&scope) => {
-                Err(Problem::not_allowed(scope))
-            }
+            Some(scope) if !self.http.config.load().http.anonymous.contains(&scope) => Err(Problem::not_allowed(scope)),
             Some(_) | None => Ok(()),
         }
     }
@@ -148,17 +146,6 @@ impl Request {
             Some(Peer(address)) => format!("anonymous at {}", address.ip()).into(),
             None => "anonymous".into(),
         }
-    }
-
-    /// Reads the store without holding up other requests.
-    ///
-    /// # Errors
-    /// It could not be read.
-    pub(super) async fn stored<R: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Reader) -> Result<R, store::Error> + Send + 'static,
-    ) -> Result<R, Problem> {
-        stored(&self.http.reader, read).await
     }
 }
 
@@ -193,7 +180,8 @@ pub(super) fn decoded(part: &str) -> String {
 fn correlation(headers: &HeaderMap) -> Result<CorrelationId, Problem> {
     let Some(value) = headers.get(&CORRELATION) else { return Ok(fresh_correlation()) };
     let text = value.to_str().ok().filter(|text| is_correlation_id(text));
-    let text = text.ok_or_else(|| Problem::invalid_header("X-Correlation-Id takes 1 to 128 visible ASCII characters"))?;
+    let text =
+        text.ok_or_else(|| Problem::invalid_header("X-Correlation-Id takes 1 to 128 visible ASCII characters"))?;
     Ok(CorrelationId::new(text))
 }
 

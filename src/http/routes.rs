@@ -68,9 +68,7 @@ fn statuses_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     let retry = path!("integrationStatuses" / "retrypaymentgatewayconnection")
         .and(asked(http))
         .then(|asked: Asked| asked.answer(REPORT, statuses::retry));
-    let list = path!("integrationStatuses")
-        .and(asked(http))
-        .then(|asked: Asked| asked.answer(LOOK, statuses::list));
+    let list = path!("integrationStatuses").and(asked(http)).then(|asked: Asked| asked.answer(LOOK, statuses::list));
     let details = path!("integrationStatuses" / String)
         .and(asked(http))
         .then(|id: String, asked: Asked| asked.answer(LOOK, |request| statuses::details(request, id)));
@@ -87,9 +85,8 @@ fn histories_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     let recover = path!("integrationFailureHistories" / "recoverintegrationfailure")
         .and(asked(http))
         .then(|asked: Asked| asked.answer(CHANGE, histories::recover));
-    let list = path!("integrationFailureHistories")
-        .and(asked(http))
-        .then(|asked: Asked| asked.answer(LOOK, histories::list));
+    let list =
+        path!("integrationFailureHistories").and(asked(http)).then(|asked: Asked| asked.answer(LOOK, histories::list));
     let details = path!("integrationFailureHistories" / String)
         .and(asked(http))
         .then(|id: String, asked: Asked| asked.answer(LOOK, |request| histories::details(request, id)));
@@ -98,18 +95,18 @@ fn histories_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
 
 fn targets_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     let list = path!("targets").and(asked(http)).then(|asked: Asked| asked.answer(LOOK, targets::list));
-    let details = path!("targets" / String)
-        .and(asked(http))
-        .then(|name: String, asked: Asked| asked.answer(LOOK, move |request| targets::details(request, decoded(&name))));
+    let details = path!("targets" / String).and(asked(http)).then(|name: String, asked: Asked| {
+        asked.answer(LOOK, move |request| targets::details(request, decoded(&name)))
+    });
     let uptime = path!("targets" / String / "uptime")
         .and(asked(http))
         .then(|name: String, asked: Asked| asked.answer(LOOK, move |request| targets::uptime(request, decoded(&name))));
     let transitions = path!("targets" / String / "transitions").and(asked(http)).then(|name: String, asked: Asked| {
         asked.answer(LOOK, move |request| targets::transitions(request, decoded(&name)))
     });
-    let probe = path!("targets" / String / "probe")
-        .and(asked(http))
-        .then(|name: String, asked: Asked| asked.answer(OPERATE, move |request| targets::probe(request, decoded(&name))));
+    let probe = path!("targets" / String / "probe").and(asked(http)).then(|name: String, asked: Asked| {
+        asked.answer(OPERATE, move |request| targets::probe(request, decoded(&name)))
+    });
     let breaker = path!("targets" / String / "breaker").and(asked(http)).then(|name: String, asked: Asked| {
         let name = decoded(&name);
         if asked.method_is(&Method::PUT) {
@@ -120,9 +117,9 @@ fn targets_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
             asked.answer(rule, move |request| breaker::look(request, name)).boxed()
         }
     });
-    let reset = path!("targets" / String / "breaker" / "reset")
-        .and(asked(http))
-        .then(|name: String, asked: Asked| asked.answer(OPERATE, move |request| breaker::reset(request, decoded(&name))));
+    let reset = path!("targets" / String / "breaker" / "reset").and(asked(http)).then(|name: String, asked: Asked| {
+        asked.answer(OPERATE, move |request| breaker::reset(request, decoded(&name)))
+    });
     let past = uptime.or(transitions).unify().boxed();
     let acts = probe.or(breaker).unify().or(reset).unify().boxed();
     list.or(details).unify().or(past).unify().or(acts).unify().boxed()

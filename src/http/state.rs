@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::actors::board::Board;
-use crate::actors::failure_history::HistoriesHandle;
+use crate::actors::histories::HistoriesHandle;
 use crate::actors::journal::JournalHandle;
 use crate::actors::targets::TargetsHandle;
 use crate::clock::Clock;

@@ -32,11 +32,9 @@ use crate::domain::time::Timestamp;
 )]
 pub(super) async fn connect(request: Request) -> Result<Response, Problem> {
     let Request { http, correlation, body, .. } = request;
-    let body = body.json().await?;
-    let fields = Fields::of(&body)?;
-    let target = fields.target(&http.config.load());
-    let attempted_at = fields.optional("attemptedAt", Fields::time);
-    let (target, attempted_at) = fields.accept(target.zip(attempted_at))?;
+    let config = http.config.load_full();
+    let read = |fields: &Fields<'_>| fields.target(&config).zip(fields.optional("attemptedAt", Fields::time));
+    let (target, attempted_at) = body.command(read).await?;
     let outcome = http.targets.connect(target, attempted_at, correlation).await?;
     answer(&outcome, Wanted::Connection)
 }
@@ -51,11 +49,10 @@ pub(super) async fn connect(request: Request) -> Result<Response, Problem> {
 )]
 pub(super) async fn fail(request: Request) -> Result<Response, Problem> {
     let Request { http, correlation, body, .. } = request;
-    let body = body.json().await?;
-    let fields = Fields::of(&body)?;
-    let target = fields.target(&http.config.load());
-    let (reason, failed_at) = (fields.text("failureReason"), fields.time("failedAt"));
-    let (target, (reason, failed_at)) = fields.accept(target.zip(reason.zip(failed_at)))?;
+    let config = http.config.load_full();
+    let read =
+        |fields: &Fields<'_>| fields.target(&config).zip(fields.text("failureReason").zip(fields.time("failedAt")));
+    let (target, (reason, failed_at)) = body.command(read).await?;
     let outcome = http.targets.fail(target, &reason, failed_at, correlation).await?;
     answer(&outcome, Wanted::Failure)
 }
@@ -71,13 +68,15 @@ pub(super) async fn fail(request: Request) -> Result<Response, Problem> {
 )]
 pub(super) async fn retry(request: Request) -> Result<Response, Problem> {
     let Request { http, correlation, body, .. } = request;
-    let body = body.json().await?;
-    let fields = Fields::of(&body)?;
-    let target = fields.target(&http.config.load());
-    // The aggregate keeps the reason of its last failure; what the caller thinks it was is only checked.
-    let reason = fields.text("lastFailureReason");
-    let (count, retried_at) = (fields.count("retryCount"), fields.optional("retriedAt", Fields::time));
-    let ((target, _reason), (count, retried_at)) = fields.accept(target.zip(reason).zip(count.zip(retried_at)))?;
+    let config = http.config.load_full();
+    let read = |fields: &Fields<'_>| {
+        let target = fields.target(&config);
+        // The aggregate keeps the reason of its last failure; what the caller thinks it was is only checked.
+        let reason = fields.text("lastFailureReason");
+        let retry = fields.count("retryCount").zip(fields.optional("retriedAt", Fields::time));
+        target.zip(reason.and(retry))
+    };
+    let (target, (count, retried_at)) = body.command(read).await?;
     let outcome = http.targets.retry(target, Some(count), retried_at, correlation).await?;
     answer(&outcome, Wanted::Retry)
 }
@@ -158,7 +157,6 @@ fn shown(slot: &Slot, filter: &Filter, on_page: bool) -> Option<Option<Integrati
 #[expect(clippy::unused_async, reason = "every handler is a future")]
 pub(super) async fn details(request: Request, id: String) -> Result<Response, Problem> {
     let slot = id.parse().ok().and_then(|id| request.http.board.numbered(StatusId(id)));
-    let status: IntegrationStatus =
-        slot.ok_or_else(Problem::no_such_status)?.live(|live| (&live.watch.status).into());
+    let status: IntegrationStatus = slot.ok_or_else(Problem::no_such_status)?.live(|live| (&live.watch.status).into());
     Ok(reply::tagged_json(&request, &status))
 }

@@ -52,7 +52,7 @@ pub(super) async fn stream(request: Request) -> Result<Response, Problem> {
     let reader = request.http.reader.clone();
     let after = after.unwrap_or_else(|| reader.last_sequence());
     // Told now, while it can still be a status.
-    request.stored(move |reader| reader.events_after(after, 1)).await?;
+    stored(&reader, move |reader| reader.events_after(after, 1)).await?;
     let follower = Follower {
         reader,
         node: request.config().node.name.clone(),

@@ -12,7 +12,7 @@ use super::error::Problem;
 use super::openapi::{CommandProblems, QueryProblems};
 use super::query::to_usize;
 use super::reply;
-use super::request::Request;
+use super::request::{Request, stored};
 use crate::actors::board::{Live, Slot};
 use crate::clock::Clock;
 use crate::domain::rollup::Rollup;
@@ -161,7 +161,7 @@ pub(super) async fn uptime(request: Request, name: String) -> Result<Response, P
     let slot = request.http.board.named(&name).ok_or_else(Problem::no_such_target)?;
     let (id, to) = (slot.id, request.http.clock.now());
     let from = to.minus(window.length());
-    let mut sum = request.stored(move |reader| reader.uptime(id, from, to, to)).await?;
+    let mut sum = stored(&request.http.reader, move |reader| reader.uptime(id, from, to, to)).await?;
     slot.live(|live| add_unsaved(&mut sum, &live.minutes, from));
     let quantile = |part| sum.quantile(part).map(millis);
     Ok(reply::json(&Uptime {
@@ -198,7 +198,7 @@ pub(super) async fn transitions(request: Request, name: String) -> Result<Respon
     let limit = request.query.number("limit", 1..=LIMIT_MAX).unwrap_or(LIMIT_DEFAULT);
     let limit = to_usize(request.query.accept(limit)?);
     let id = request.http.board.named(&name).ok_or_else(Problem::no_such_target)?.id;
-    let lines = request.stored(move |reader| reader.transitions(id, None, limit)).await?;
+    let lines = stored(&request.http.reader, move |reader| reader.transitions(id, None, limit)).await?;
     let content = lines.iter().map(|(_, change)| Transition::from(change)).collect();
     Ok(reply::tagged_json(&request, &Content { content }))
 }

@@ -321,17 +321,14 @@ impl From<&Event> for EventData {
                     error: error.to_string(),
                 })
             }
-            Event::LocationWeatherInfoFailed {
-                campsite_id,
-                error_message,
-                location_weather_info_id,
-                requested_at,
-            } => Self::WeatherFailed(LocationWeatherInfoFailed {
-                campsite_id: CampsiteId { campsite_id: *campsite_id },
-                error_message: error_message.to_string(),
-                location_weather_info_id: *location_weather_info_id,
-                requested_at: Time(*requested_at),
-            }),
+            Event::LocationWeatherInfoFailed { campsite_id, error_message, location_weather_info_id, requested_at } => {
+                Self::WeatherFailed(LocationWeatherInfoFailed {
+                    campsite_id: CampsiteId { campsite_id: *campsite_id },
+                    error_message: error_message.to_string(),
+                    location_weather_info_id: *location_weather_info_id,
+                    requested_at: Time(*requested_at),
+                })
+            }
         }
     }
 }
