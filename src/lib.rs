@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod guide;
+pub mod http;
 pub mod listener;
 pub mod metrics;
 pub mod notify;

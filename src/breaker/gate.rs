@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::shared::{Admission, Shared, Word};
 use super::stripes::{BEGAN, ENDED_WELL};
-use crate::domain::breaker::{Outcome, Pass, Rejected, Ticket};
+use crate::domain::breaker::{Outcome, Pass, Rejected, Ticket, View};
 use crate::domain::time::Moment;
 
 /// Lets calls to one target pass, or not. Cheap to clone; all clones are one gate.
@@ -116,6 +116,14 @@ impl Shared {
 
     fn concerns(&self, ticket: &Ticket) -> bool {
         ticket.pass != Pass::Uncounted && ticket.generation == self.word().generation()
+    }
+}
+
+impl Gate {
+    /// The breaker at `now`, for those who only look.
+    #[must_use]
+    pub fn view(&self, now: Moment) -> View {
+        self.shared.decide(|core| core.breaker.view(now))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod notice;
 pub mod observation;
 pub mod rollup;
 pub mod schedule;
+pub mod scrub;
 pub mod status;
 pub mod time;
 pub mod turn;

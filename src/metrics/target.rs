@@ -74,6 +74,12 @@ impl TargetNumbers {
         self.breaker_changes.count(from, to);
     }
 
+    /// Adds its changes of state to a sum over many targets.
+    pub fn add_changes_to(&self, states: &mut StateChanges, breakers: &mut BreakerChanges) {
+        states.0.iter_mut().flatten().zip(self.state_changes.0.iter().flatten()).for_each(add);
+        breakers.0.iter_mut().flatten().zip(self.breaker_changes.0.iter().flatten()).for_each(add);
+    }
+
     /// How the last probe that could be run ended; `None` before the first one of this process.
     #[must_use]
     pub fn last_probe(&self) -> Option<LastProbe> {
@@ -134,6 +140,10 @@ impl StateChanges {
             possible.map(move |to| (from.as_str(), to.as_str(), u64::from(self.0[state_place(from)][state_place(to)])))
         })
     }
+}
+
+fn add((sum, count): (&mut u32, &u32)) {
+    *sum = sum.saturating_add(*count);
 }
 
 /// How often a breaker went from which state to which.

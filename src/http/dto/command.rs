@@ -1,0 +1,137 @@
+//! Bodies of commands, as they are documented. They are read member by member in `fields`, so that all that is wrong
+//! is told at once; these shapes only describe them.
+
+use utoipa::ToSchema;
+
+use super::history::FailureDetail;
+use super::status::Target;
+use super::words::{FailureType, RetryResult, Time};
+
+/// With `attemptedAt` the caller reports an attempt of its own; without it the node makes one now.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a description")]
+pub(crate) struct ConnectPaymentGateway {
+    target: Target,
+    #[schema(required = false)]
+    attempted_at: Time,
+}
+
+/// The caller reports that its connection failed.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a description")]
+pub(crate) struct FailPaymentGatewayConnection {
+    target: Target,
+    /// Why; may be empty.
+    #[schema(max_length = 16384)]
+    failure_reason: String,
+    failed_at: Time,
+}
+
+/// With `retriedAt` the caller reports a retry of its own; without it the node makes one now.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a description")]
+pub(crate) struct RetryPaymentGatewayConnection {
+    target: Target,
+    /// Why the last attempt failed; may be empty.
+    #[schema(max_length = 16384)]
+    last_failure_reason: String,
+    /// The stored count plus one.
+    retry_count: u32,
+    #[schema(required = false)]
+    retried_at: Time,
+}
+
+/// An application reports that something failed.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a description")]
+pub(crate) struct RecordIntegrationFailure {
+    failure_type: FailureType,
+    failure_detail: FailureDetail,
+    #[schema(min_length = 1, max_length = 64)]
+    target_system: String,
+    occurred_at: Time,
+    /// The status it belongs to; it need not exist.
+    integration_status_id: u64,
+}
+
+/// With `retriedAt` the caller reports a retry of its own; without it the node makes one now.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a description")]
+pub(crate) struct RetryIntegrationFailure {
+    integration_failure_history_id: u64,
+    /// The stored count plus one, where the caller wants that checked.
+    #[schema(required = false)]
+    retry_count: u32,
+    #[schema(required = false)]
+    retried_at: Time,
+}
+
+/// It works again.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a description")]
+pub(crate) struct RecoverIntegrationFailure {
+    integration_failure_history_id: u64,
+    /// Only SUCCESS is taken.
+    retry_result: RetryResult,
+    recovered_at: Time,
+}
+
+/// An operator's act on a breaker.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a description")]
+pub(crate) struct ControlBreaker {
+    /// `auto` is the mode of the configuration.
+    mode: ControlMode,
+    /// Why; it is kept in the log of events.
+    #[schema(min_length = 1, max_length = 16384)]
+    reason: String,
+    /// Until when a forced mode holds; for ever where it is missing.
+    #[schema(required = false)]
+    until: Time,
+}
+
+/// What an operator may ask of a breaker.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "a description")]
+pub(crate) enum ControlMode {
+    ForcedOpen,
+    ForcedClosed,
+    Auto,
+    DryRun,
+    Disabled,
+}
+
+/// Closes a breaker and forgets its window and level.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a description")]
+pub(crate) struct ResetBreaker {
+    /// Why; it is kept in the log of events.
+    #[schema(max_length = 16384, required = false)]
+    reason: String,
+}
+
+/// Another context's event, as a CloudEvent in structured JSON.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "a description")]
+pub(crate) struct IncomingEvent {
+    #[schema(example = "1.0")]
+    specversion: String,
+    /// With `source` it makes the event one that is acted on once.
+    #[schema(min_length = 1, max_length = 256)]
+    id: String,
+    #[schema(min_length = 1, max_length = 1024)]
+    source: String,
+    #[schema(example = "LocationWeatherInfoFailed")]
+    r#type: String,
+    data: super::event::LocationWeatherInfoFailed,
+}

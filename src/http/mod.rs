@@ -1,0 +1,85 @@
+//! The surface for people and programs, made with warp: it parses, asks a handle or reads, and renders; it decides
+//! nothing.
+//!
+//! | Route | Answered by | Scope |
+//! |---|---|---|
+//! | `POST /integrationStatuses/connectpaymentgateway` | `statuses` | report |
+//! | `POST /integrationStatuses/failpaymentgatewayconnection` | `statuses` | report |
+//! | `POST /integrationStatuses/retrypaymentgatewayconnection` | `statuses` | report |
+//! | `GET /integrationStatuses` | `statuses` | read |
+//! | `GET /integrationStatuses/{integrationStatusId}` | `statuses` | read |
+//! | `POST /integrationFailureHistories/recordintegrationfailure` | `histories` | report |
+//! | `PATCH /integrationFailureHistories/retryintegrationfailure` | `histories` | report |
+//! | `PATCH /integrationFailureHistories/recoverintegrationfailure` | `histories` | report |
+//! | `GET /integrationFailureHistories` | `histories` | read |
+//! | `GET /integrationFailureHistories/{integrationFailureHistoryId}` | `histories` | read |
+//! | `GET /events` | `events` | read |
+//! | `POST /events` | `events` | report |
+//! | `GET /events/stream` | `stream` | read |
+//! | `GET /targets` | `targets` | read |
+//! | `GET /targets/{name}` | `targets` | read |
+//! | `GET /targets/{name}/uptime` | `targets` | read |
+//! | `GET /targets/{name}/transitions` | `targets` | read |
+//! | `POST /targets/{name}/probe` | `targets` | operate |
+//! | `GET /targets/{name}/breaker` | `breaker` | read |
+//! | `PUT /targets/{name}/breaker` | `breaker` | operate |
+//! | `POST /targets/{name}/breaker/reset` | `breaker` | operate |
+//! | `GET /livez` | `health` | |
+//! | `GET /readyz` | `health` | |
+//! | `GET /-/healthy` | `health` | |
+//! | `GET /-/ready` | `health` | |
+//! | `GET /healthz` | `health` | |
+//! | `POST /-/reload` | `health` | admin |
+//! | `GET /metrics` | `metrics` | read |
+//! | `GET /openapi.json` | `openapi` | |
+//! | `GET /` | `page` | read |
+//! | `GET /assets/page.css` | `page` | |
+//! | `GET /assets/page.js` | `page` | |
+//!
+//! What holds for all of them is in `request` (correlation, methods, scopes, panics), `body` (limits), `fields` and
+//! `query` (everything that is wrong is told at once) and `error` (refusals and status codes). `HEAD` goes wherever
+//! `GET` does. JSON shapes are in `dto`. Not here: sockets, TLS and connection limits, which are the listener's.
+
+mod state;
+
+mod routes;
+
+mod request;
+
+mod body;
+
+mod fields;
+
+mod query;
+
+mod reply;
+
+mod answers;
+
+mod error;
+
+mod dto;
+
+mod statuses;
+
+mod histories;
+
+mod events;
+
+mod stream;
+
+mod targets;
+
+mod breaker;
+
+mod health;
+
+mod metrics;
+
+mod page;
+
+mod openapi;
+
+pub use openapi::document;
+pub use routes::{routes, service};
+pub use state::{Http, Readiness, Reload, Reloaded, Reloading, TICK_MAX, Vitals};

@@ -1,0 +1,391 @@
+//! `/`: every target on one page, for people.
+//!
+//! Rendered here, whole; it works without JavaScript, which only keeps it fresh by following the stream of events.
+//! Nothing is inline, so that the page's policy can forbid everything that is not ours.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use warp::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use warp::reply::Response;
+
+use super::error::Problem;
+use super::reply;
+use super::request::Request;
+use super::state::Http;
+use crate::actors::board::Slot;
+use crate::clock::Rfc3339;
+use crate::domain::breaker::{Mode, State};
+use crate::domain::status::IntegrationState;
+use crate::domain::time::Timestamp;
+use crate::domain::verdict::{Health, verdict};
+
+/// Rows on the page at most, the troubled first: more would neither be read nor be quick.
+const ROWS_MAX: usize = 1_000;
+
+/// What the page may load and do: its own style, its own script, and that script's requests to this node.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The page.
+pub(super) async fn overview(request: Request) -> Result<Response, Problem> {
+    let http = request.http.clone();
+    let page = tokio::task::spawn_blocking(move || render(&Overview::of(&http))).await.map_err(|error| {
+        tracing::error!(%error, "the page could not be written");
+        Problem::internal()
+    })?;
+    let mut response = reply::text(page, "text/html; charset=utf-8");
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    Ok(response)
+}
+
+/// The page's style.
+#[expect(clippy::unused_async, reason = "every handler is a future")]
+pub(super) async fn style(_request: Request) -> Result<Response, Problem> {
+    Ok(reply::asset(include_str!("assets/page.css"), "text/css; charset=utf-8"))
+}
+
+/// The page's script.
+#[expect(clippy::unused_async, reason = "every handler is a future")]
+pub(super) async fn script(_request: Request) -> Result<Response, Problem> {
+    Ok(reply::asset(include_str!("assets/page.js"), "text/javascript; charset=utf-8"))
+}
+
+/// What the page shows.
+struct Overview {
+    node: Arc<str>,
+    now: Timestamp,
+    /// The last event that the page knows of: its script follows from there.
+    last_event: u64,
+    /// How many targets there are of each health, in the order of [`ORDER`].
+    counts: [usize; ORDER.len()],
+    rows: Vec<Row>,
+}
+
+/// One target.
+struct Row {
+    name: Arc<str>,
+    endpoint: Arc<str>,
+    group: Arc<str>,
+    configured: bool,
+    state: IntegrationState,
+    health: Health,
+    cause: String,
+    breaker: Option<(State, Mode)>,
+    latency: Option<Duration>,
+    attempted_at: Option<Timestamp>,
+}
+
+/// The troubled first.
+const ORDER: [Health; 5] = [Health::Down, Health::Degraded, Health::Unknown, Health::Maintenance, Health::Healthy];
+
+fn place(health: Health) -> usize {
+    ORDER.iter().position(|known| *known == health).unwrap_or(ORDER.len() - 1)
+}
+
+impl Overview {
+    fn of(http: &Http) -> Self {
+        // Read before the targets: what happens meanwhile is followed, not missed.
+        let last_event = http.journal.last_sequence().borrow().0;
+        let moment = http.clock.moment();
+        let mut rows: Vec<Row> = http.board.all().iter().map(|slot| Row::of(slot, moment)).collect();
+        rows.sort_by(|one, other| (place(one.health), &one.name).cmp(&(place(other.health), &other.name)));
+        let mut counts = [0; ORDER.len()];
+        rows.iter().for_each(|row| counts[place(row.health)] += 1);
+        rows.truncate(ROWS_MAX);
+        Self { node: http.config.load().node.name.clone(), now: http.clock.now(), last_event, counts, rows }
+    }
+
+    fn total(&self) -> usize {
+        self.counts.iter().sum()
+    }
+
+    /// All of it in one sentence.
+    fn sentence(&self) -> String {
+        let [down, degraded, unknown, ..] = self.counts;
+        let total = self.total();
+        let targets = if total == 1 { "target" } else { "targets" };
+        match (total, down, degraded, unknown) {
+            (0, ..) => "No integration target is watched yet".to_owned(),
+            (_, 0, 0, 0) if total == 1 => "The one target is well".to_owned(),
+            (_, 0, 0, 0) => format!("All {total} targets are well"),
+            (_, 0, 0, _) => format!("{unknown} of {total} {targets} not tried yet, the others are well"),
+            (_, 0, ..) => format!("{degraded} of {total} {targets} degraded"),
+            (_, _, 0, _) => format!("{down} of {total} {targets} down"),
+            (..) => format!("{down} of {total} {targets} down, {degraded} degraded"),
+        }
+    }
+
+    fn worst(&self) -> Health {
+        let [down, degraded, ..] = self.counts;
+        match (down, degraded, self.total()) {
+            (0, 0, 0) => Health::Unknown,
+            (0, 0, _) => Health::Healthy,
+            (0, ..) => Health::Degraded,
+            (..) => Health::Down,
+        }
+    }
+}
+
+impl Row {
+    fn of(slot: &Slot, moment: crate::domain::time::Moment) -> Self {
+        let view = slot.gate.as_ref().map(|gate| gate.view(moment));
+        slot.live(|live| {
+            let status = &live.watch.status;
+            let verdict = verdict(&live.watch, live.numbers.last_probe());
+            Self {
+                name: slot.name.clone(),
+                endpoint: status.target.endpoint.clone(),
+                group: slot.spec.as_ref().map_or_else(|| "".into(), |spec| spec.group.clone()),
+                configured: slot.spec.is_some(),
+                state: status.state,
+                health: verdict.health,
+                cause: verdict.cause.into_owned(),
+                breaker: view.map(|view| (view.state, view.mode)),
+                latency: live.last.as_ref().map(|last| last.took),
+                attempted_at: status.last_attempted_at,
+            }
+        })
+    }
+}
+
+fn render(overview: &Overview) -> String {
+    let mut page = String::with_capacity(4_096 + overview.rows.len() * 700);
+    let (node, sentence) = (Escaped(&overview.node), overview.sentence());
+    let worst = overview.worst().as_str();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        page,
+        r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{sentence} · {node}</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/assets/page.css">
+<script src="/assets/page.js" defer></script>
+<noscript><meta http-equiv="refresh" content="10"></noscript>
+</head>
+<body>
+<header>
+<p class="brand">Breakwater <span>{node}</span></p>
+<nav aria-label="Machine-readable"><a href="/targets">Targets</a> <a href="/integrationFailureHistories">Failures</a> <a href="/events">Events</a> <a href="/metrics">Metrics</a> <a href="/openapi.json">API</a></nav>
+</header>
+<main data-last-event="{last_event}">
+<section class="verdict {worst}" aria-live="polite">
+<h1><span class="dot {worst}" aria-hidden="true"></span>{sentence}</h1>
+<ul>
+"#,
+        last_event = overview.last_event,
+    );
+    for (health, count) in ORDER.iter().zip(overview.counts).filter(|(_, count)| *count > 0) {
+        let word = health.as_str();
+        let _ = writeln!(page, r#"<li class="{word}"><strong>{count}</strong> {word}</li>"#);
+    }
+    page.push_str("</ul>\n</section>\n");
+    render_rows(&mut page, overview);
+    let now = Rfc3339(overview.now);
+    let _ = write!(
+        page,
+        "<p class=\"as-of\">As of <time datetime=\"{now}\">{now}</time><span id=\"live\"></span></p>\n\
+         </main>\n</body>\n</html>\n"
+    );
+    page
+}
+
+fn render_rows(page: &mut String, overview: &Overview) {
+    if overview.rows.is_empty() {
+        page.push_str(
+            "<p class=\"empty\">Targets come from the configuration, or from the first report about one.</p>\n",
+        );
+        return;
+    }
+    page.push_str(
+        "<table>\n<thead><tr><th scope=\"col\">Target</th><th scope=\"col\">Health</th><th scope=\"col\">State</th>\
+         <th scope=\"col\">Breaker</th><th scope=\"col\" class=\"number\">Latency</th>\
+         <th scope=\"col\" class=\"number\">Last attempt</th></tr></thead>\n<tbody>\n",
+    );
+    for row in &overview.rows {
+        render_row(page, row, overview.now);
+    }
+    page.push_str("</tbody>\n</table>\n");
+    let hidden = overview.total() - overview.rows.len();
+    if hidden > 0 {
+        let _ = writeln!(
+            page,
+            "<p class=\"more\">{hidden} more targets are not shown here; the troubled ones come first. \
+             <a href=\"/targets\">/targets</a> lists them all.</p>"
+        );
+    }
+}
+
+fn render_row(page: &mut String, row: &Row, now: Timestamp) {
+    let health = row.health.as_str();
+    let _ = write!(
+        page,
+        r#"<tr class="{health}"><th scope="row"><a href="/targets/{link}">{name}</a><small>{endpoint}</small>"#,
+        link = utf8_percent_encode(&row.name, NON_ALPHANUMERIC),
+        name = Escaped(&row.name),
+        endpoint = Escaped(&row.endpoint),
+    );
+    if !row.group.is_empty() {
+        let _ = write!(page, r#"<small class="tag">{}</small>"#, Escaped(&row.group));
+    }
+    if !row.configured {
+        page.push_str(r#"<small class="tag">reported only</small>"#);
+    }
+    let _ = write!(
+        page,
+        r#"</th><td data-label="Health"><span class="dot {health}" aria-hidden="true"></span>{health}<small>{cause}</small></td><td data-label="State">{state}</td><td data-label="Breaker">{breaker}</td>"#,
+        cause = Escaped(&row.cause),
+        state = row.state.as_str(),
+        breaker = breaker_words(row.breaker),
+    );
+    let latency = row.latency.map_or_else(|| "–".to_owned(), latency_words);
+    let _ = write!(page, r#"<td data-label="Latency" class="number">{latency}</td>"#);
+    match row.attempted_at {
+        Some(at) => {
+            let _ = write!(
+                page,
+                r#"<td data-label="Last attempt" class="number"><time datetime="{time}" title="{time}">{ago}</time></td>"#,
+                time = Rfc3339(at),
+                ago = ago_words(now.since(at)),
+            );
+        }
+        None => page.push_str(r#"<td data-label="Last attempt" class="number">never</td>"#),
+    }
+    page.push_str("</tr>\n");
+}
+
+const fn breaker_words(breaker: Option<(State, Mode)>) -> &'static str {
+    match breaker {
+        None => "–",
+        Some((_, Mode::ForcedOpen)) => "forced open",
+        Some((_, Mode::ForcedClosed)) => "forced closed",
+        Some((_, Mode::Disabled)) => "disabled",
+        Some((State::Closed, Mode::Enforce)) => "closed",
+        Some((State::Open, Mode::Enforce)) => "open",
+        Some((State::HalfOpen, Mode::Enforce)) => "half-open",
+        Some((State::Closed, Mode::DryRun)) => "closed (dry run)",
+        Some((State::Open, Mode::DryRun)) => "open (dry run)",
+        Some((State::HalfOpen, Mode::DryRun)) => "half-open (dry run)",
+    }
+}
+
+fn latency_words(took: Duration) -> String {
+    let millis = took.as_secs_f64() * 1_000.0;
+    match millis {
+        millis if millis < 10.0 => format!("{millis:.1} ms"),
+        millis if millis < 10_000.0 => format!("{millis:.0} ms"),
+        millis => format!("{:.1} s", millis / 1_000.0),
+    }
+}
+
+fn ago_words(ago: Duration) -> String {
+    match ago.as_secs() {
+        0 => "now".to_owned(),
+        seconds @ 1..120 => format!("{seconds} s ago"),
+        seconds @ 120..7_200 => format!("{} min ago", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h ago", seconds / 3_600),
+        seconds => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+/// Text that shows as itself, in an element or a quoted attribute.
+struct Escaped<'a>(&'a str);
+
+impl std::fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for char in self.0.chars() {
+            match char {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                char => f.write_char(char)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    fn row(name: &str, health: Health, cause: &str) -> Row {
+        Row {
+            name: name.into(),
+            endpoint: "https://api.kcp.com".into(),
+            group: "".into(),
+            configured: true,
+            state: IntegrationState::Connected,
+            health,
+            cause: cause.to_owned(),
+            breaker: Some((State::Closed, Mode::Enforce)),
+            latency: Some(Duration::from_micros(12_345)),
+            attempted_at: clock::parse("2024-06-01T10:00:00Z").ok(),
+        }
+    }
+
+    fn overview(rows: Vec<Row>) -> Overview {
+        let mut counts = [0; ORDER.len()];
+        rows.iter().for_each(|row| counts[place(row.health)] += 1);
+        let now = clock::parse("2024-06-01T10:00:12Z").unwrap();
+        Overview { node: "breakwater".into(), now, last_event: 7, counts, rows }
+    }
+
+    #[test]
+    fn a_page_of_two_targets() {
+        let mut passive = row("SHOP", Health::Unknown, "not tried yet");
+        passive.configured = false;
+        passive.breaker = None;
+        passive.latency = None;
+        passive.attempted_at = None;
+        let mut down = row("PG_KCP", Health::Down, "503 Service Unavailable");
+        down.state = IntegrationState::Failed;
+        down.group = "payments".into();
+        down.breaker = Some((State::Open, Mode::Enforce));
+        insta::assert_snapshot!(render(&overview(vec![down, passive])));
+    }
+
+    #[test]
+    fn what_a_caller_reported_shows_as_itself_and_is_no_markup() {
+        let evil = r#""><script>alert('1')</script>&"#;
+        let page = render(&overview(vec![row(evil, Health::Down, evil)]));
+        assert!(!page.contains("<script>alert"), "{page}");
+        assert_eq!(page.matches("&quot;&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;").count(), 2);
+    }
+
+    #[test]
+    fn the_sentence_says_what_matters() {
+        let of = |healths: &[Health]| overview(healths.iter().map(|health| row("A", *health, "")).collect()).sentence();
+        insta::assert_snapshot!(
+            [
+                of(&[]),
+                of(&[Health::Healthy]),
+                of(&[Health::Healthy, Health::Healthy]),
+                of(&[Health::Healthy, Health::Unknown]),
+                of(&[Health::Degraded]),
+                of(&[Health::Down, Health::Healthy]),
+                of(&[Health::Down, Health::Degraded, Health::Healthy]),
+            ]
+            .join("\n"),
+            @""
+        );
+    }
+
+    #[test]
+    fn times_and_latencies_are_short() {
+        let ago = [0, 1, 119, 120, 7_199, 7_200, 172_800].map(|seconds| ago_words(Duration::from_secs(seconds)));
+        assert_eq!(ago, ["now", "1 s ago", "119 s ago", "2 min ago", "119 min ago", "2 h ago", "2 days ago"]);
+        let took = [400, 12_345, 2_345_678, 12_345_678].map(|micros| latency_words(Duration::from_micros(micros)));
+        assert_eq!(took, ["0.4 ms", "12 ms", "2346 ms", "12.3 s"]);
+    }
+}

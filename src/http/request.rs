@@ -1,0 +1,255 @@
+//! What happens to every request before and after its handler.
+//!
+//! In this order: its correlation id is taken or made, its method checked, pages of other sites kept out, its scope
+//! checked. The handler runs under a guard, so that its panic costs one answer of 500 and no connection. Whatever it
+//! answers gets the correlation id and the headers that keep browsers from guessing.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::{FutureExt, Stream};
+use percent_encoding::percent_decode_str;
+use uuid::Uuid;
+use warp::Buf;
+use warp::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use warp::http::{Method, header};
+use warp::reply::Response;
+
+use super::body::Body;
+use super::error::Problem;
+use super::query::Query;
+use super::state::Http;
+use crate::config::{Config, Scope};
+use crate::domain::id::CorrelationId;
+use crate::listener::Peer;
+use crate::store::{self, Reader};
+
+/// Names what one request caused, in and out.
+pub(super) static CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
+
+/// Characters of a correlation id; a longer one is refused.
+const CORRELATION_MAX: usize = 128;
+
+/// Which methods a path takes, and what a caller must be allowed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rule {
+    pub(super) allow: &'static str,
+    pub(super) scope: Option<Scope>,
+}
+
+/// A request whose path was found.
+pub(super) struct Asked {
+    http: Arc<Http>,
+    method: Method,
+    headers: HeaderMap,
+    query: String,
+    peer: Option<Peer>,
+    body: Body,
+}
+
+/// A request that may be handled.
+pub(super) struct Request {
+    pub(super) http: Arc<Http>,
+    pub(super) correlation: CorrelationId,
+    pub(super) headers: HeaderMap,
+    pub(super) query: Query,
+    pub(super) body: Body,
+    peer: Option<Peer>,
+}
+
+impl Asked {
+    pub(super) fn new<S, B>(
+        http: Arc<Http>,
+        method: Method,
+        headers: HeaderMap,
+        query: String,
+        peer: Option<Peer>,
+        body: S,
+    ) -> Self
+    where
+        S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
+        B: Buf + Send,
+    {
+        let body = Body::new(&headers, body);
+        Self { http, method, headers, query, peer, body }
+    }
+
+    pub(super) fn method_is(&self, method: &Method) -> bool {
+        self.method == method
+    }
+
+    /// Answers whatever was asked of a path that there is not.
+    pub(super) fn nothing_here(self) -> Response {
+        let (http, correlation) = (self.http.clone(), correlation(&self.headers));
+        let (correlation, problem) = match correlation {
+            Ok(given) => (given, Problem::no_such_path()),
+            Err(problem) => (fresh_correlation(), problem),
+        };
+        finish(&http, problem.response(&correlation), &correlation)
+    }
+
+    /// Has it handled, if the rule allows it.
+    pub(super) async fn answer<H, F>(self, rule: Rule, handle: H) -> Response
+    where
+        H: FnOnce(Request) -> F,
+        F: Future<Output = Result<Response, Problem>>,
+    {
+        let http = self.http.clone();
+        let (correlation, known) = match correlation(&self.headers) {
+            Ok(given) => (given, Ok(())),
+            Err(problem) => (fresh_correlation(), Err(problem)),
+        };
+        let handled = async {
+            known?;
+            self.check(rule)?;
+            let Self { http, headers, query, peer, body, .. } = self;
+            let request =
+                Request { http, correlation: correlation.clone(), headers, query: Query::parse(&query), body, peer };
+            handle(request).await
+        };
+        let handled = AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(%correlation, "a handler panicked; its client was answered 500");
+            Err(Problem::internal())
+        });
+        let response = handled.unwrap_or_else(|problem| problem.response(&correlation));
+        finish(&http, response, &correlation)
+    }
+
+    fn check(&self, rule: Rule) -> Result<(), Problem> {
+        if !rule.allow.split(", ").any(|method| method == self.method) {
+            return Err(Problem::method_not_allowed(rule.allow));
+        }
+        let looks = matches!(self.method, Method::GET | Method::HEAD);
+        if !looks && is_cross_site(&self.headers) {
+            return Err(Problem::cross_site());
+        }
+        match rule.scope {
+            Some(scope) if !self.http.config.load().http.anonymous.contains(&scope) => Err(Problem::not_allowed(scope)),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl Request {
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The configuration in force.
+    pub(super) fn config(&self) -> Arc<Config> {
+        self.http.config.load_full()
+    }
+
+    /// Who acts, for the log of events.
+    pub(super) fn who(&self) -> Box<str> {
+        match self.peer {
+            Some(Peer(address)) => format!("anonymous at {}", address.ip()).into(),
+            None => "anonymous".into(),
+        }
+    }
+}
+
+/// Reads the store without holding up other requests.
+///
+/// # Errors
+/// It could not be read, or what was asked for is no longer kept.
+pub(super) async fn stored<R: Send + 'static>(
+    reader: &Reader,
+    read: impl FnOnce(&Reader) -> Result<R, store::Error> + Send + 'static,
+) -> Result<R, Problem> {
+    let reader = reader.clone();
+    match tokio::task::spawn_blocking(move || read(&reader)).await {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(store::Error::Gone { first })) => Err(Problem::events_gone(first)),
+        Ok(Err(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the store could not be read");
+            Err(Problem::internal())
+        }
+        Err(error) => {
+            tracing::error!(%error, "reading the store was interrupted");
+            Err(Problem::internal())
+        }
+    }
+}
+
+/// A part of a path as it was meant.
+pub(super) fn decoded(part: &str) -> String {
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
+}
+
+fn correlation(headers: &HeaderMap) -> Result<CorrelationId, Problem> {
+    let Some(value) = headers.get(&CORRELATION) else { return Ok(fresh_correlation()) };
+    let text = value.to_str().ok().filter(|text| is_correlation_id(text));
+    let text =
+        text.ok_or_else(|| Problem::invalid_header("X-Correlation-Id takes 1 to 128 visible ASCII characters"))?;
+    Ok(CorrelationId::new(text))
+}
+
+pub(super) fn is_correlation_id(text: &str) -> bool {
+    (1..=CORRELATION_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn fresh_correlation() -> CorrelationId {
+    CorrelationId::new(&Uuid::now_v7().to_string())
+}
+
+/// Whether a browser says that the page of another site sent it. A node on 127.0.0.1 trusts whoever can reach it, and
+/// every page in a browser on that machine can; so what changes anything is refused to pages that are not our own.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+        return true;
+    }
+    let Some(origin) = text(ORIGIN.as_str()) else { return false };
+    let host = origin.split_once("://").map(|(_, host)| host);
+    host.is_none() || host != text(HOST.as_str())
+}
+
+fn finish(http: &Http, mut response: Response, correlation: &CorrelationId) -> Response {
+    http.metrics.http_request(response.status().as_u16());
+    let headers = response.headers_mut();
+    let text = HeaderValue::from_str(&correlation.0).expect("visible ASCII is a header's value");
+    headers.insert(CORRELATION.clone(), text);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn a_correlation_id_is_visible_and_not_too_long() {
+        assert!(is_correlation_id("a"));
+        assert!(is_correlation_id(&"x".repeat(128)));
+        for text in ["", "a b", "a\tb", "한글"] {
+            assert!(!is_correlation_id(text), "{text}");
+        }
+        assert!(!is_correlation_id(&"x".repeat(129)));
+    }
+
+    #[test]
+    fn programs_and_our_own_pages_may_act_and_other_sites_pages_may_not() {
+        assert!(!is_cross_site(&headers(&[("host", "node:8080")])));
+        assert!(!is_cross_site(&headers(&[("host", "node:8080"), ("origin", "http://node:8080")])));
+        assert!(!is_cross_site(&headers(&[("sec-fetch-site", "same-origin")])));
+        assert!(is_cross_site(&headers(&[("host", "node:8080"), ("origin", "http://evil.example")])));
+        assert!(is_cross_site(&headers(&[("host", "node:8080"), ("origin", "null")])));
+        assert!(is_cross_site(&headers(&[("sec-fetch-site", "cross-site")])));
+        assert!(is_cross_site(&headers(&[("sec-fetch-site", "same-site")])));
+    }
+
+    #[test]
+    fn a_part_of_a_path_is_decoded() {
+        assert_eq!(decoded("PG%20KCP%2F1"), "PG KCP/1");
+    }
+}
