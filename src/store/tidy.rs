@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::error::Error;
 use super::keys::{self, Kind};
 use super::observations::{Period, minutes_since_1970};
-use super::record::{ColumnBlock, EventBlock, Mark, ROWS_PER_BLOCK, decode_event};
+use super::record::{ColumnBlock, EventBlock, Mark, ROWS_PER_BLOCK, StoredEvent, decode_event};
 use super::state::{State, not_decodable};
 use crate::domain::id::{HistoryId, NoticeId, Sequence};
 use crate::domain::time::Timestamp;
@@ -144,9 +144,10 @@ impl Tidy {
         if next > self.kept_from.sequence {
             return Ok(Stage::Histories(0));
         }
-        for (sequence, event) in (first..).zip(&events) {
-            let stored = decode_event(Sequence(sequence), event).map_err(not_decodable(&key))?;
-            batch.writes.delete_short(&keys::correlation(&stored.logged.correlation, Sequence(sequence)));
+        let stored: Result<Vec<_>, _> =
+            (first..).map(Sequence).zip(&events).map(|(sequence, event)| decode_event(sequence, event)).collect();
+        for StoredEvent { logged, detail_of: _ } in stored.map_err(not_decodable(&key))? {
+            batch.writes.delete_short(&keys::correlation(&logged.correlation, logged.sequence));
         }
         batch.writes.delete(&key)?;
         batch.head.first_sequence = next;
