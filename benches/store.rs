@@ -225,11 +225,11 @@ fn failure(id: u64) -> (Change, IdMarks) {
         occurred_at: at,
         status_id: StatusId(id % 50 + 1),
     };
-    let mut history = IntegrationFailureHistory::record(HistoryId(id), record, id % 20 != 0);
+    let mut history = IntegrationFailureHistory::record(HistoryId(id), record, !id.is_multiple_of(20));
     let correlation = CorrelationId::new(&correlation(id));
     let target: Arc<str> = history.target_system.as_ref().into();
     let event = Event::FailureRecorded(Box::new(history.clone()));
-    if id % 10 != 0 {
+    if !id.is_multiple_of(10) {
         history.recovered_at = Some(at);
     }
     let delivery = Delivery {

@@ -28,8 +28,10 @@ use crate::domain::time::Timestamp;
 const QUEUE: usize = 1024;
 /// Jobs in one batch: more gain nothing, and make the first ones wait.
 const JOBS_PER_BATCH: usize = 256;
-/// Changes after which no further job joins a batch.
+/// Changes (or targets' observations) after which no further job joins a batch.
 const CHANGES_PER_BATCH: usize = 1024;
+/// Targets whose observations are one job: 32 records, and 128 when a minute ends.
+const OBSERVED_PER_JOB: usize = 1024;
 /// How often the log's progress is written down for retention, which is right to within this time.
 const MARK_EVERY: Duration = Duration::from_secs(10 * 60);
 
@@ -71,7 +73,7 @@ pub struct BatchWritten {
 
 enum Job {
     Commit { changes: Vec<Change>, marks: IdMarks, now: Timestamp, acknowledge: Acknowledge },
-    Observe { observed: Vec<Observed>, now: Timestamp, done: Box<dyn FnOnce() + Send> },
+    Observe { observed: Vec<Observed>, now: Timestamp },
     Tidy { tidy: Box<Tidy>, back: SyncSender<Result<Box<Tidy>, Error>> },
     Pass(Box<dyn FnOnce() + Send>),
     Stop,
@@ -126,18 +128,25 @@ impl Writer {
         receiver.recv().map_err(|_| Error::Stopped)
     }
 
-    /// Saves what moved in the targets' memory without being an event; `done` is called once it is on disk.
-    /// Blocks while the queue is full.
+    /// Saves what moved in the targets' memory without being an event; `done` is called once all of it is on disk. It
+    /// goes in portions, so that a commit that comes in between need not wait for all. Blocks while the queue is full.
     ///
     /// # Errors
     /// [`Error::Stopped`].
     pub fn save_observed(
         &self,
-        observed: Vec<Observed>,
+        mut observed: Vec<Observed>,
         now: Timestamp,
         done: Box<dyn FnOnce() + Send>,
     ) -> Result<(), Error> {
-        self.send(Job::Observe { observed, now, done })
+        // Neighbours share records.
+        observed.sort_unstable_by_key(|observed| observed.id);
+        while !observed.is_empty() {
+            let rest = observed.split_off(observed.len().min(OBSERVED_PER_JOB));
+            self.send(Job::Observe { observed, now })?;
+            observed = rest;
+        }
+        self.send(Job::Pass(done))
     }
 
     /// Deletes what is older than it is kept (see [`Tidied`]), in small steps between the commits. Takes as long as it
@@ -301,10 +310,9 @@ impl WriterThread {
                     });
                     answers.push(Answer::Committed(acknowledge, committed.collect::<Result<_, Error>>()?));
                 }
-                Job::Observe { observed, now, done } => {
+                Job::Observe { observed, now } => {
                     self.mark(&mut batch, now);
                     observed.iter().try_for_each(|observed| batch.observe(observed))?;
-                    answers.push(Answer::Done(done));
                 }
                 Job::Tidy { mut tidy, back } => {
                     // What cannot be deleted is no reason to stop; whoever tidies is told.
@@ -377,7 +385,8 @@ fn drain(first: Job, jobs: &Receiver<Job>) -> (Vec<Job>, bool) {
         match &job {
             Job::Stop => return (batch, true),
             Job::Commit { changes: more, .. } => changes += more.len(),
-            Job::Observe { .. } | Job::Tidy { .. } | Job::Pass(_) => {}
+            Job::Observe { observed, .. } => changes += observed.len(),
+            Job::Tidy { .. } | Job::Pass(_) => {}
         }
         batch.push(job);
         let full = batch.len() >= JOBS_PER_BATCH || changes >= CHANGES_PER_BATCH;
@@ -444,7 +453,8 @@ mod tests {
         let (rest, stop) = drain(jobs.recv().unwrap(), &jobs);
         assert_eq!((rest.len(), stop), (300 - JOBS_PER_BATCH, true));
         sender.send(job(CHANGES_PER_BATCH)).unwrap();
-        assert_eq!(drain(job(1), &jobs).0.len(), 2);
+        sender.send(job(1)).unwrap();
+        assert_eq!(drain(jobs.recv().unwrap(), &jobs).0.len(), 2, "what came after the stop, and the large one");
         assert_eq!(drain(jobs.recv().unwrap(), &jobs).0.len(), 1);
     }
 }
