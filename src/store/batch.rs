@@ -353,6 +353,11 @@ impl Writes<'_> {
         self.batch.remove(key);
     }
 
+    /// Only the counters move, but they are to be written.
+    pub(super) const fn touch(&mut self) {
+        self.records += 1;
+    }
+
     /// How much this batch does so far.
     pub(super) const fn records(&self) -> usize {
         self.records

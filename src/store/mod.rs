@@ -4,8 +4,8 @@
 //! all; no id and no sequence is given twice; a damaged store is refused with a sentence that says what is damaged and
 //! what to do, and never started empty.
 //!
-//! The data folder holds `store/` (sled's) and `last-commit` (ours, see [`last_commit`]). One thread writes
-//! ([`writer`]), any number read ([`reader`]). Not here: what an event means, and when anything is due.
+//! The data folder holds `store/` (sled's) and `last-commit` (ours, in `last_commit.rs`). One thread writes
+//! ([`Writer`]), any number read ([`Reader`]). Not here: what an event means, and when anything is due.
 
 // In the order of the way of a commit.
 mod batch;

@@ -5,6 +5,7 @@ use std::fs::OpenOptions;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -16,10 +17,9 @@ use super::migrate::{self, FORMAT};
 use super::reader::Reader;
 use super::record::{ColumnBlock, Encoder, Head, Mark, ROWS_PER_BLOCK};
 use super::state::{Durable, State, not_decodable};
-use super::writer::{BatchWritten, Writer, WriterThread, panic_text};
+use super::writer::{BatchWritten, LastMark, Writer, WriterThread, panic_text};
 use crate::clock::Clock;
-use crate::domain::id::{HistoryId, Sequence};
-use crate::domain::time::Timestamp;
+use crate::domain::id::{DeliveryId, HistoryId, Sequence};
 
 /// sled's folder within the data folder.
 pub(super) const TREE_FOLDER: &str = "store";
@@ -27,6 +27,10 @@ pub(super) const TREE_FOLDER: &str = "store";
 pub(super) const COMPACTED_FOLDER: &str = "store.compacted";
 /// What it takes the place of.
 pub(super) const REPLACED_FOLDER: &str = "store.replaced";
+/// sled gives its lock back from a thread of its own, a little after its last handle was dropped; and a node that is
+/// being replaced may still be on its way out. So a lock is tried for a second before it is called another node's.
+const LOCK_ATTEMPTS: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// The file that holds sled's log.
 const LOG_FILE: &str = "db";
 
@@ -99,7 +103,7 @@ struct Opened {
     tree: sled::Db,
     last_commit: LastCommitFile,
     durable: Durable,
-    last_mark: Option<(Sequence, Timestamp)>,
+    last_mark: Option<LastMark>,
 }
 
 fn open(folder: &Path, cache_bytes: u64) -> Result<Opened, Error> {
@@ -119,8 +123,8 @@ fn open(folder: &Path, cache_bytes: u64) -> Result<Opened, Error> {
     if tree.is_empty() && last.commits == 0 {
         initialize(&tree, folder)?;
     }
-    let (head, durable, last_mark) = guarded(folder, || load(&tree, folder, last))?;
-    Ok(Opened { tree, last_commit, durable: Durable { head, ..durable }, last_mark })
+    let (durable, last_mark) = guarded(folder, || load(&tree, folder, last))?;
+    Ok(Opened { tree, last_commit, durable, last_mark })
 }
 
 /// What the store must hold at least; `None` for a new one.
@@ -152,10 +156,20 @@ pub(super) fn open_tree(folder: &Path, cache_bytes: u64) -> Result<sled::Db, Err
         // Drives the collection of freed segments; it acknowledges nothing.
         .flush_every_ms(Some(500))
         .use_compression(false);
+    for _ in 0..LOCK_ATTEMPTS {
+        match open_unless_locked(&config, folder) {
+            Err(Error::Locked { .. }) => std::thread::sleep(LOCK_PAUSE),
+            opened => return opened,
+        }
+    }
+    open_unless_locked(&config, folder)
+}
+
+fn open_unless_locked(config: &sled::Config, folder: &Path) -> Result<sled::Db, Error> {
     match quietly(|| config.open()) {
         Ok(Ok(tree)) => Ok(tree),
         Ok(Err(sled::Error::Io(error))) if is_lock(&error) => Err(Error::Locked { folder: folder.to_path_buf() }),
-        Ok(Err(sled::Error::Io(source))) => Err(Error::file("open the store in", &path)(source)),
+        Ok(Err(sled::Error::Io(source))) => Err(Error::file("open the store in", folder)(source)),
         Ok(Err(error)) => Err(Error::Unreadable { folder: folder.to_path_buf(), reason: error.to_string() }),
         Err(reason) => Err(Error::Unreadable { folder: folder.to_path_buf(), reason }),
     }
@@ -185,11 +199,7 @@ pub(super) fn sync_tree(tree: &sled::Db, folder: &Path) -> Result<(), Error> {
     sync_folder(folder)
 }
 
-fn load(
-    tree: &sled::Db,
-    folder: &Path,
-    last: LastCommit,
-) -> Result<(Head, Durable, Option<(Sequence, Timestamp)>), Error> {
+fn load(tree: &sled::Db, folder: &Path, last: LastCommit) -> Result<(Durable, Option<LastMark>), Error> {
     let head = read_head(tree)?;
     if head.is_none_or(|head| head.commits < last.commits) {
         return Err(lost_tail(folder, &last, head.map_or(0, |head| head.commits)));
@@ -197,7 +207,7 @@ fn load(
     migrate::migrate(tree, folder)?;
     let head = head.unwrap_or_default();
     let durable = Durable { head, columns: load_columns(tree)?, dead: load_dead(tree)? };
-    Ok((head, durable, load_last_mark(tree)?))
+    Ok((durable, load_last_mark(tree)?))
 }
 
 /// The counters of the last batch.
@@ -232,7 +242,7 @@ pub(super) fn read_name<'a>(key: &[u8], value: &'a [u8]) -> Result<(u32, &'a str
     number.zip(name).ok_or_else(|| Error::damaged(keys::describe(key), "it is no name"))
 }
 
-fn load_dead(tree: &sled::Db) -> Result<BTreeSet<crate::domain::id::DeliveryId>, Error> {
+fn load_dead(tree: &sled::Db) -> Result<BTreeSet<DeliveryId>, Error> {
     let keys = tree.scan_prefix([Kind::Dead.letter()]).keys();
     keys.map(|key| {
         let key = key.map_err(Error::sled("read the dead letters"))?;
@@ -241,7 +251,7 @@ fn load_dead(tree: &sled::Db) -> Result<BTreeSet<crate::domain::id::DeliveryId>,
     .collect()
 }
 
-fn load_last_mark(tree: &sled::Db) -> Result<Option<(Sequence, Timestamp)>, Error> {
+fn load_last_mark(tree: &sled::Db) -> Result<Option<LastMark>, Error> {
     let last = tree.scan_prefix([Kind::Mark.letter()]).next_back().transpose();
     let Some((key, value)) = last.map_err(Error::sled("read the time marks"))? else { return Ok(None) };
     let mark = Mark::decode(&value).map_err(not_decodable(&key))?;

@@ -108,7 +108,9 @@ impl Reader {
             }
         }
         events.truncate(limit);
-        Ok(events)
+        // What was deleted meanwhile must not be a silent gap.
+        let first = self.first_sequence();
+        if after.0 + 1 < first.0 { Err(Error::Gone { first }) } else { Ok(events) }
     }
 
     /// Up to `limit` events after this one that share a correlation, oldest first.
@@ -131,7 +133,11 @@ impl Reader {
             let key = key.map_err(Error::sled("read the index of correlations"))?;
             let Some(sequence) = keys::number_at(&key, 17) else { continue };
             // Two texts may share a hash.
-            events.extend(self.event(Sequence(sequence))?.filter(|event| event.correlation == *correlation));
+            let event = match self.event(Sequence(sequence)) {
+                Err(Error::Gone { .. }) => continue,
+                read => read?,
+            };
+            events.extend(event.filter(|event| event.correlation == *correlation));
             if events.len() >= limit {
                 break;
             }
@@ -144,7 +150,8 @@ impl Reader {
     /// # Errors
     /// What could not be read.
     pub fn event(&self, sequence: Sequence) -> Result<Option<Logged>, Error> {
-        if sequence > self.state.durable.read().head.last_sequence {
+        let kept = self.first_sequence()..=self.last_sequence();
+        if !kept.contains(&sequence) {
             return Ok(None);
         }
         let (begin, end) = (keys::event(Sequence(0)), keys::event(sequence));

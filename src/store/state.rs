@@ -109,3 +109,47 @@ pub(super) fn get(tree: &sled::Tree, key: &[u8]) -> Result<Option<sled::IVec>, E
 pub(super) fn not_decodable(key: &[u8]) -> impl FnOnce(NotDecodable) -> Error + '_ {
     move |reason| Error::damaged(keys::describe(key), reason)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    fn state(folder: &std::path::Path) -> State {
+        State::new(super::super::opening::open_tree(folder, 1 << 20).unwrap(), Durable::default())
+    }
+
+    #[test]
+    fn a_read_that_met_the_batch_in_flight_is_done_again_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = state(folder.path());
+        state.begin(vec![HistoryId(2), HistoryId(1)]);
+        std::thread::scope(|scope| {
+            let (has_read, reads) = channel();
+            let state = &state;
+            let reader = scope.spawn(move || {
+                let mut times = 0;
+                state.read_settled(&[HistoryId(2)], || {
+                    times += 1;
+                    has_read.send(times).unwrap();
+                    Ok(times)
+                })
+            });
+            assert_eq!(reads.recv(), Ok(1));
+            assert_eq!(state.read_settled(&[HistoryId(3)], || Ok("not in it")).unwrap(), "not in it");
+            state.settle();
+            assert_eq!(reader.join().unwrap().unwrap(), 2);
+        });
+    }
+
+    #[test]
+    fn a_batch_that_never_settles_is_an_error_for_who_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = state(folder.path());
+        state.begin(vec![HistoryId(2)]);
+        state.stop();
+        assert!(matches!(state.read_settled(&[HistoryId(2)], || Ok(())), Err(Error::Stopped)));
+        assert!(state.read_settled(&[HistoryId(1)], || Ok(())).is_ok());
+    }
+}

@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::error::Error;
 use super::keys::{self, Kind};
 use super::observations::{Period, minutes_since_1970};
-use super::record::{ColumnBlock, EventBlock, Mark, ROWS_PER_BLOCK, decode_event};
+use super::record::{ColumnBlock, EventBlock, Mark, ROWS_PER_BLOCK, StoredEvent, decode_event};
 use super::state::{State, not_decodable};
 use crate::domain::id::{HistoryId, NoticeId, Sequence};
 use crate::domain::time::Timestamp;
@@ -44,6 +44,7 @@ pub struct Tidied {
 pub(super) struct Tidy {
     stage: Stage,
     kept_from: KeptFrom,
+    events_deleted_to: Option<Sequence>,
     pub(super) tidied: Tidied,
 }
 
@@ -59,6 +60,7 @@ struct KeptFrom {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    Advance,
     Events,
     /// From this block on.
     Histories(u64),
@@ -88,7 +90,7 @@ impl Tidy {
         let (sequence, transition, notice) = stored_before(state, now.minus(retention))?;
         let (minute, hour) = rollups_kept_from(now);
         let kept_from = KeptFrom { sequence, transition, notice, minute, hour };
-        Ok(Self { stage: Stage::Events, kept_from, tidied: Tidied::default() })
+        Ok(Self { stage: Stage::Advance, kept_from, events_deleted_to: None, tidied: Tidied::default() })
     }
 
     /// Whether nothing is left to do.
@@ -104,6 +106,10 @@ impl Tidy {
                 break;
             }
             self.stage = match self.stage {
+                Stage::Advance => {
+                    self.stage = self.advance(batch)?;
+                    break;
+                }
                 Stage::Events => self.delete_events(batch)?,
                 Stage::Histories(block) => self.delete_histories(batch, block)?,
                 Stage::DeadLetters => self.delete_dead_letters(batch)?,
@@ -130,26 +136,35 @@ impl Tidy {
         Ok(())
     }
 
-    /// Whole blocks only; the first that holds an event to be kept is kept.
+    /// Moves the log's beginning up to the last block that holds an event to be kept. The blocks before it go only after
+    /// that is on disk, so that a reader who misses one can tell that it is gone.
+    fn advance(&self, batch: &mut Batch<'_>) -> Result<Stage, Error> {
+        let blocks = batch.state.tree.range(keys::event(Sequence(0))..=keys::event(self.kept_from.sequence));
+        let last = blocks.keys().next_back().transpose().map_err(Error::sled("read what is old"))?;
+        let begin = last.and_then(|key| keys::number_at(&key, 1)).map_or(Sequence(0), Sequence);
+        if begin > batch.head.first_sequence {
+            batch.head.first_sequence = begin;
+            batch.writes.touch();
+        }
+        Ok(Stage::Events)
+    }
+
     fn delete_events(&mut self, batch: &mut Batch<'_>) -> Result<Stage, Error> {
         let state = batch.state;
-        let from = keys::event(batch.head.first_sequence);
-        let Some((key, value)) = first_in(state, &from, &keys::event(self.kept_from.sequence))? else {
+        let from = self.events_deleted_to.map_or(keys::event(Sequence(0)), keys::event);
+        let Some((key, value)) = first_in(state, &from, &keys::event(batch.head.first_sequence))? else {
             return Ok(Stage::Histories(0));
         };
         let value = super::long_value::whole(&state.tree, &key, value)?;
         let first = keys::number_at(&key, 1).ok_or_else(|| Error::damaged(keys::describe(&key), "its key is short"))?;
         let events = EventBlock::split(&value).map_err(not_decodable(&key))?;
-        let next = Sequence(first + events.len() as u64);
-        if next > self.kept_from.sequence {
-            return Ok(Stage::Histories(0));
-        }
-        for (sequence, event) in (first..).zip(&events) {
-            let stored = decode_event(Sequence(sequence), event).map_err(not_decodable(&key))?;
-            batch.writes.delete_short(&keys::correlation(&stored.logged.correlation, Sequence(sequence)));
+        let stored: Result<Vec<_>, _> =
+            (first..).map(Sequence).zip(&events).map(|(sequence, event)| decode_event(sequence, event)).collect();
+        for StoredEvent { logged, detail_of: _ } in stored.map_err(not_decodable(&key))? {
+            batch.writes.delete_short(&keys::correlation(&logged.correlation, logged.sequence));
         }
         batch.writes.delete(&key)?;
-        batch.head.first_sequence = next;
+        self.events_deleted_to = Some(Sequence(first + events.len() as u64));
         self.tidied.events += events.len() as u64;
         Ok(Stage::Events)
     }

@@ -204,6 +204,10 @@ impl Verification<'_> {
     fn events(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         let place = || keys::describe(key);
         let first = number(key, 1).map_err(|reason| format!("{}: {reason}", place()))?;
+        if first < self.head.first_sequence.0 {
+            // Left by a tidying that was interrupted; the next one deletes it.
+            return Ok(());
+        }
         let expected = self.next_event.unwrap_or(self.head.first_sequence);
         let lost_before = self.next_event.map_or(Ok(false), |next| self.was_lost(next, Sequence(first)))?;
         if Sequence(first) != expected && !lost_before {
@@ -311,10 +315,11 @@ impl Verification<'_> {
     }
 
     fn correlation(&mut self, key: &[u8]) -> Result<(), String> {
-        self.correlations += 1;
         let sequence = Sequence(number(key, 17)?);
-        let kept = self.head.first_sequence..=self.head.last_sequence;
-        if kept.contains(&sequence) { Ok(()) } else { Err(format!("event {sequence} is not in the log")) }
+        if sequence >= self.head.first_sequence {
+            self.correlations += 1;
+        }
+        if sequence <= self.head.last_sequence { Ok(()) } else { Err(format!("event {sequence} is not in the log")) }
     }
 
     fn transition(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {

@@ -156,7 +156,7 @@ fn parts(begin: u64, end: u64, kept: KeptFrom) -> Vec<(Period, u64, u64)> {
     while at < end {
         let longest = Period::ALL.into_iter().rev().find(|period| {
             let length = period.minutes();
-            at % length == 0 && at + length <= end
+            at.is_multiple_of(length) && at + length <= end
         });
         // At an edge where only longer stretches are kept, `begin` and `end` were widened to them.
         let period = longest.unwrap_or(Period::Minute).max(kept.finest(at));

@@ -28,8 +28,10 @@ use crate::domain::time::Timestamp;
 const QUEUE: usize = 1024;
 /// Jobs in one batch: more gain nothing, and make the first ones wait.
 const JOBS_PER_BATCH: usize = 256;
-/// Changes after which no further job joins a batch.
+/// Changes (or targets' observations) after which no further job joins a batch.
 const CHANGES_PER_BATCH: usize = 1024;
+/// Targets whose observations are one job: 32 records, and 128 when a minute ends.
+const OBSERVED_PER_JOB: usize = 1024;
 /// How often the log's progress is written down for retention, which is right to within this time.
 const MARK_EVERY: Duration = Duration::from_secs(10 * 60);
 
@@ -55,6 +57,9 @@ pub enum NotTaken {
     Stopped(Vec<Change>),
 }
 
+/// When the log's progress was last written down, and how far it was.
+pub(super) type LastMark = (Sequence, Timestamp);
+
 /// What one batch was, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchWritten {
@@ -68,8 +73,8 @@ pub struct BatchWritten {
 
 enum Job {
     Commit { changes: Vec<Change>, marks: IdMarks, now: Timestamp, acknowledge: Acknowledge },
-    Observe { observed: Vec<Observed>, now: Timestamp, done: Box<dyn FnOnce() + Send> },
-    Tidy { tidy: Box<Tidy>, back: SyncSender<Box<Tidy>> },
+    Observe { observed: Vec<Observed>, now: Timestamp },
+    Tidy { tidy: Box<Tidy>, back: SyncSender<Result<Box<Tidy>, Error>> },
     Pass(Box<dyn FnOnce() + Send>),
     Stop,
 }
@@ -80,7 +85,6 @@ impl Writer {
     ///
     /// # Errors
     /// The changes, if the queue is full or the store has stopped.
-    #[expect(clippy::missing_panics_doc, reason = "what is sent back is what was sent")]
     pub fn commit(
         &self,
         changes: Vec<Change>,
@@ -124,18 +128,25 @@ impl Writer {
         receiver.recv().map_err(|_| Error::Stopped)
     }
 
-    /// Saves what moved in the targets' memory without being an event; `done` is called once it is on disk.
-    /// Blocks while the queue is full.
+    /// Saves what moved in the targets' memory without being an event; `done` is called once all of it is on disk. It
+    /// goes in portions, so that a commit that comes in between need not wait for all. Blocks while the queue is full.
     ///
     /// # Errors
     /// [`Error::Stopped`].
     pub fn save_observed(
         &self,
-        observed: Vec<Observed>,
+        mut observed: Vec<Observed>,
         now: Timestamp,
         done: Box<dyn FnOnce() + Send>,
     ) -> Result<(), Error> {
-        self.send(Job::Observe { observed, now, done })
+        // Neighbours share records.
+        observed.sort_unstable_by_key(|observed| observed.id);
+        while !observed.is_empty() {
+            let rest = observed.split_off(observed.len().min(OBSERVED_PER_JOB));
+            self.send(Job::Observe { observed, now })?;
+            observed = rest;
+        }
+        self.send(Job::Pass(done))
     }
 
     /// Deletes what is older than it is kept (see [`Tidied`]), in small steps between the commits. Takes as long as it
@@ -148,7 +159,7 @@ impl Writer {
         while !tidy.is_done() {
             let (back, receiver) = sync_channel(1);
             self.send(Job::Tidy { tidy, back })?;
-            tidy = receiver.recv().map_err(|_| Error::Stopped)?;
+            tidy = receiver.recv().map_err(|_| Error::Stopped)??;
         }
         Ok(tidy.tidied)
     }
@@ -212,8 +223,7 @@ pub(super) struct WriterThread {
     /// Our own handle of sled's file, for `sync_data`.
     pub(super) log: File,
     pub(super) last_commit: LastCommitFile,
-    /// When the log's progress was last written down, and how far it was.
-    pub(super) last_mark: Option<(Sequence, Timestamp)>,
+    pub(super) last_mark: Option<LastMark>,
     pub(super) clock: Clock,
     pub(super) on_batch: Box<dyn FnMut(BatchWritten) + Send>,
     pub(super) on_failure: Box<dyn FnOnce(Error) + Send>,
@@ -223,7 +233,14 @@ pub(super) struct WriterThread {
 enum Answer {
     Committed(Acknowledge, Vec<Committed<Change>>),
     Done(Box<dyn FnOnce() + Send>),
-    Tidied(SyncSender<Box<Tidy>>, Box<Tidy>),
+    Tidied(SyncSender<Result<Box<Tidy>, Error>>, Result<Box<Tidy>, Error>),
+}
+
+/// What became of one batch.
+struct Written {
+    answers: Vec<Answer>,
+    changes: usize,
+    records: usize,
 }
 
 impl WriterThread {
@@ -259,9 +276,9 @@ impl WriterThread {
             let begun = self.clock.moment();
             let (batch, stop) = drain(first, jobs);
             let count = batch.len() + usize::from(stop);
-            let (answers, written) = self.write(batch)?;
+            let Written { answers, changes, records } = self.write(batch)?;
             waiting.fetch_sub(count, Ordering::Relaxed);
-            if let Some((changes, records)) = written {
+            if records > 0 {
                 let took = self.clock.moment().since(begun);
                 (self.on_batch)(BatchWritten { changes, records, took });
             }
@@ -275,17 +292,17 @@ impl WriterThread {
     }
 
     /// Writes all jobs as one batch. What it returns may be said: it is on disk.
-    fn write(&mut self, jobs: Vec<Job>) -> Result<(Vec<Answer>, Option<(usize, usize)>), Error> {
+    fn write(&mut self, jobs: Vec<Job>) -> Result<Written, Error> {
         let state = Arc::clone(&self.state);
         let mut batch = Batch::begin(&state);
-        let mut answers = Vec::with_capacity(jobs.len());
-        let mut count = 0;
+        let mut written = Written { answers: Vec::with_capacity(jobs.len()), changes: 0, records: 0 };
+        let answers = &mut written.answers;
         for job in jobs {
             match job {
                 Job::Commit { changes, marks, now, acknowledge } => {
                     self.mark(&mut batch, now);
                     batch.raise(marks);
-                    count += changes.len();
+                    written.changes += changes.len();
                     let committed = changes.into_iter().map(|change| {
                         let first = batch.add(&change)?;
                         // Nobody sees it before the batch is synced: answers are said after that.
@@ -293,23 +310,24 @@ impl WriterThread {
                     });
                     answers.push(Answer::Committed(acknowledge, committed.collect::<Result<_, Error>>()?));
                 }
-                Job::Observe { observed, now, done } => {
+                Job::Observe { observed, now } => {
                     self.mark(&mut batch, now);
                     observed.iter().try_for_each(|observed| batch.observe(observed))?;
-                    answers.push(Answer::Done(done));
                 }
                 Job::Tidy { mut tidy, back } => {
-                    tidy.step(&mut batch)?;
-                    answers.push(Answer::Tidied(back, tidy));
+                    // What cannot be deleted is no reason to stop; whoever tidies is told.
+                    let stepped = tidy.step(&mut batch).map(|()| tidy);
+                    answers.push(Answer::Tidied(back, stepped));
                 }
                 Job::Pass(done) => answers.push(Answer::Done(done)),
                 Job::Stop => {}
             }
         }
-        let Some(finished) = batch.finish() else { return Ok((answers, None)) };
-        let records = finished.records;
-        self.sync(finished)?;
-        Ok((answers, Some((count, records))))
+        if let Some(finished) = batch.finish() {
+            written.records = finished.records;
+            self.sync(finished)?;
+        }
+        Ok(written)
     }
 
     fn mark(&mut self, batch: &mut Batch<'_>, now: Timestamp) {
@@ -367,7 +385,8 @@ fn drain(first: Job, jobs: &Receiver<Job>) -> (Vec<Job>, bool) {
         match &job {
             Job::Stop => return (batch, true),
             Job::Commit { changes: more, .. } => changes += more.len(),
-            Job::Observe { .. } | Job::Tidy { .. } | Job::Pass(_) => {}
+            Job::Observe { observed, .. } => changes += observed.len(),
+            Job::Tidy { .. } | Job::Pass(_) => {}
         }
         batch.push(job);
         let full = batch.len() >= JOBS_PER_BATCH || changes >= CHANGES_PER_BATCH;
@@ -381,4 +400,61 @@ pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
     text.chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::super::last_commit::Found;
+    use super::super::opening::{initialize, open_tree};
+    use super::super::state::Durable;
+    use super::*;
+
+    #[test]
+    fn a_write_that_cannot_be_synced_is_not_acknowledged_and_stops_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = open_tree(folder.path(), 1 << 20).unwrap();
+        initialize(&tree, folder.path()).unwrap();
+        let (failed, failures) = channel();
+        let thread = WriterThread {
+            state: Arc::new(State::new(tree, Durable::default())),
+            // A file that cannot be synced.
+            log: File::options().write(true).open("/dev/null").unwrap(),
+            last_commit: LastCommitFile::create(folder.path(), &LastCommit::default()).unwrap(),
+            last_mark: None,
+            clock: Clock::system(),
+            on_batch: Box::new(|_| {}),
+            on_failure: Box::new(move |error| failed.send(error).unwrap()),
+        };
+        let (writer, thread) = thread.start().unwrap();
+        let committed = writer.commit_and_wait(vec![Change::default()], IdMarks::default(), Timestamp::default());
+        assert!(matches!(committed, Err(Error::Stopped)));
+        assert!(matches!(failures.recv(), Ok(Error::File { attempt: "sync", .. })));
+        thread.join().unwrap();
+        assert!(!writer.is_alive());
+        let last = super::super::last_commit::read(folder.path()).unwrap();
+        assert_eq!(last, Found::Last(LastCommit::default()));
+    }
+
+    #[test]
+    fn all_that_waits_joins_one_batch_up_to_its_limits() {
+        let (sender, jobs) = sync_channel(QUEUE);
+        let job = |changes: usize| Job::Commit {
+            changes: vec![Change::default(); changes],
+            marks: IdMarks::default(),
+            now: Timestamp::default(),
+            acknowledge: Box::new(|_| {}),
+        };
+        (0..300).for_each(|_| sender.send(job(1)).unwrap());
+        assert_eq!(drain(jobs.recv().unwrap(), &jobs).0.len(), JOBS_PER_BATCH);
+        sender.send(Job::Stop).unwrap();
+        sender.send(job(1)).unwrap();
+        let (rest, stop) = drain(jobs.recv().unwrap(), &jobs);
+        assert_eq!((rest.len(), stop), (300 - JOBS_PER_BATCH, true));
+        sender.send(job(CHANGES_PER_BATCH)).unwrap();
+        sender.send(job(1)).unwrap();
+        assert_eq!(drain(jobs.recv().unwrap(), &jobs).0.len(), 2, "what came after the stop, and the large one");
+        assert_eq!(drain(jobs.recv().unwrap(), &jobs).0.len(), 1);
+    }
 }

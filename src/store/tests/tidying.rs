@@ -1,0 +1,87 @@
+//! What is deleted, and what stays.
+
+use super::*;
+
+const RETENTION: u64 = 400;
+
+fn transition(id: u64, second: u64) -> Change {
+    Change { transitions: vec![(StatusId(id), line(second))], ..Change::default() }
+}
+
+fn dead(id: u64) -> Change {
+    Change { deliveries: vec![DeliveryChange::Dead(delivery(id))], ..Change::default() }
+}
+
+#[test]
+fn what_is_closed_and_stored_long_enough_ago_goes_and_the_rest_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let old = Change { received: Some(("shop".into(), "old".into())), ..failure(1) };
+    commit(&store, at(0), vec![old, failure(2), transition(1, 1), transition(2, 1)]);
+    commit(&store, at(0), vec![recovered(1, at(60)), dead(1)]);
+    // Long ago by what it says, but stored later: it stays.
+    let late = Change { received: Some(("shop".into(), "new".into())), ..failure(3) };
+    commit(&store, at(0).plus(days(10)), vec![late, transition(1, 2), dead(3)]);
+    commit(&store, at(0).plus(days(10)), vec![recovered(3, at(60))]);
+
+    let tidied = store.writer().tidy(at(0).plus(days(RETENTION - 1)), days(RETENTION)).unwrap();
+    assert_eq!((tidied.events, tidied.histories, tidied.others), (0, 0, 0));
+    let tidied = store.writer().tidy(at(0).plus(days(RETENTION + 11)), days(RETENTION)).unwrap();
+    assert_eq!((tidied.events, tidied.histories), (3, 1));
+    assert_eq!(tidied.others, 4, "a dead letter, two transitions, a received event");
+
+    let reader = store.reader();
+    let kept = contents(&store);
+    assert_eq!(kept.first, Sequence(4));
+    assert_eq!(kept.events.len(), 2);
+    assert_eq!(kept.histories.iter().map(|history| history.id.0).collect::<Vec<_>>(), [3, 2]);
+    assert_eq!(kept.transitions, [(3, line(2))]);
+    assert_eq!(kept.dead, [delivery(3)]);
+    assert!(matches!(reader.events_after(Sequence(2), 1), Err(Error::Gone { first: Sequence(4) })));
+    assert!(reader.events_after(Sequence(3), 1).is_ok());
+    assert_eq!(reader.events_by_correlation(&correlation(1), Sequence(0), 10).unwrap(), []);
+    assert!(!reader.was_received("shop", "old").unwrap());
+    assert!(reader.was_received("shop", "new").unwrap());
+    drop(reader);
+
+    let again = store.writer().tidy(at(0).plus(days(RETENTION + 11)), days(RETENTION)).unwrap();
+    assert_eq!((again.events, again.histories, again.others), (0, 0, 0));
+    store.close().unwrap();
+    check_whole(folder.path());
+    assert_eq!(contents(&open(folder.path())), kept);
+}
+
+#[test]
+fn a_long_tidying_goes_in_steps_between_commits() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let total = 3_000;
+    for first in (1..=total).step_by(500) {
+        commit(&store, at(0), (first..first + 500).map(failure).collect());
+        commit(&store, at(0), (first..first + 500).map(|id| recovered(id, at(60))).collect());
+    }
+    commit(&store, at(0).plus(days(1)), vec![failure(total + 1)]);
+    std::thread::scope(|scope| {
+        let tidying = scope.spawn(|| store.writer().tidy(at(0).plus(days(30)), days(2)).unwrap());
+        for id in total + 2..total + 20 {
+            commit(&store, at(0).plus(days(30)), vec![failure(id)]);
+        }
+        let tidied = tidying.join().unwrap();
+        assert_eq!((tidied.events, tidied.histories), (2 * total, total));
+    });
+    assert_eq!(store.reader().history_count(), 19);
+    assert_eq!(store.reader().first_sequence(), Sequence(2 * total + 1));
+    store.close().unwrap();
+    check_whole(folder.path());
+}
+
+#[test]
+fn a_clock_that_was_set_back_deletes_nothing_early() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    commit(&store, at(0).plus(days(300)), vec![failure(1)]);
+    commit(&store, at(0), vec![failure(2)]);
+    commit(&store, at(0).plus(days(1)), vec![failure(3)]);
+    let tidied = store.writer().tidy(at(0).plus(days(100)), days(50)).unwrap();
+    assert_eq!(tidied.events, 0);
+}
