@@ -125,8 +125,7 @@ impl App {
         let Self { clock, listener, system, board, store, metrics, config, source, vitals, store_failed } = self;
         let end = CancellationToken::new();
         let (readiness, ready) = watch::channel(Readiness::Ready);
-        let reloader =
-            reload::Reloader::new(source, config.clone(), system.targets.clone(), metrics.clone(), clock);
+        let reloader = reload::Reloader::new(source, config.clone(), system.targets.clone(), metrics.clone(), clock);
         let tasks = housekeeping::spawn(&housekeeping::Care {
             clock,
             board: board.clone(),
@@ -151,7 +150,8 @@ impl App {
             vitals,
             reload: Reload::new(move || Box::pin(reloader.clone().reload())),
         });
-        let limits = Limits { connections: config.load().http.max_connections, drain: DRAIN, ..Limits::default() };
+        let limits =
+            Limits { max_connections: config.load().http.max_connections, graceful: DRAIN, ..Limits::default() };
         tracing::info!(address = %listener.local_addr(), targets = config.load().targets.len(), "serving");
         let ended = {
             let told = async {
@@ -175,11 +175,7 @@ impl App {
     }
 }
 
-async fn open_store(
-    config: &Config,
-    clock: Clock,
-    failed: CancellationToken,
-) -> Result<Store, Error> {
+async fn open_store(config: &Config, clock: Clock, failed: CancellationToken) -> Result<Store, Error> {
     let options = store::Options {
         folder: config.node.data_dir.clone(),
         cache_bytes: config.store.cache_bytes,

@@ -1,7 +1,9 @@
 //! Breakwater stands between a shop and the systems it depends on.
 
 pub mod actors;
+pub mod app;
 pub mod breaker;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;

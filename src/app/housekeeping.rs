@@ -78,7 +78,7 @@ pub(super) fn spawn(care: &Care) -> Tasks {
     let reloader = care.reloader.clone();
     every(&mut tasks, WATCH_EVERY, &care.end, move || reloader.clone().reload_if_changed());
     tasks.spawn(care.reloader.clone().reload_on_hangup(care.end.clone()));
-    tasks
+    Tasks(tasks)
 }
 
 fn every<F, W>(tasks: &mut JoinSet<()>, pause: Duration, end: &CancellationToken, mut work: F)
@@ -112,7 +112,13 @@ pub(super) async fn save(board: &Board, writer: &Writer, clock: Clock) {
     let (done, saved) = tokio::sync::oneshot::channel();
     let handed_over = tokio::task::spawn_blocking(move || {
         // The one who waits may have gone; it is saved all the same.
-        writer.save_observed(observed, now, Box::new(move || drop(done.send(()))))
+        writer.save_observed(
+            observed,
+            now,
+            Box::new(move || {
+                let _ = done.send(());
+            }),
+        )
     });
     match handed_over.await {
         Ok(Ok(())) => drop(saved.await),

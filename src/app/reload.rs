@@ -102,7 +102,9 @@ impl Reloader {
         self.metrics.channels_configured(config.channels.keys());
         self.metrics.config_loaded(self.clock.now());
         tracing::info!(
-            added = change.added.len(), removed = change.removed.len(), altered = change.altered.len(),
+            added = change.added.len(),
+            removed = change.removed.len(),
+            altered = change.altered.len(),
             "the configuration was read again"
         );
         let targets = config.targets.len();

@@ -198,13 +198,19 @@ fn sentence(logged: &Logged) -> String {
         Event::BreakerControlled { target, who, reason, .. } => {
             format!("{}: {who} took hold of the breaker: {reason}", target.system_name)
         }
-        Event::AlertFired { target, incident, .. } => format!("{target}: incident {} begins, people are told", incident.id),
+        Event::AlertFired { target, incident, .. } => {
+            format!("{target}: incident {} begins, people are told", incident.id)
+        }
         Event::AlertResolved { target, incident, since, .. } => {
             let lasted = logged.at.since(*since).as_secs();
             format!("{target}: incident {incident} is over after {lasted} s, people are told")
         }
-        Event::NotificationDeadLettered { channel, error, .. } => format!("nobody could be told over {channel}: {error}"),
-        Event::LocationWeatherInfoFailed { error_message, .. } => format!("the weather could not be had: {error_message}"),
+        Event::NotificationDeadLettered { channel, error, .. } => {
+            format!("nobody could be told over {channel}: {error}")
+        }
+        Event::LocationWeatherInfoFailed { error_message, .. } => {
+            format!("the weather could not be had: {error_message}")
+        }
     };
     format!("#{sequence:<5} {words}")
 }

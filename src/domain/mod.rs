@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod event;
 pub mod failure_history;
 pub mod id;
+pub mod invariant;
 pub mod notice;
 pub mod observation;
 pub mod rollup;

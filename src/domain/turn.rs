@@ -475,4 +475,6 @@ fn reported_detail(reason: &str) -> FailureDetail {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_nanos(seconds * SECOND)
 }
 
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     Policy {
         failure_threshold: 3,
         success_threshold: 1,
@@ -29,15 +29,15 @@ fn policy() -> Policy {
     }
 }
 
-struct Stage {
-    watch: Watch,
+pub(super) struct Stage {
+    pub(super) watch: Watch,
     ids: Ids,
     policy: Policy,
-    breaker: State,
+    pub(super) breaker: State,
 }
 
 impl Stage {
-    fn new(policy: Policy) -> Self {
+    pub(super) fn new(policy: Policy) -> Self {
         let target = Target::new("PG_KCP", "https://api.kcp.com");
         let watch = Watch::new(StatusId(1), target, Mode::Enforce, at(0));
         Self { watch, ids: Ids::after(IdMarks::default()), policy, breaker: State::Closed }
@@ -47,7 +47,7 @@ impl Stage {
         self.attempt_asked(second, reason, Asked::No)
     }
 
-    fn attempt_asked(&mut self, second: i64, reason: Option<&str>, asked: Asked) -> Turn {
+    pub(super) fn attempt_asked(&mut self, second: i64, reason: Option<&str>, asked: Asked) -> Turn {
         let fault = reason.map(|reason| FailureDetail { error_message: reason.into(), ..reported_detail("") });
         let correlation = CorrelationId::new(&format!("c{second}"));
         let with = Context { policy: &self.policy, ids: &self.ids, now: at(second), correlation: &correlation };
@@ -57,7 +57,7 @@ impl Stage {
         turn
     }
 
-    fn report(&mut self, second: i64, command: Command) -> Turn {
+    pub(super) fn report(&mut self, second: i64, command: Command) -> Turn {
         let correlation = CorrelationId::new(&format!("c{second}"));
         let with = Context { policy: &self.policy, ids: &self.ids, now: at(second), correlation: &correlation };
         let mut turn = Turn::reported(&mut self.watch, command, &with).unwrap();
@@ -66,7 +66,7 @@ impl Stage {
         turn
     }
 
-    fn breaker(&mut self, second: i64, to: State, cause: Why) -> Turn {
+    pub(super) fn breaker(&mut self, second: i64, to: State, cause: Why) -> Turn {
         let correlation = CorrelationId::new("breaker");
         let with = Context { policy: &self.policy, ids: &self.ids, now: at(second), correlation: &correlation };
         let mut turn = Turn::default();

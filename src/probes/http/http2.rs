@@ -69,8 +69,12 @@ impl Connection {
         answer: &mut Answer<'_>,
         trace: &mut Trace,
     ) -> Result<bool, Fault> {
+        let Some(request) = hop.request.http2(token) else {
+            let message = format!("{} speaks HTTP/2, which was not asked for", hop.target);
+            return Err(Fault { failure: plain(Reason::Protocol, message), unanswered: false });
+        };
         trace.enter(Stage::Processing);
-        let response = match self.sender.send_request(hop.request.http2(token)).await {
+        let response = match self.sender.send_request(request).await {
             Ok(response) => response,
             Err(error) => return Err(Fault { failure: words(&error, &hop.target), unanswered: true }),
         };

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use http_body_util::Full;
 
-use crate::config::probe::{Connection, HttpProbe};
+use crate::config::probe::{Connection, HttpProbe, HttpVersion};
 use crate::probes::error::Error;
 
 /// Headers that belong to one connection and have no place in HTTP/2 (RFC 9113, 8.2.2), and `host`, whose place there is
@@ -20,15 +20,23 @@ const NOT_IN_HTTP2: [HeaderName; 5] = [
 /// One request, as often as it is sent.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    method: Method,
-    /// Absolute, without a user.
-    url: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    is_head: bool,
     /// Head and body.
     wire: Bytes,
     /// Where in `wire` a token's header goes: behind the request line.
     token_at: usize,
+    /// Not there where HTTP/2 cannot be agreed on, which is most targets: it is several times as large as `wire`.
+    http2: Option<Box<Fields>>,
+}
+
+/// A request for HTTP/2.
+#[derive(Debug)]
+struct Fields {
+    method: Method,
+    /// Absolute, without a user, and with the host that is asked for.
+    url: Uri,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 /// How the request names what it wants.
@@ -74,12 +82,18 @@ impl Prepared {
         }
         let url = absolute(&probe.url, &authority)?;
         let (wire, token_at) = wire(&probe.method, &url, &headers, &form, &probe.body);
-        Ok(Self { method: probe.method.clone(), url, headers, body: probe.body.clone(), wire, token_at })
+        let may_be_http2 = match probe.version {
+            HttpVersion::Auto => probe.url.scheme_str() == Some("https"),
+            HttpVersion::Http1 => false,
+            HttpVersion::Http2 => true,
+        };
+        let http2 = may_be_http2.then(|| Box::new(Fields::new(probe, url, headers)));
+        Ok(Self { is_head: probe.method == Method::HEAD, wire, token_at, http2 })
     }
 
     /// Whether the answer has no body whatever it says.
-    pub(super) fn is_head(&self) -> bool {
-        self.method == Method::HEAD
+    pub(super) const fn is_head(&self) -> bool {
+        self.is_head
     }
 
     /// For HTTP/1.1.
@@ -93,22 +107,29 @@ impl Prepared {
         wire.into()
     }
 
-    /// For HTTP/2.
-    pub(super) fn http2(&self, token: Option<&HeaderValue>) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body.clone()));
-        *request.method_mut() = self.method.clone();
+    /// For HTTP/2, where that can have been agreed on.
+    pub(super) fn http2(&self, token: Option<&HeaderValue>) -> Option<Request<Full<Bytes>>> {
+        let fields = self.http2.as_deref()?;
+        let mut request = Request::new(Full::new(fields.body.clone()));
+        *request.method_mut() = fields.method.clone();
         *request.version_mut() = Version::HTTP_2;
-        let mut headers = self.headers.clone();
+        *request.uri_mut() = fields.url.clone();
+        *request.headers_mut() = fields.headers.clone();
+        if let Some(token) = token {
+            request.headers_mut().insert(header::AUTHORIZATION, token.clone());
+        }
+        Some(request)
+    }
+}
+
+impl Fields {
+    fn new(probe: &HttpProbe, url: Uri, mut headers: HeaderMap) -> Self {
         let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        *request.uri_mut() = named.and_then(|host| absolute(&self.url, host).ok()).unwrap_or_else(|| self.url.clone());
+        let url = named.and_then(|host| absolute(&url, host).ok()).unwrap_or(url);
         for name in NOT_IN_HTTP2 {
             headers.remove(name);
         }
-        if let Some(token) = token {
-            headers.insert(header::AUTHORIZATION, token.clone());
-        }
-        *request.headers_mut() = headers;
-        request
+        Self { method: probe.method.clone(), url, headers, body: probe.body.clone() }
     }
 }
 

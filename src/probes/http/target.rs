@@ -124,7 +124,8 @@ impl HttpTarget {
                 let message = format!("{}: not followed to {}", told(status), problem.0);
                 coded(Reason::HttpStatus, status.to_string(), message)
             })?;
-            let token = token.filter(|_| next.auth == from.auth);
+            // Once it has left its origin, a request has no credentials, wherever it goes from there.
+            let token = token.filter(|_| next.auth == self.first.probe.auth);
             let hop = Hop::prepare(&self.shared, &Arc::new(next))
                 .map_err(|error| plain(Reason::Internal, format!("a redirect could not be followed: {error}")))?;
             trace.begin_request();

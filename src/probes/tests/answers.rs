@@ -343,5 +343,5 @@ fn what_cannot_be_called_is_refused_beforehand() {
 fn a_probe_in_flight_is_small() {
     let prepared = prepare(get("http://127.0.0.1:1/"));
     let bytes = std::mem::size_of_val(&prepared.probe(LONG));
-    assert!(bytes <= 2 * 1024, "{bytes}");
+    assert!(bytes <= 1_536, "{bytes}");
 }

@@ -125,6 +125,19 @@ async fn a_token_endpoint_that_is_down_is_auth_and_one_that_hangs_is_a_timeout()
 }
 
 #[tokio::test]
+async fn a_token_stays_with_its_origin_however_many_redirects_follow() {
+    let redirect = |to: &str| format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
+    let endpoint = Server::answering([token("t1", 3600)]).await;
+    let other = Server::answering([redirect("/1"), redirect("/2"), OK.to_owned()]).await;
+    let target = Server::answering([redirect("/own"), redirect(&other.url("/"))]).await;
+    let mut probe = with_token_from(&endpoint, &target);
+    probe.follow_redirects = true;
+    good(&prepare(probe).probe(LONG).await);
+    assert_eq!(authorizations(&target), ["Bearer t1", "Bearer t1"]);
+    assert_eq!(authorizations(&other), ["", "", ""]);
+}
+
+#[tokio::test]
 async fn a_token_endpoint_that_asks_for_patience_gets_it() {
     let target = Server::answering([OK]).await;
     let answer = json("429 Too Many Requests", "{}").replace("connection:", "retry-after: 20\r\nconnection:");
