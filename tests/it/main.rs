@@ -2,4 +2,5 @@
 
 mod bad_input;
 mod given_when_then;
+mod http_surface;
 mod node;

@@ -20,10 +20,15 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a node with these targets (and whatever else) in its configuration.
     pub(crate) async fn start(more: &str) -> Self {
+        Self::start_with("", more).await
+    }
+
+    /// As [`Node::start`], with these lines in the section `[http]`.
+    pub(crate) async fn start_with(http: &str, more: &str) -> Self {
         // Another test of this process may have done it before.
         drop(rustls::crypto::ring::default_provider().install_default());
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let config = config(folder.path(), more);
+        let config = config(folder.path(), http, more);
         let app = App::build(config, Source::Fixed, Clock::system()).await.expect("the node starts");
         let base = format!("http://{}", app.local_addr());
         let (stop, stopped) = oneshot::channel::<()>();
@@ -43,10 +48,10 @@ impl Node {
     }
 }
 
-fn config(folder: &Path, more: &str) -> Config {
+fn config(folder: &Path, http: &str, more: &str) -> Config {
     let data = folder.join("data");
     let text = format!(
-        "[node]\nname = \"node-1\"\ndata_dir = {:?}\n[http]\nlisten = \"127.0.0.1:0\"\n{more}",
+        "[node]\nname = \"node-1\"\ndata_dir = {:?}\n[http]\nlisten = \"127.0.0.1:0\"\n{http}\n{more}",
         data.to_str().expect("temporary folders have plain names"),
     );
     let file = folder.join("breakwater.toml");
