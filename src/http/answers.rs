@@ -118,7 +118,46 @@ mod tests {
     #[test]
     fn the_event_that_was_asked_for_answers_and_the_others_follow_in_their_order() {
         let answer = of_events(&[retried(), failed(), recovered()], Wanted::Connection).unwrap();
-        insta::assert_json_snapshot!(answer, @"");
+        insta::assert_json_snapshot!(answer, @r#"
+        {
+          "type": "PaymentGatewayConnectionFailed",
+          "data": {
+            "failureReason": "",
+            "integrationStatusId": 1,
+            "lastFailedAt": "2024-06-02T09:00:00Z",
+            "state": "FAILED",
+            "target": {
+              "systemName": "PG_KCP",
+              "endpoint": "https://api.kcp.com"
+            }
+          },
+          "followedBy": [
+            {
+              "type": "PaymentGatewayRetried",
+              "data": {
+                "integrationStatusId": 1,
+                "retriedAt": "2024-06-02T09:00:00Z",
+                "retryCount": 1,
+                "retryResult": "FAILURE",
+                "state": "RETRYING",
+                "target": {
+                  "systemName": "PG_KCP",
+                  "endpoint": "https://api.kcp.com"
+                }
+              }
+            },
+            {
+              "type": "IntegrationFailureRecovered",
+              "data": {
+                "integrationFailureHistoryId": 7,
+                "notified": true,
+                "recoveredAt": "2024-06-02T09:00:00.5Z",
+                "retryResult": "SUCCESS"
+              }
+            }
+          ]
+        }
+        "#);
     }
 
     #[test]

@@ -75,6 +75,13 @@ impl Asked {
     }
 }
 
+/// A whole body of such.
+struct Wish {
+    asked: Asked,
+    reason: Box<str>,
+    until: Option<Timestamp>,
+}
+
 /// Takes hold of a target's breaker, or lets it go
 ///
 /// Answered when the event is on disk.
@@ -88,13 +95,13 @@ pub(super) async fn control(request: Request, name: String) -> Result<Response, 
     request.http.board.named(&name).ok_or_else(Problem::no_such_target)?;
     let who = request.who();
     let Request { http, correlation, body, .. } = request;
-    let (asked, (reason, until)) = body.command(read_control).await?;
+    let Wish { asked, reason, until } = body.command(read_control).await?;
     let control = Control { act: asked.act(), who, reason, until };
     let outcome = http.targets.control(&name, control, correlation).await?;
     answer(&outcome, Wanted::Control)
 }
 
-fn read_control(fields: &Fields<'_>) -> Option<(Asked, (Box<str>, Option<Timestamp>))> {
+fn read_control(fields: &Fields<'_>) -> Option<Wish> {
     let asked = fields.word_of("mode", &Asked::ALL, Asked::as_str);
     let reason = fields.text("reason");
     if reason.as_deref().is_some_and(|reason| reason.trim().is_empty()) {
@@ -104,7 +111,7 @@ fn read_control(fields: &Fields<'_>) -> Option<(Asked, (Box<str>, Option<Timesta
     if fields.is_given("until") && asked.is_some_and(|asked| !asked.is_forced()) {
         fields.wrong::<()>("until", "only a forced mode ends by itself");
     }
-    asked.zip(reason.zip(until))
+    Some(Wish { asked: asked?, reason: reason?, until: until? })
 }
 
 /// Closes a target's breaker and forgets its window and level

@@ -50,7 +50,6 @@ fn readiness(http: &Http) -> Vec<Check> {
     params(("verbose" = Option<bool>, Query, description = "Lists the checks; needs no value.")),
     responses((status = 200, content_type = "text/plain", body = String), (status = 503, description = "It is not.")),
 )]
-#[expect(clippy::unused_async, reason = "every handler is a future")]
 pub(super) async fn livez(request: Request) -> Result<Response, Problem> {
     Ok(told("livez", &life(&request.http), request.query.has("verbose")))
 }
@@ -63,7 +62,6 @@ pub(super) async fn livez(request: Request) -> Result<Response, Problem> {
     params(("verbose" = Option<bool>, Query, description = "Lists the checks; needs no value.")),
     responses((status = 200, content_type = "text/plain", body = String), (status = 503, description = "It does not.")),
 )]
-#[expect(clippy::unused_async, reason = "every handler is a future")]
 pub(super) async fn readyz(request: Request) -> Result<Response, Problem> {
     Ok(told("readyz", &readiness(&request.http), request.query.has("verbose")))
 }
@@ -92,7 +90,6 @@ fn told(name: &str, checks: &[Check], verbose: bool) -> Response {
         (status = 503, content_type = "application/health+json", body = Object),
     ),
 )]
-#[expect(clippy::unused_async, reason = "every handler is a future")]
 pub(super) async fn healthz(request: Request) -> Result<Response, Problem> {
     let http = &request.http;
     let checks = readiness(http);

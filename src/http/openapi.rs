@@ -138,7 +138,6 @@ pub fn document() -> String {
     get, path = "/openapi.json", tag = "Node",
     responses((status = 200, content_type = "application/json", body = Object)),
 )]
-#[expect(clippy::unused_async, reason = "every handler is a future")]
 pub(super) async fn openapi(_request: Request) -> Result<Response, Problem> {
     Ok(reply::text(document(), "application/json"))
 }

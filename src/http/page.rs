@@ -42,13 +42,11 @@ pub(super) async fn overview(request: Request) -> Result<Response, Problem> {
 }
 
 /// The page's style.
-#[expect(clippy::unused_async, reason = "every handler is a future")]
 pub(super) async fn style(_request: Request) -> Result<Response, Problem> {
     Ok(reply::asset(include_str!("assets/page.css"), "text/css; charset=utf-8"))
 }
 
 /// The page's script.
-#[expect(clippy::unused_async, reason = "every handler is a future")]
 pub(super) async fn script(_request: Request) -> Result<Response, Problem> {
     Ok(reply::asset(include_str!("assets/page.js"), "text/javascript; charset=utf-8"))
 }
@@ -377,7 +375,15 @@ mod tests {
                 of(&[Health::Down, Health::Degraded, Health::Healthy]),
             ]
             .join("\n"),
-            @""
+            @r#"
+        No integration target is watched yet
+        The one target is well
+        All 2 targets are well
+        1 of 2 targets not tried yet, the others are well
+        1 of 1 target degraded
+        1 of 2 targets down
+        1 of 3 targets down, 1 degraded
+        "#
         );
     }
 

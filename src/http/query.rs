@@ -141,7 +141,45 @@ mod tests {
         query.text("name");
         query.number("n", 0..=u64::MAX);
         let problem = query.accept(()).unwrap_err();
-        insta::assert_json_snapshot!(problem.body(&crate::domain::id::CorrelationId::new("c")), @"");
+        insta::assert_json_snapshot!(problem.body(&crate::domain::id::CorrelationId::new("c")), @r#"
+        {
+          "type": "urn:breakwater:problem:invalid-query",
+          "title": "The query is not what it must be",
+          "status": 400,
+          "detail": "7 query parameters are wrong",
+          "correlationId": "c",
+          "errors": [
+            {
+              "parameter": "page",
+              "detail": "must be a whole number from 0 to 4294967295"
+            },
+            {
+              "parameter": "size",
+              "detail": "must be a whole number from 1 to 200"
+            },
+            {
+              "parameter": "at",
+              "detail": "must be a time by RFC 3339, such as 2024-06-01T10:00:00Z"
+            },
+            {
+              "parameter": "open",
+              "detail": "must be true or false"
+            },
+            {
+              "parameter": "kind",
+              "detail": "must be one of a, b"
+            },
+            {
+              "parameter": "name",
+              "detail": "must be given once"
+            },
+            {
+              "parameter": "n",
+              "detail": "must be a whole number from 0"
+            }
+          ]
+        }
+        "#);
     }
 
     #[test]

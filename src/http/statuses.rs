@@ -119,7 +119,6 @@ impl Filter {
     ),
     responses((status = 200, body = List<IntegrationStatus>), QueryProblems),
 )]
-#[expect(clippy::unused_async, reason = "every handler is a future")]
 pub(super) async fn list(request: Request) -> Result<Response, Problem> {
     let query = &request.query;
     let filter = Filter {

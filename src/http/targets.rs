@@ -39,7 +39,6 @@ const LIMIT_MAX: u64 = 1_000;
     ),
     responses((status = 200, body = List<TargetSummary>), QueryProblems),
 )]
-#[expect(clippy::unused_async, reason = "every handler is a future")]
 pub(super) async fn list(request: Request) -> Result<Response, Problem> {
     let query = &request.query;
     let group = query.text("group").map(str::to_owned);

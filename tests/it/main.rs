@@ -1,3 +1,6 @@
 //! Everything that is tested from outside: one file a capability, one binary, since each links the whole program.
 
+mod bad_input;
 mod given_when_then;
+mod http_surface;
+mod node;
