@@ -68,6 +68,8 @@ pub enum Ended {
     AsAsked,
     /// Its store could not write any more. Nothing was acknowledged after that.
     StoreFailed,
+    /// An actor died of which there is only one. What was acknowledged is on disk; the next start goes on.
+    ActorDied,
 }
 
 impl App {
@@ -123,7 +125,7 @@ impl App {
     /// Runs until `shutdown` is ready, then ends in order.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Ended {
         let Self { clock, listener, system, board, store, metrics, config, source, vitals, store_failed } = self;
-        let end = CancellationToken::new();
+        let (end, died) = (CancellationToken::new(), system.died());
         let (readiness, ready) = watch::channel(Readiness::Ready);
         let reloader = reload::Reloader::new(source, config.clone(), system.targets.clone(), metrics.clone(), clock);
         let tasks = housekeeping::spawn(&housekeeping::Care {
@@ -158,14 +160,23 @@ impl App {
                 tokio::select! {
                     () = shutdown => {}
                     () = store_failed.cancelled() => {}
+                    () = died.cancelled() => tracing::error!("an actor died that nobody can go on for; the node ends"),
                 }
                 readiness.send_replace(Readiness::Draining);
             };
             listener.serve(service, limits, told).await;
-            if store_failed.is_cancelled() { Ended::StoreFailed } else { Ended::AsAsked }
+            if store_failed.is_cancelled() {
+                Ended::StoreFailed
+            } else if died.is_cancelled() {
+                Ended::ActorDied
+            } else {
+                Ended::AsAsked
+            }
         };
         end.cancel();
-        tasks.wait().await;
+        if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
+            tracing::warn!("tidying the store goes on; it is finished after the next start");
+        }
         system.stop().await;
         if ended == Ended::AsAsked {
             housekeeping::save(&board, &store.writer(), clock).await;

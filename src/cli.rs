@@ -168,11 +168,12 @@ async fn serve_node(path: &Path, environment: &BTreeMap<String, String>) -> Exit
         Ok(loaded) => loaded,
         Err(problems) => return say_problems(&problems),
     };
-    let Loaded { config, warnings, files, .. } = loaded;
+    let Loaded { config, warnings, files, folders } = loaded;
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    let source = Source::File { path: path.to_owned(), environment: environment.clone(), files };
+    let watched = files.into_iter().chain(folders).collect();
+    let source = Source::File { path: path.to_owned(), environment: environment.clone(), watched };
     match App::build(config, source, Clock::system()).await {
         Ok(app) => exit_of(app.run(told_to_stop()).await),
         Err(error) => say_not_started(error),
@@ -183,6 +184,7 @@ const fn exit_of(ended: Ended) -> Exit {
     match ended {
         Ended::AsAsked => Exit::Done,
         Ended::StoreFailed => Exit::Store,
+        Ended::ActorDied => Exit::Failed,
     }
 }
 

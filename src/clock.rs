@@ -30,7 +30,8 @@ impl Clock {
         Self { origin: Instant::now(), simulated_since: Some(start) }
     }
 
-    /// The time of day.
+    /// The time of day, in whole milliseconds: it is for people, and machines' clocks agree no better. What must be
+    /// measured is measured with [`Clock::moment`].
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match self.simulated_since {
@@ -49,7 +50,8 @@ impl Clock {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
 fn system_now() -> Timestamp {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Timestamp::from_nanos(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
+    let millis = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_nanos(millis.saturating_mul(1_000_000))
 }
 
 /// A text that is no RFC 3339 time, or one that a [`Timestamp`] cannot hold.

@@ -10,7 +10,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::breaker::Gate;
 use crate::config;
-use crate::domain::id::StatusId;
+use crate::domain::id::{StatusId, Target};
 use crate::domain::observation::{Observation, Reason};
 use crate::domain::rollup::{Observed, Rollup};
 use crate::domain::status::IntegrationStatus;
@@ -27,7 +27,7 @@ pub struct Board {
 #[derive(Debug, Default)]
 struct Slots {
     by_id: BTreeMap<StatusId, Arc<Slot>>,
-    by_name: BTreeMap<Arc<str>, Arc<Slot>>,
+    by_target: BTreeMap<Target, Arc<Slot>>,
 }
 
 /// One target.
@@ -37,11 +37,13 @@ pub struct Slot {
     pub id: StatusId,
     /// Its name.
     pub name: Arc<str>,
+    /// Where it is.
+    pub endpoint: Arc<str>,
     /// How it is configured; `None` for a passive target.
     pub spec: Option<Arc<config::Target>>,
     /// Its breaker, for callers; `None` for a passive target.
     pub gate: Option<Gate>,
-    live: Mutex<Live>,
+    live: Arc<Mutex<Live>>,
 }
 
 /// What changes.
@@ -61,18 +63,29 @@ impl Slot {
     /// A slot that begins with what the store knows.
     #[must_use]
     pub fn new(watch: Watch, spec: Option<Arc<config::Target>>, gate: Option<Gate>) -> Self {
-        let (id, name) = (watch.status.id, watch.status.target.system_name.clone());
+        let id = watch.status.id;
+        let Target { system_name: name, endpoint } = watch.status.target.clone();
         let live = Live { watch, numbers: TargetNumbers::default(), last: None, minutes: Vec::new() };
-        Self { id, name, spec, gate, live: Mutex::new(live) }
+        Self { id, name, endpoint, spec, gate, live: Arc::new(Mutex::new(live)) }
     }
 
-    /// The same target with another configuration or breaker: what was counted stays.
+    /// The same target with another configuration or breaker; what is known of it is shared by both.
     #[must_use]
     pub fn with(&self, spec: Option<Arc<config::Target>>, gate: Option<Gate>) -> Self {
-        let live = self.live.lock();
-        let Live { watch, numbers, last, minutes } = &*live;
-        let live = Live { watch: watch.clone(), numbers: *numbers, last: last.clone(), minutes: minutes.clone() };
-        Self { id: self.id, name: self.name.clone(), spec, gate, live: Mutex::new(live) }
+        let (name, endpoint) = (self.name.clone(), self.endpoint.clone());
+        Self { id: self.id, name, endpoint, spec, gate, live: self.live.clone() }
+    }
+
+    /// The same target, configured, at another endpoint; what is known of it is shared by both.
+    #[must_use]
+    pub(crate) fn moved_to(&self, endpoint: &Arc<str>, spec: Option<Arc<config::Target>>) -> Self {
+        Self { endpoint: endpoint.clone(), ..self.with(spec, None) }
+    }
+
+    /// Which target it is.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target { system_name: self.name.clone(), endpoint: self.endpoint.clone() }
     }
 
     /// Looks at it, or writes it, for a moment.
@@ -83,9 +96,12 @@ impl Slot {
 
 impl Live {
     /// What is committed now; attempts that were newer than the decision stay known.
-    pub(crate) fn committed(&mut self, watch: &Watch) {
+    /// A passive target knows only what it is told, in the order in which it is told.
+    pub(crate) fn committed(&mut self, watch: &Watch, passive: bool) {
         let before = std::mem::replace(&mut self.watch, watch.clone());
-        keep_newer(&mut self.watch.status, &before.status);
+        if !passive {
+            keep_newer(&mut self.watch.status, &before.status);
+        }
     }
 }
 
@@ -148,7 +164,18 @@ impl Board {
     /// A target by its name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<Arc<Slot>> {
-        self.slots.read().by_name.get(name).cloned()
+        let first = Target { system_name: name.into(), endpoint: "".into() };
+        let slots = self.slots.read();
+        let mut named = slots.by_target.range(first..).map(|(_, slot)| slot).take_while(|slot| &*slot.name == name);
+        // Several systems may report under one name as long as nobody configured it.
+        let any = named.next()?;
+        Some(named.find(|slot| slot.spec.is_some()).filter(|_| any.spec.is_none()).unwrap_or(any).clone())
+    }
+
+    /// A target by its name and endpoint.
+    #[must_use]
+    pub fn at(&self, target: &Target) -> Option<Arc<Slot>> {
+        self.slots.read().by_target.get(target).cloned()
     }
 
     /// A target by its status's id.
@@ -172,7 +199,11 @@ impl Board {
     /// Puts a slot in its place.
     pub(crate) fn put(&self, slot: Arc<Slot>) {
         let mut slots = self.slots.write();
-        slots.by_name.insert(slot.name.clone(), slot.clone());
-        slots.by_id.insert(slot.id, slot);
+        slots.by_target.insert(slot.target(), slot.clone());
+        if let Some(before) = slots.by_id.insert(slot.id, slot.clone())
+            && before.endpoint != slot.endpoint
+        {
+            slots.by_target.remove(&before.target());
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Refused};
 use super::journal::{Commit, Journal, Landed};
@@ -20,7 +21,7 @@ use crate::domain::event::{Cause, Event, Occurrence};
 use crate::domain::failure_history::{
     Command, HistoryEvent, IntegrationFailureHistory, Record, RetryOrigin, RetryResult,
 };
-use crate::domain::id::{CorrelationId, HistoryId, Ids, NoticeId};
+use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, Ids, Sequence};
 use crate::domain::notice::{About, deliveries};
 use crate::domain::time::Timestamp;
 use crate::domain::turn::HistoryStep;
@@ -35,8 +36,25 @@ pub(crate) struct Outage {
     /// Whether people know of this outage, or will by this commit.
     pub(crate) told: bool,
     pub(crate) correlation: CorrelationId,
+    /// The event that began the outage, where that is in the log.
+    pub(crate) began_by: Option<Sequence>,
     pub(crate) landed: Option<Recipient<Landed>>,
     pub(crate) answer: Option<oneshot::Sender<Arc<Committed<Change>>>>,
+}
+
+impl Outage {
+    /// Nothing, on the way that every target's commits take: once it is answered, what went before it is on disk.
+    pub(crate) fn barrier(answer: oneshot::Sender<Arc<Committed<Change>>>) -> Self {
+        Self {
+            change: Change::default(),
+            steps: Vec::new(),
+            told: false,
+            correlation: CorrelationId::new("barrier"),
+            began_by: None,
+            landed: None,
+            answer: Some(answer),
+        }
+    }
 }
 
 /// A message was given up.
@@ -79,10 +97,11 @@ pub(crate) struct FailureHistory {
     journal: Addr<Journal>,
     /// Histories that are sent and not yet on disk, with how many commits carry them.
     underway: BTreeMap<HistoryId, (IntegrationFailureHistory, usize)>,
-    /// Notices with dead letters that are sent and not yet on disk.
-    dying: BTreeMap<NoticeId, usize>,
-    /// Events of other contexts that are sent and not yet on disk.
-    receiving: BTreeSet<(Box<str>, Box<str>)>,
+    /// Dead letters that are sent and not yet on disk.
+    dying: BTreeSet<DeliveryId>,
+    /// Events of other contexts that are sent and not yet on disk, with those who sent them again.
+    receiving: BTreeMap<(Box<str>, Box<str>), Vec<Answer>>,
+    died: CancellationToken,
 }
 
 impl FailureHistory {
@@ -92,11 +111,12 @@ impl FailureHistory {
         clock: Clock,
         config: Arc<Config>,
         journal: Addr<Journal>,
+        died: CancellationToken,
     ) -> Addr<Self> {
-        let (underway, dying, receiving) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        let (underway, dying, receiving) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         Self::create(move |context| {
             context.set_mailbox_capacity(super::journal::CROWDED);
-            Self { reader, ids, clock, config, journal, underway, dying, receiving }
+            Self { reader, ids, clock, config, journal, underway, dying, receiving, died }
         })
     }
 
@@ -115,7 +135,8 @@ impl FailureHistory {
         context: &Context<Self>,
     ) {
         self.note_underway(&change);
-        let mine = (!change.histories.is_empty()).then(|| context.address().recipient());
+        let awaited = !change.histories.is_empty() || change.received.is_some();
+        let mine = awaited.then(|| context.address().recipient());
         self.journal.do_send(Commit { change, landed: mine.into_iter().chain(landed).collect(), answer });
     }
 
@@ -177,13 +198,29 @@ impl FailureHistory {
         change.events.push(Occurrence { event, at: now, correlation: correlation.clone(), cause });
     }
 
-    /// An event of another context is taken once, also where it comes twice at the same moment.
-    fn receive(&mut self, received: Option<&(Box<str>, Box<str>)>) -> Result<(), Refused> {
-        let Some(received) = received else { return Ok(()) };
-        if self.reader.was_received(&received.0, &received.1).map_err(unreadable)? {
-            return Err(Refused::Duplicate);
+    /// An event of another context is taken once. Who sends it again is answered when the first is on disk; the answer
+    /// comes back where it is the first.
+    fn receive(&mut self, received: Option<&(Box<str>, Box<str>)>, answer: Answer) -> Option<Answer> {
+        let Some(received) = received else { return Some(answer) };
+        if let Some(again) = self.receiving.get_mut(received) {
+            again.push(answer);
+            return None;
         }
-        if self.receiving.insert(received.clone()) { Ok(()) } else { Err(Refused::Duplicate) }
+        let known = self.reader.was_received(&received.0, &received.1);
+        let refused = match known {
+            Ok(false) => {
+                self.receiving.insert(received.clone(), Vec::new());
+                return Some(answer);
+            }
+            Ok(true) => Refused::Duplicate,
+            Err(error) => unreadable(error),
+        };
+        drop(answer.send(Err(refused)));
+        None
+    }
+
+    fn is_dead(&self, id: DeliveryId) -> bool {
+        self.dying.contains(&id) || matches!(self.reader.dead_letter(id), Ok(Some(_)))
     }
 
     fn decide(&self, id: HistoryId, command: Command) -> Result<(IntegrationFailureHistory, HistoryEvent), Refused> {
@@ -196,17 +233,22 @@ impl FailureHistory {
 
 impl Actor for FailureHistory {
     type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.died.cancel();
+    }
 }
 
 impl Handler<Outage> for FailureHistory {
     type Result = ();
 
     fn handle(&mut self, outage: Outage, context: &mut Context<Self>) {
-        let Outage { mut change, steps, told, correlation, landed, answer } = outage;
+        let Outage { mut change, steps, told, correlation, began_by, landed, answer } = outage;
         let now = self.clock.now();
         for step in steps {
             if let Some(event) = self.step(step, told, &mut change) {
-                let cause = (!change.events.is_empty()).then_some(Cause::Earlier(0));
+                let earlier = (!change.events.is_empty()).then_some(Cause::Earlier(0));
+                let cause = earlier.or(began_by.map(Cause::Logged));
                 change.events.push(Occurrence { event, at: now, correlation: correlation.clone(), cause });
             }
         }
@@ -220,9 +262,7 @@ impl Handler<Asked> for FailureHistory {
     fn handle(&mut self, asked: Asked, context: &mut Context<Self>) {
         let Asked { what, correlation, cause, received, answer } = asked;
         let now = self.clock.now();
-        if let Err(refused) = self.receive(received.as_ref()) {
-            return drop(answer.send(Err(refused)));
-        }
+        let Some(answer) = self.receive(received.as_ref(), answer) else { return };
         let mut change = Change { received, events: cause.into_iter().collect(), ..Change::default() };
         match what {
             Wish::Record(record) => self.record(record, &correlation, now, &mut change),
@@ -247,11 +287,9 @@ impl Handler<GivenUp> for FailureHistory {
     fn handle(&mut self, given_up: GivenUp, context: &mut Context<Self>) {
         let GivenUp { delivery, landed } = given_up;
         let notice = delivery.id.notice;
-        let dying = self.dying.entry(notice).or_insert(0);
-        *dying += 1;
-        let dead = self.reader.count_dead(notice).saturating_add(*dying);
+        self.dying.insert(delivery.id);
         let mut change = Change::default();
-        let nobody_told = dead >= usize::from(delivery.siblings);
+        let nobody_told = (0..delivery.siblings).all(|ordinal| self.is_dead(DeliveryId { notice, ordinal }));
         if let Some(mut history) = delivery.history.filter(|_| nobody_told).and_then(|id| self.load(id).ok()) {
             history.notified = false;
             change.histories.push(history);
@@ -277,7 +315,9 @@ impl Handler<Landed> for FailureHistory {
     fn handle(&mut self, landed: Landed, _: &mut Context<Self>) {
         let change = landed.0.get();
         if let Some(received) = &change.received {
-            self.receiving.remove(received);
+            for again in self.receiving.remove(received).unwrap_or_default() {
+                drop(again.send(Err(Refused::Duplicate)));
+            }
         }
         for history in &change.histories {
             let Some(entry) = self.underway.get_mut(&history.id) else { continue };
@@ -287,13 +327,8 @@ impl Handler<Landed> for FailureHistory {
             }
         }
         for delivery in &change.deliveries {
-            if let DeliveryChange::Dead(delivery) = delivery
-                && let Some(count) = self.dying.get_mut(&delivery.id.notice)
-            {
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    self.dying.remove(&delivery.id.notice);
-                }
+            if let DeliveryChange::Dead(delivery) = delivery {
+                self.dying.remove(&delivery.id);
             }
         }
     }

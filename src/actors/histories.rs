@@ -10,7 +10,7 @@ use super::failure_history::{Asked, FailureHistory, Wish, read};
 use super::journal::JournalHandle;
 use super::targets::TargetsHandle;
 use crate::domain::event::{Event, Occurrence};
-use crate::domain::failure_history::{Command, Record, RetryOrigin, RetryResult};
+use crate::domain::failure_history::{Command, HistoryEvent, Record, RetryOrigin, RetryResult};
 use crate::domain::id::{CorrelationId, HistoryId};
 use crate::domain::observation::Observation;
 use crate::domain::time::Timestamp;
@@ -86,20 +86,20 @@ impl HistoriesHandle {
         if history.retry_count >= max_retries {
             return self.ask(Wish::Change(id, reported(now)), correlation, None, None).await;
         }
-        let attempt = self.targets.probe(&history.target_system, correlation.clone()).await;
+        let attempt = self.targets.retry_failure(&history.target_system, correlation.clone()).await;
         let attempt = match attempt {
             Err(Refused::NoSuchTarget { name }) => return Err(Refused::NotConfigured { name }),
             attempt => attempt?,
         };
         let ok = attempt.observation.as_ref().is_some_and(Observation::is_ok);
         let told = attempt.committed.as_ref().is_some_and(|committed| {
-            committed.get().events.iter().any(|o| matches!(&o.event, Event::History { id: which, .. } if *which == id))
+            committed.get().events.iter().any(|occurrence| is_retry_of(&occurrence.event, id))
         });
         if told {
             return Ok(attempt);
         }
         let origin = RetryOrigin::Attempted { ok };
-        let command = Command::Retry { retry_count: None, retried_at: now, origin };
+        let command = Command::Retry { retry_count, retried_at: now, origin };
         let observation = attempt.observation;
         let outcome = self.ask(Wish::Change(id, command), correlation, None, None).await?;
         Ok(Outcome { observation, ..outcome })
@@ -154,4 +154,8 @@ impl HistoriesHandle {
         self.actor.send(asked).timeout(PATIENCE).await.map_err(|_| Refused::NoAnswer)?;
         wait(outcome, PATIENCE).await
     }
+}
+
+fn is_retry_of(event: &Event, history: HistoryId) -> bool {
+    matches!(event, Event::History { id, event: HistoryEvent::Retried { .. }, .. } if *id == history)
 }

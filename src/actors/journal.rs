@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::notifier::OutboxGrew;
 use crate::clock::Clock;
@@ -103,6 +104,7 @@ pub(crate) struct Journal {
     notifier: Option<Recipient<OutboxGrew>>,
     depth: Arc<AtomicUsize>,
     last: watch::Sender<Sequence>,
+    died: CancellationToken,
 }
 
 impl Journal {
@@ -112,12 +114,13 @@ impl Journal {
         clock: Clock,
         metrics: Arc<NodeMetrics>,
         last: Sequence,
+        died: CancellationToken,
     ) -> (Addr<Self>, JournalHandle) {
         let (last, receiver) = watch::channel(last);
         let depth = Arc::new(AtomicUsize::new(0));
         let handle = JournalHandle { depth: depth.clone(), last: receiver };
         let (waiting, in_flight) = (VecDeque::new(), VecDeque::new());
-        let journal = Self { writer, ids, clock, metrics, waiting, in_flight, notifier: None, depth, last };
+        let journal = Self { writer, ids, clock, metrics, waiting, in_flight, notifier: None, depth, last, died };
         (journal.start_with_room(), handle)
     }
 
@@ -183,6 +186,10 @@ fn waiting(change: &DeliveryChange) -> Option<crate::domain::delivery::Delivery>
 
 impl Actor for Journal {
     type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.died.cancel();
+    }
 }
 
 impl Handler<Commit> for Journal {

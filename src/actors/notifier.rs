@@ -5,12 +5,16 @@
 //! beginning. What survives a restart: the outbox in the store; this actor reads it again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
+use futures_util::FutureExt;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::failure_history::{FailureHistory, GivenUp};
 use super::journal::{Commit, Journal, Landed};
@@ -18,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::change::{Change, DeliveryChange};
 use crate::domain::delivery::{Delivery, Message as Notice, Next, Outcome};
-use crate::domain::id::DeliveryId;
+use crate::domain::id::{DeliveryId, NoticeId};
 use crate::domain::time::Timestamp;
 use crate::metrics::{DeliveryResult, NodeMetrics};
 use crate::notify::Sender;
@@ -45,6 +49,16 @@ struct AttemptFinished {
     delivery: Delivery,
     outcome: Outcome,
 }
+
+/// What waits in the outbox.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct OutboxRead(Vec<Delivery>);
+
+/// Begin nothing new, and say when nothing is under way.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Drain(pub(crate) oneshot::Sender<()>);
 
 /// Another configuration is in force.
 #[derive(Debug, Message)]
@@ -87,6 +101,14 @@ pub(crate) struct Notifier {
     rng: SmallRng,
     timer: Option<SpawnHandle>,
     config: Arc<Config>,
+    died: CancellationToken,
+    /// Notices up to this one are on disk.
+    landed_up_to: NoticeId,
+    reading: bool,
+    /// What came while the outbox was being read.
+    meanwhile: Vec<Delivery>,
+    /// Told once nothing is under way; nothing new is begun then.
+    draining: Option<oneshot::Sender<()>>,
 }
 
 /// What the notifier is connected to.
@@ -98,14 +120,35 @@ pub(crate) struct Wiring {
     pub(crate) metrics: Arc<NodeMetrics>,
     pub(crate) io: tokio::runtime::Handle,
     pub(crate) config: Arc<Config>,
+    /// The last notice of the process before.
+    pub(crate) last_notice: NoticeId,
+    /// Told if this actor dies.
+    pub(crate) died: CancellationToken,
 }
 
 impl Notifier {
     pub(crate) fn start(wiring: Wiring) -> Addr<Self> {
-        let Wiring { reader, clock, journal, histories, metrics, io, config } = wiring;
+        let Wiring { reader, clock, journal, histories, metrics, io, config, last_notice, died } = wiring;
         let rng = SmallRng::seed_from_u64(clock.now().as_nanos().unsigned_abs());
         let queues = BTreeMap::new();
-        Self { reader, clock, journal, histories, metrics, io, queues, rng, timer: None, config }.start()
+        Self {
+            reader,
+            clock,
+            journal,
+            histories,
+            metrics,
+            io,
+            queues,
+            rng,
+            timer: None,
+            config,
+            died,
+            landed_up_to: last_notice,
+            reading: false,
+            meanwhile: Vec::new(),
+            draining: None,
+        }
+        .start()
     }
 
     fn build_senders(&mut self) {
@@ -120,14 +163,19 @@ impl Notifier {
         }
     }
 
-    fn read_outbox(&mut self) {
-        for queue in self.queues.values_mut() {
-            queue.more_on_disk = false;
+    /// Reads the outbox away from the actors' thread: it may be long.
+    fn read_outbox(&mut self, context: &Context<Self>) {
+        if std::mem::replace(&mut self.reading, true) {
+            return;
         }
-        match self.reader.deliveries_waiting() {
-            Ok(waiting) => waiting.iter().for_each(|delivery| self.remember(delivery)),
-            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the outbox could not be read"),
-        }
+        let (reader, myself) = (self.reader.clone(), context.address());
+        self.io.spawn_blocking(move || {
+            let waiting = reader.deliveries_waiting().unwrap_or_else(|error| {
+                tracing::error!(error = &error as &dyn std::error::Error, "the outbox could not be read");
+                Vec::new()
+            });
+            myself.do_send(OutboxRead(waiting));
+        });
     }
 
     fn remember(&mut self, delivery: &Delivery) {
@@ -135,7 +183,19 @@ impl Notifier {
         queue.remember(delivery);
     }
 
+    fn say_drained(&mut self) {
+        if self.queues.values().all(|queue| queue.in_flight.is_empty())
+            && let Some(drained) = self.draining.take()
+        {
+            // The one who waits may have given up.
+            let _ = drained.send(());
+        }
+    }
+
     fn pump(&mut self, context: &mut Context<Self>) {
+        if self.draining.is_some() {
+            return self.say_drained();
+        }
         let now = self.clock.now();
         let names: Vec<Arc<str>> = self.queues.keys().cloned().collect();
         for name in names {
@@ -159,10 +219,16 @@ impl Notifier {
         };
         let (sender, myself) = (queue.sender.clone(), context.address());
         self.io.spawn(async move {
-            let outcome = match sender {
-                Some(sender) => sender.deliver(&delivery).await,
-                None => Outcome::Permanent { error: "no channel of this name is configured any more".into() },
+            let attempt = async {
+                match sender {
+                    Some(sender) => sender.deliver(&delivery).await,
+                    None => Outcome::Permanent { error: "no channel of this name is configured any more".into() },
+                }
             };
+            let outcome = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
+                let error = "the attempt itself fell over; the log says where".into();
+                Outcome::Transient { error, retry_after: None }
+            });
             myself.do_send(AttemptFinished { delivery, outcome });
         });
     }
@@ -188,8 +254,7 @@ impl Notifier {
         let open: u64 = self.reader.open_histories().iter().map(|open| open.count).sum();
         self.metrics.failures_open(usize::try_from(open).unwrap_or(usize::MAX));
         if self.queues.values().any(Queue::has_room_for_more) {
-            self.read_outbox();
-            self.pump(context);
+            self.read_outbox(context);
         }
         context.run_later(MEASURE_EVERY, Self::measure);
     }
@@ -214,10 +279,15 @@ impl Queue {
         let (id, line) = (delivery.id, line_of(delivery));
         let entry = Entry { due: delivery.next_attempt_at, line, queued_at: delivery.queued_at };
         if let Some(before) = self.remembered.get_mut(&id) {
+            if self.in_flight.contains(&id) && before.due == entry.due {
+                // A hint that was doubled: its attempt is under way.
+                return;
+            }
             let before = std::mem::replace(before, entry);
             self.in_flight.remove(&id);
             self.due.remove(&(before.due, id, line));
-        } else if self.remembered.len() >= REMEMBERED {
+        } else if self.more_on_disk || self.remembered.len() >= REMEMBERED {
+            // What comes later than something that was left on disk waits there too, or it would overtake it.
             self.more_on_disk = true;
             return;
         } else {
@@ -286,9 +356,41 @@ impl Actor for Notifier {
 
     fn started(&mut self, context: &mut Context<Self>) {
         self.build_senders();
-        self.read_outbox();
-        self.pump(context);
+        self.read_outbox(context);
         self.measure(context);
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.died.cancel();
+    }
+}
+
+impl Handler<OutboxRead> for Notifier {
+    type Result = ();
+
+    fn handle(&mut self, read: OutboxRead, context: &mut Context<Self>) {
+        self.reading = false;
+        for queue in self.queues.values_mut() {
+            queue.more_on_disk = false;
+        }
+        // The tree shows a message a moment before its commit is synced: that one comes with the journal's hint.
+        let landed_up_to = self.landed_up_to;
+        for delivery in read.0.iter().filter(|delivery| delivery.id.notice <= landed_up_to) {
+            self.remember(delivery);
+        }
+        for delivery in std::mem::take(&mut self.meanwhile) {
+            self.remember(&delivery);
+        }
+        self.pump(context);
+    }
+}
+
+impl Handler<Drain> for Notifier {
+    type Result = ();
+
+    fn handle(&mut self, drain: Drain, _: &mut Context<Self>) {
+        self.draining = Some(drain.0);
+        self.say_drained();
     }
 }
 
@@ -296,6 +398,13 @@ impl Handler<OutboxGrew> for Notifier {
     type Result = ();
 
     fn handle(&mut self, grew: OutboxGrew, context: &mut Context<Self>) {
+        for delivery in &grew.0 {
+            self.landed_up_to = self.landed_up_to.max(delivery.id.notice);
+        }
+        if self.reading {
+            // What is read now is older, and goes first.
+            return self.meanwhile.extend(grew.0);
+        }
         for delivery in &grew.0 {
             self.remember(delivery);
         }

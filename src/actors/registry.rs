@@ -4,16 +4,18 @@
 //! within a second, after everything that it had sent is on disk. Senders: the edge, by way of
 //! [`super::targets::TargetsHandle`]; targets that end. Nothing here survives a restart or needs to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture};
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Refused};
 use super::board::{Board, Slot};
-use super::failure_history::{Adopt, FailureHistory};
+use super::failure_history::{Adopt, FailureHistory, Outage};
 use super::journal::{Commit, Journal, JournalHandle};
 use super::notifier::{AdoptChannels, Notifier};
 use super::target::{Errand, Hint, Links, Look, Order, Resettle, Stop, TargetActor, breaker_for};
@@ -24,8 +26,9 @@ use crate::domain::alert::{self, Conditions, Severity};
 use crate::domain::breaker::Mode;
 use crate::domain::change::Change;
 use crate::domain::failure_history::FailureType;
-use crate::domain::id::{CorrelationId, Ids, Target};
+use crate::domain::id::{CorrelationId, Ids, StatusId, Target};
 use crate::domain::schedule::first_probe;
+use crate::domain::status::IntegrationStatus;
 use crate::domain::time::Moment;
 use crate::domain::watch::{Policy, Watch};
 use crate::metrics::{Actor as ActorKind, NodeMetrics};
@@ -38,6 +41,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// An actor that lived this long begins with the first pause again.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
+
+/// Who comes while a target is between two actors, or while too much waits, may come again after this.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// Targets whose first records are committed together.
 const START_BATCH: usize = 200;
@@ -82,10 +88,15 @@ pub(crate) struct Ended {
     pub(crate) slot: Arc<Slot>,
 }
 
-/// Ends every actor; answered when all have ended.
+/// Ends every target's actor; answered when all have sent what they had to send.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct StopAll;
+
+/// Answered once every target is in its place.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Settled;
 
 /// What the registry is connected to.
 pub(crate) struct Wiring {
@@ -103,6 +114,8 @@ pub(crate) struct Wiring {
     pub(crate) metrics: Arc<NodeMetrics>,
     pub(crate) prober: Arc<Prober>,
     pub(crate) io: tokio::runtime::Handle,
+    /// Told if this actor dies.
+    pub(crate) died: CancellationToken,
 }
 
 struct Entry {
@@ -114,7 +127,9 @@ struct Entry {
 /// The actor.
 pub(crate) struct Registry {
     wiring: Wiring,
-    entries: BTreeMap<Arc<str>, Entry>,
+    entries: BTreeMap<Target, Entry>,
+    /// Targets between two actors: they answer in a moment.
+    reviving: BTreeSet<Target>,
     /// What a passive target is decided by: it fails when it is said to, and nobody is told.
     passive: Arc<Policy>,
 }
@@ -124,7 +139,7 @@ impl Registry {
         Self::create(move |context| {
             context.set_mailbox_capacity(super::journal::CROWDED);
             let passive = Arc::new(passive_policy(wiring.config.monitor.max_retries));
-            Self { wiring, entries: BTreeMap::new(), passive }
+            Self { wiring, entries: BTreeMap::new(), reviving: BTreeSet::new(), passive }
         })
     }
 
@@ -143,33 +158,46 @@ impl Registry {
 
     /// Puts every target in its place: those of the store, then those that are configured for the first time.
     fn settle(&mut self, context: &mut Context<Self>) {
-        let mut known: BTreeMap<Arc<str>, Watch> = BTreeMap::new();
+        let mut known: BTreeMap<Target, Watch> = BTreeMap::new();
         for watch in std::mem::take(&mut self.wiring.watches) {
-            known.insert(watch.status.target.system_name.clone(), watch);
+            known.insert(watch.status.target.clone(), watch);
         }
         let (config, start) = (self.wiring.config.clone(), self.wiring.clock.moment());
         let mut fresh = Vec::new();
         for (index, (name, spec)) in config.targets.iter().enumerate() {
-            let watch = self.watch_for(known.remove(name), spec, &mut fresh);
+            let before = take_known(&mut known, name, &spec.endpoint);
+            let watch = self.watch_for(before, spec, &mut fresh);
             let at = first_probe(start, spec.interval, index, config.targets.len());
-            self.begin(watch, Some(spec.clone()), at, context);
+            self.begin_in(Slot::new(watch, Some(spec.clone()), None), at, 0, context);
         }
         for watch in known.into_values() {
-            self.wiring.board.put(Arc::new(Slot::new(watch, None, None)));
+            self.settle_unconfigured(watch, context);
         }
         self.keep(fresh);
+    }
+
+    /// A target that nobody configures any more, or never did. If people think that it is in trouble, they are told
+    /// that it is over.
+    fn settle_unconfigured(&mut self, watch: Watch, context: &mut Context<Self>) {
+        let (target, in_trouble) = (watch.status.target.clone(), watch.incident.is_some());
+        let slot = Slot::new(watch, None, None);
+        if !in_trouble {
+            return self.wiring.board.put(Arc::new(slot));
+        }
+        self.begin_in(slot, self.wiring.clock.moment(), 0, context);
+        self.end(&target, true, context);
     }
 
     /// The target as it was, or a new one; what must be stored of it goes to `fresh`.
     fn watch_for(&self, known: Option<Watch>, spec: &config::Target, fresh: &mut Vec<Watch>) -> Watch {
         let now = self.wiring.clock.now();
-        let target = Target { system_name: spec.name.clone(), endpoint: spec.endpoint.clone() };
+        let target = target_of(spec);
         let is_new = known.is_none();
         let mut watch =
             known.unwrap_or_else(|| Watch::new(self.wiring.ids.status(), target.clone(), spec.breaker.mode, now));
         let moved = watch.status.target != target;
         watch.status.target = target;
-        if watch.breaker.forced.is_none() && !matches!(watch.breaker.mode, Mode::ForcedOpen | Mode::ForcedClosed) {
+        if watch.breaker.forced.is_none() {
             watch.breaker.mode = spec.breaker.mode;
         }
         if is_new || moved {
@@ -187,11 +215,6 @@ impl Registry {
         }
     }
 
-    fn begin(&mut self, watch: Watch, spec: Option<Arc<config::Target>>, at: Moment, context: &Context<Self>) {
-        let slot = Slot::new(watch, spec, None);
-        self.begin_in(slot, at, 0, context);
-    }
-
     fn begin_in(&mut self, slot: Slot, at: Moment, deaths: u32, context: &Context<Self>) {
         let hint: Hint = Arc::new(OnceLock::new());
         let (now, moment) = (self.wiring.clock.now(), self.wiring.clock.moment());
@@ -201,71 +224,77 @@ impl Registry {
         let (driver, gate) = built.unzip();
         let slot = Arc::new(slot.with(slot.spec.clone(), gate));
         self.wiring.board.put(slot.clone());
-        let name = slot.name.clone();
+        let target = slot.target();
         let actor = TargetActor::start_for(slot, driver, at, self.links(context));
         // Nobody else sets it.
         drop(hint.set(actor.clone().recipient()));
-        self.entries.insert(name, Entry { actor, deaths, started: moment });
+        self.entries.insert(target, Entry { actor, deaths, started: moment });
     }
 
-    fn find(&mut self, whose: &Whose, context: &Context<Self>) -> Result<Addr<TargetActor>, Refused> {
-        match whose {
+    fn find(&mut self, deliver: &Deliver, context: &Context<Self>) -> Result<Addr<TargetActor>, Refused> {
+        let target = match &deliver.whose {
             Whose::Named(name) => {
-                let configured = self.wiring.config.targets.contains_key(name);
-                let entry = self.entries.get(name).filter(|_| configured);
-                entry.map(|entry| entry.actor.clone()).ok_or_else(|| Refused::NoSuchTarget { name: name.clone() })
+                let spec = self.wiring.config.targets.get(name);
+                target_of(spec.ok_or_else(|| Refused::NoSuchTarget { name: name.clone() })?)
             }
-            Whose::System(target) => self.find_system(target, context),
-        }
-    }
-
-    fn find_system(&mut self, target: &Target, context: &Context<Self>) -> Result<Addr<TargetActor>, Refused> {
+            Whose::System(target) => target.clone(),
+        };
         let name = &target.system_name;
-        let slot = self.wiring.board.named(name);
-        let endpoint = slot.as_ref().map(|slot| slot.live(|live| live.watch.status.target.endpoint.clone()));
-        if let Some(configured) = endpoint.filter(|endpoint| *endpoint != target.endpoint) {
-            return Err(Refused::OtherEndpoint { name: name.clone(), configured });
+        if let Some(spec) = self.wiring.config.targets.get(name).filter(|spec| spec.endpoint != target.endpoint) {
+            return Err(Refused::OtherEndpoint { name: name.clone(), configured: spec.endpoint.clone() });
         }
-        if let Some(entry) = self.entries.get(name) {
-            return Ok(entry.actor.clone());
+        if self.reviving.contains(&target) {
+            return Err(Refused::Busy { retry_after: A_MOMENT });
         }
-        let now = self.wiring.clock.moment();
-        match slot {
-            Some(slot) => self.begin_in(slot.with(None, None), now, 0, context),
-            None => {
-                let watch = self.new_passive(target)?;
-                self.begin(watch, None, now, context);
-            }
+        if !self.entries.contains_key(&target) {
+            self.admit_passive(&target, &deliver.errand, context)?;
         }
-        let entry = self.entries.get(name).ok_or_else(|| Refused::NoSuchTarget { name: name.clone() })?;
+        let entry = self.entries.get(&target).ok_or_else(|| Refused::NoSuchTarget { name: name.clone() })?;
         Ok(entry.actor.clone())
     }
 
-    fn new_passive(&self, target: &Target) -> Result<Watch, Refused> {
-        let limit = self.wiring.config.monitor.max_passive_targets;
-        if self.wiring.board.passive() >= limit {
-            return Err(Refused::TooManyPassive { limit });
-        }
-        let id = self.wiring.ids.status();
-        Ok(Watch::new(id, target.clone(), Mode::Disabled, self.wiring.clock.now()))
+    /// A report about a system that nobody configured makes it a passive target, if the report would be taken.
+    fn admit_passive(&mut self, target: &Target, errand: &Errand, context: &Context<Self>) -> Result<(), Refused> {
+        let Errand::Report(command) = errand else {
+            return Err(Refused::NotConfigured { name: target.system_name.clone() });
+        };
+        let now = self.wiring.clock.now();
+        let slot = match self.wiring.board.at(target) {
+            Some(slot) => slot.with(None, None),
+            None => {
+                let limit = self.wiring.config.monitor.max_passive_targets;
+                if self.wiring.board.passive() >= limit {
+                    return Err(Refused::TooManyPassive { limit });
+                }
+                let nobody = IntegrationStatus::new(StatusId::default(), target.clone());
+                let admitted = nobody.admit_report(command.at(), now, true);
+                admitted.and_then(|()| nobody.decide(command.clone())).map_err(Refused::Status)?;
+                Slot::new(Watch::new(self.wiring.ids.status(), target.clone(), Mode::Disabled, now), None, None)
+            }
+        };
+        self.begin_in(slot, self.wiring.clock.moment(), 0, context);
+        Ok(())
     }
 
     fn rebuild(&mut self, dead: &Arc<Slot>, context: &mut Context<Self>) {
-        let Some(entry) = self.entries.remove(&dead.name) else { return };
+        let target = dead.target();
+        let Some(entry) = self.entries.remove(&target) else { return };
         let now = self.wiring.clock.moment();
         let deaths = if now.since(entry.started) > FORGIVEN_AFTER { 0 } else { entry.deaths };
         let pause = FIRST_PAUSE.saturating_mul(1 << deaths.min(16)).min(LONGEST_PAUSE);
         self.wiring.metrics.actor_restarted(ActorKind::Target);
         tracing::error!(target = %dead.name, pause_ms = pause.as_millis(), "the target's actor died; it is rebuilt from the store");
-        let dead = dead.clone();
-        context.run_later(pause, move |registry, context| registry.read_again(dead, deaths + 1, context));
+        self.reviving.insert(target.clone());
+        context.run_later(pause, move |registry, context| registry.begin_from_store(target, deaths + 1, context));
     }
 
-    /// Everything that the dead actor had sent is on disk once a commit behind it is.
-    fn read_again(&mut self, dead: Arc<Slot>, deaths: u32, context: &mut Context<Self>) {
+    /// Begins a target that had an actor before: everything that one had sent is on disk once a commit that went the
+    /// same way is.
+    fn begin_from_store(&mut self, target: Target, deaths: u32, context: &mut Context<Self>) {
+        let Some(slot) = self.wiring.board.at(&target) else { return };
         let (answer, landed) = oneshot::channel();
-        self.wiring.journal.do_send(Commit { change: Change::default(), landed: Vec::new(), answer: Some(answer) });
-        let (reader, id) = (self.wiring.reader.clone(), dead.id);
+        self.wiring.histories.do_send(Outage::barrier(answer));
+        let (reader, id) = (self.wiring.reader.clone(), slot.id);
         let read = async move {
             // If the journal is gone too, the process is about to end.
             landed.await.ok()?;
@@ -273,75 +302,105 @@ impl Registry {
         };
         let read = actix::fut::wrap_future::<_, Self>(read);
         context.spawn(actix::ActorFutureExt::map(read, move |watch, registry: &mut Self, context| {
-            if let Some(watch) = watch {
-                dead.live(|live| live.committed(&watch));
-            }
-            if registry.entries.contains_key(&dead.name) {
-                return;
-            }
-            let spec = registry.wiring.config.targets.get(&dead.name).cloned();
-            let now = registry.wiring.clock.moment();
-            registry.begin_in(dead.with(spec, None), now, deaths, context);
+            registry.reviving.remove(&target);
+            registry.revive(&slot, watch, deaths, context);
         }));
+    }
+
+    /// What is configured now decides what the target becomes.
+    fn revive(&mut self, slot: &Slot, watch: Option<Watch>, deaths: u32, context: &Context<Self>) {
+        if let Some(watch) = watch {
+            slot.live(|live| live.committed(&watch, false));
+        }
+        let spec = self.wiring.config.targets.get(&slot.name).cloned();
+        let now = self.wiring.clock.moment();
+        let Some(spec) = spec else {
+            return self.wiring.board.put(Arc::new(slot.with(None, None)));
+        };
+        let mut fresh = Vec::new();
+        let watch = self.watch_for(Some(slot.live(|live| live.watch.clone())), &spec, &mut fresh);
+        slot.live(|live| live.watch = watch);
+        self.keep(fresh);
+        self.begin_in(slot.moved_to(&spec.endpoint, Some(spec.clone())), now, deaths, context);
+    }
+
+    /// Ends a target's actor; its place is taken again from the store.
+    fn end(&mut self, target: &Target, resolve: bool, context: &mut Context<Self>) {
+        if let Some(entry) = self.entries.remove(target) {
+            entry.actor.do_send(Stop { resolve });
+            // Asked after the stop, it answers when all that it had to send is sent.
+            let ended = actix::fut::wrap_future::<_, Self>(entry.actor.send(Stop { resolve: false }));
+            self.reviving.insert(target.clone());
+            let target = target.clone();
+            context.spawn(actix::ActorFutureExt::map(ended, move |_, registry: &mut Self, context| {
+                registry.begin_from_store(target, 0, context);
+            }));
+        }
     }
 
     fn reconfigure(&mut self, config: Arc<Config>, context: &mut Context<Self>) {
         let before = std::mem::replace(&mut self.wiring.config, config.clone());
+        self.passive = Arc::new(passive_policy(config.monitor.max_retries));
         self.wiring.histories.do_send(Adopt(config.clone()));
         self.wiring.notifier.do_send(AdoptChannels(config.clone()));
-        for name in before.targets.keys().filter(|name| !config.targets.contains_key(*name)) {
-            self.remove(name);
+        for (_, gone) in before.targets.iter().filter(|(name, _)| !config.targets.contains_key(*name)) {
+            self.end(&target_of(gone), true, context);
         }
         let (mut fresh, start) = (Vec::new(), self.wiring.clock.moment());
         let changed: Vec<_> =
             config.targets.iter().filter(|(name, spec)| before.targets.get(*name) != Some(*spec)).collect();
         for (index, (name, spec)) in changed.iter().enumerate() {
             let at = first_probe(start, spec.interval, index, changed.len());
-            self.change_one(name, spec, before.targets.get(*name), at, &mut fresh, context);
+            self.change_one(spec, before.targets.get(*name), at, &mut fresh, context);
         }
         self.keep(fresh);
     }
 
     fn change_one(
         &mut self,
-        name: &Arc<str>,
         spec: &Arc<config::Target>,
         before: Option<&Arc<config::Target>>,
         at: Moment,
         fresh: &mut Vec<Watch>,
-        context: &Context<Self>,
+        context: &mut Context<Self>,
     ) {
-        let slot = self.wiring.board.named(name);
-        let same_place = before.is_some_and(|before| before.endpoint == spec.endpoint);
-        if let (true, Some(slot), Some(entry)) = (same_place, &slot, self.entries.get(name)) {
-            let slot = Arc::new(slot.with(Some(spec.clone()), slot.gate.clone()));
-            self.wiring.board.put(slot.clone());
-            return entry.actor.do_send(Resettle { spec: spec.clone(), slot });
+        let old = before.map_or_else(|| target_of(spec), |before| target_of(before));
+        if self.reviving.contains(&old) {
+            // It will begin by the new configuration.
+            return;
         }
-        if let Some(entry) = self.entries.remove(name) {
-            entry.actor.do_send(Stop { resolve: false });
-        }
-        let known = slot.as_ref().map(|slot| slot.live(|live| live.watch.clone()));
-        let watch = self.watch_for(known, spec, fresh);
+        let slot = self.wiring.board.at(&old).or_else(|| self.wiring.board.named(&spec.name));
         match slot {
-            Some(slot) => {
-                let slot = slot.with(Some(spec.clone()), None);
-                slot.live(|live| live.watch = watch);
-                self.begin_in(slot, at, 0, context);
+            None => {
+                let watch = self.watch_for(None, spec, fresh);
+                self.begin_in(Slot::new(watch, Some(spec.clone()), None), at, 0, context);
             }
-            None => self.begin(watch, Some(spec.clone()), at, context),
+            Some(slot) if before.is_some() && slot.endpoint == spec.endpoint && self.entries.contains_key(&old) => {
+                let slot = Arc::new(slot.with(Some(spec.clone()), slot.gate.clone()));
+                self.wiring.board.put(slot.clone());
+                if let Some(entry) = self.entries.get(&old) {
+                    entry.actor.do_send(Resettle { spec: spec.clone(), slot, at });
+                }
+            }
+            Some(slot) if self.entries.contains_key(&slot.target()) => self.end(&slot.target(), false, context),
+            Some(slot) => self.revive(&slot, None, 0, context),
         }
     }
+}
 
-    /// The target keeps its history and its id; people who were told of an incident are told that it is over.
-    fn remove(&mut self, name: &Arc<str>) {
-        if let Some(entry) = self.entries.remove(name) {
-            entry.actor.do_send(Stop { resolve: true });
-        }
-        if let Some(slot) = self.wiring.board.named(name) {
-            self.wiring.board.put(Arc::new(slot.with(None, None)));
-        }
+/// The target that a configured one was before: the same, or the first of its name.
+fn take_known(known: &mut BTreeMap<Target, Watch>, name: &Arc<str>, endpoint: &Arc<str>) -> Option<Watch> {
+    let same = Target { system_name: name.clone(), endpoint: endpoint.clone() };
+    if let Some(watch) = known.remove(&same) {
+        return Some(watch);
     }
+    let from = Target { system_name: name.clone(), endpoint: "".into() };
+    let of_name = known.range(from..).next().map(|(target, _)| target.clone());
+    of_name.filter(|target| target.system_name == *name).and_then(|target| known.remove(&target))
+}
+
+fn target_of(spec: &config::Target) -> Target {
+    Target { system_name: spec.name.clone(), endpoint: spec.endpoint.clone() }
 }
 
 fn passive_policy(max_retries: u32) -> Policy {
@@ -356,17 +415,22 @@ impl Actor for Registry {
     fn started(&mut self, context: &mut Context<Self>) {
         self.settle(context);
     }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.wiring.died.cancel();
+    }
 }
 
 impl Handler<Deliver> for Registry {
     type Result = ();
 
     fn handle(&mut self, deliver: Deliver, context: &mut Context<Self>) {
-        let Deliver { whose, errand, correlation, answer } = deliver;
-        if self.wiring.journal_handle.is_crowded() {
-            return drop(answer.send(Err(Refused::Busy { retry_after: Duration::from_secs(1) })));
-        }
-        match self.find(&whose, context) {
+        let found = match self.wiring.journal_handle.is_crowded() {
+            true => Err(Refused::Busy { retry_after: A_MOMENT }),
+            false => self.find(&deliver, context),
+        };
+        let Deliver { errand, correlation, answer, .. } = deliver;
+        match found {
             Ok(actor) => actor.do_send(Order { errand, correlation, answer }),
             Err(refused) => drop(answer.send(Err(refused))),
         }
@@ -378,7 +442,8 @@ impl Handler<Observe> for Registry {
 
     fn handle(&mut self, observe: Observe, _: &mut Context<Self>) -> Self::Result {
         let Observe { name } = observe;
-        MessageResult(match self.entries.get(&name) {
+        let slot = self.wiring.board.named(&name);
+        MessageResult(match slot.and_then(|slot| self.entries.get(&slot.target())) {
             Some(entry) => {
                 let (answer, known) = oneshot::channel();
                 entry.actor.do_send(Look(answer));
@@ -406,13 +471,20 @@ impl Handler<Ended> for Registry {
 }
 
 impl Handler<StopAll> for Registry {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: StopAll, _: &mut Context<Self>) -> Self::Result {
+        let entries = std::mem::take(&mut self.entries);
+        let ends = entries.into_values().map(|entry| entry.actor.send(Stop { resolve: false }));
+        // One that died before it answered has ended too.
+        Box::pin(futures_util::future::join_all(ends).map(|_| ()))
+    }
+}
+
+impl Handler<Settled> for Registry {
     type Result = ();
 
-    fn handle(&mut self, _: StopAll, _: &mut Context<Self>) {
-        for entry in std::mem::take(&mut self.entries).into_values() {
-            entry.actor.do_send(Stop { resolve: false });
-        }
-    }
+    fn handle(&mut self, _: Settled, _: &mut Context<Self>) {}
 }
 
 /// Makes a target's actor panic: only tests may.
@@ -428,7 +500,8 @@ impl Handler<PanicIn> for Registry {
     type Result = ();
 
     fn handle(&mut self, panic: PanicIn, _: &mut Context<Self>) {
-        if let Some(entry) = self.entries.get(&panic.name) {
+        let slot = self.wiring.board.named(&panic.name);
+        if let Some(entry) = slot.and_then(|slot| self.entries.get(&slot.target())) {
             entry.actor.do_send(super::target::Panic);
         }
     }

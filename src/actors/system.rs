@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use actix::Addr;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Outcome, PATIENCE};
 use super::board::Board;
-use super::failure_history::FailureHistory;
+use super::failure_history::{FailureHistory, Outage};
 use super::histories::HistoriesHandle;
-use super::journal::{Commit, Journal, JournalHandle, Wire};
-use super::notifier::{self, Notifier};
-use super::registry::{self, Registry, StopAll};
+use super::journal::{Journal, JournalHandle, Wire};
+use super::notifier::{self, Drain, Notifier};
+use super::registry::{self, Registry, Settled, StopAll};
 use super::targets::TargetsHandle;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -64,7 +65,8 @@ pub struct System {
     /// When the arbiter last ticked.
     pub pulse: Pulse,
     registry: Addr<Registry>,
-    writer: Addr<Journal>,
+    actors: Singletons,
+    died: CancellationToken,
     end: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
@@ -92,12 +94,18 @@ pub enum Error {
     Ended,
 }
 
+#[derive(Debug)]
+struct Singletons {
+    histories: Addr<FailureHistory>,
+    notifier: Addr<Notifier>,
+}
+
 struct Started {
     targets: TargetsHandle,
     histories: HistoriesHandle,
     journal: JournalHandle,
     registry: Addr<Registry>,
-    writer: Addr<Journal>,
+    actors: Singletons,
 }
 
 impl System {
@@ -110,12 +118,14 @@ impl System {
         let (end, ended) = oneshot::channel();
         let pulse = Pulse(Arc::new(AtomicU64::new(parts.clock.moment().as_nanos())));
         let beating = pulse.clone();
+        let died = CancellationToken::new();
+        let dying = died.clone();
         let thread = std::thread::Builder::new()
             .name("actors".into())
             .spawn(move || {
                 actix::System::new().block_on(async move {
                     let clock = parts.clock;
-                    let started = start(parts);
+                    let started = start(parts, &dying);
                     actix::spawn(beat(beating, clock));
                     if ready.send(started).is_ok() {
                         // An error is the owner's end, which ends the actors as well.
@@ -124,16 +134,26 @@ impl System {
                 });
             })
             .map_err(Error::Thread)?;
-        let Started { targets, histories, journal, registry, writer } = started.await.map_err(|_| Error::Ended)?;
-        Ok(Self { targets, histories, journal, pulse, registry, writer, end, thread })
+        let Started { targets, histories, journal, registry, actors } = started.await.map_err(|_| Error::Ended)?;
+        registry.send(Settled).await.map_err(|_| Error::Ended)?;
+        Ok(Self { targets, histories, journal, pulse, registry, actors, died, end, thread })
+    }
+
+    /// Cancelled when an actor of which there is only one has died: nobody can go on for it, so the process must end.
+    #[must_use]
+    pub fn died(&self) -> CancellationToken {
+        self.died.clone()
     }
 
     /// Ends every target, waits until all that was sent is on disk, and ends the thread.
     pub async fn stop(self) {
         // What does not answer in time ends with its thread.
         let _ = self.registry.send(StopAll).timeout(PATIENCE).await;
+        let (drained, nothing_under_way) = oneshot::channel();
+        self.actors.notifier.do_send(Drain(drained));
+        let _ = tokio::time::timeout(PATIENCE, nothing_under_way).await;
         let (answer, landed) = oneshot::channel();
-        self.writer.do_send(Commit { change: Change::default(), landed: Vec::new(), answer: Some(answer) });
+        self.actors.histories.do_send(Outage::barrier(answer));
         let _ = tokio::time::timeout(PATIENCE, landed).await;
         let _ = self.end.send(());
         let thread = self.thread;
@@ -141,11 +161,13 @@ impl System {
     }
 }
 
-fn start(parts: Parts) -> Started {
+fn start(parts: Parts, died: &CancellationToken) -> Started {
     let Parts { clock, config, board, writer, reader, watches, metrics, prober, io } = parts;
     let ids = Arc::new(Ids::after(reader.id_marks()));
-    let (journal, journal_handle) = Journal::start(writer, ids.clone(), clock, metrics.clone(), reader.last_sequence());
-    let histories = FailureHistory::start(reader.clone(), ids.clone(), clock, config.clone(), journal.clone());
+    let (journal, journal_handle) =
+        Journal::start(writer, ids.clone(), clock, metrics.clone(), reader.last_sequence(), died.clone());
+    let histories =
+        FailureHistory::start(reader.clone(), ids.clone(), clock, config.clone(), journal.clone(), died.clone());
     let notifier = Notifier::start(notifier::Wiring {
         reader: reader.clone(),
         clock,
@@ -154,7 +176,10 @@ fn start(parts: Parts) -> Started {
         metrics: metrics.clone(),
         io: io.clone(),
         config: config.clone(),
+        last_notice: ids.marks().notice,
+        died: died.clone(),
     });
+    let actors = Singletons { histories: histories.clone(), notifier: notifier.clone() };
     journal.do_send(Wire(notifier.clone().recipient()));
     let registry = Registry::start(registry::Wiring {
         clock,
@@ -170,10 +195,11 @@ fn start(parts: Parts) -> Started {
         metrics,
         prober,
         io,
+        died: died.clone(),
     });
     let targets = TargetsHandle::new(registry.clone());
     let histories = HistoriesHandle::new(histories, targets.clone(), reader, journal_handle.clone());
-    Started { targets, histories, journal: journal_handle, registry, writer: journal }
+    Started { targets, histories, journal: journal_handle, registry, actors }
 }
 
 async fn beat(pulse: Pulse, clock: Clock) {

@@ -1,7 +1,6 @@
 //! How others speak to the targets: commands that are answered once their events are on disk.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::Addr;
 use tokio::sync::oneshot;
@@ -125,7 +124,16 @@ impl TargetsHandle {
     /// # Errors
     /// See [`Refused`].
     pub async fn probe(&self, name: &str, correlation: CorrelationId) -> Result<Outcome, Refused> {
-        let errand = Errand::Attempt { asked: Asked::No, retry_count: None };
+        self.probe_for(name, Asked::No, correlation).await
+    }
+
+    /// Probes a configured target now, because somebody retries a failure of it.
+    pub(crate) async fn retry_failure(&self, name: &str, correlation: CorrelationId) -> Result<Outcome, Refused> {
+        self.probe_for(name, Asked::HistoryRetry, correlation).await
+    }
+
+    async fn probe_for(&self, name: &str, asked: Asked, correlation: CorrelationId) -> Result<Outcome, Refused> {
+        let errand = Errand::Attempt { asked, retry_count: None };
         self.deliver(Whose::Named(name.into()), errand, correlation).await
     }
 
@@ -163,7 +171,7 @@ impl TargetsHandle {
 
     async fn deliver(&self, whose: Whose, errand: Errand, correlation: CorrelationId) -> Result<Outcome, Refused> {
         let limit = match &errand {
-            Errand::Attempt { .. } => PATIENCE.saturating_add(LONGEST_PROBE),
+            Errand::Attempt { .. } => PATIENCE.saturating_add(config::LONGEST_TIMEOUT),
             Errand::Report(_) | Errand::Control(_) => PATIENCE,
         };
         let (answer, outcome) = oneshot::channel();
@@ -172,6 +180,3 @@ impl TargetsHandle {
         wait(outcome, limit).await
     }
 }
-
-/// The longest timeout that a probe may be given in the config.
-const LONGEST_PROBE: Duration = Duration::from_secs(60);

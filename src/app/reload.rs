@@ -24,8 +24,8 @@ pub enum Source {
         path: PathBuf,
         /// For `${VAR}` and `BREAKWATER_...`.
         environment: BTreeMap<String, String>,
-        /// Every file that was read.
-        files: Vec<PathBuf>,
+        /// Every file that was read, and every folder in which a new one may belong to it.
+        watched: Vec<PathBuf>,
     },
     /// Nowhere that could be read again.
     Fixed,
@@ -73,12 +73,13 @@ impl Reloader {
         };
         let again = path.clone();
         let known = environment.clone();
+        // What changes from here on is seen by the next look.
+        self.look_again();
         let read = tokio::task::spawn_blocking(move || Config::load(&again, &known));
         match read.await {
             Ok(Ok(loaded)) => Ok(self.adopt(loaded, path, environment).await),
             Ok(Err(problems)) => {
                 self.metrics.config_refused();
-                self.look_again(None);
                 tracing::warn!("the configuration is wrong, the old one stays in force:\n{problems}");
                 Err(problems)
             }
@@ -87,14 +88,17 @@ impl Reloader {
     }
 
     async fn adopt(&self, loaded: Loaded, path: PathBuf, environment: BTreeMap<String, String>) -> Reloaded {
-        let Loaded { config, warnings, files, .. } = loaded;
+        let Loaded { mut config, warnings, files, folders } = loaded;
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
-        self.look_again(Some(Source::File { path, environment, files }));
-        let change = config::change(&self.config.load(), &config);
+        let watched = files.into_iter().chain(folders).collect();
+        self.watch(Source::File { path, environment, watched });
+        let before = self.config.load_full();
+        let change = config::change(&before, &config);
+        keep_what_needs_a_restart(&before, &mut config);
         let config = Arc::new(config);
-        if !change.is_empty()
+        if config != before
             && let Err(refused) = self.targets.reconfigure(config.clone()).await
         {
             tracing::error!(%refused, "the actors did not take the new configuration in time");
@@ -112,12 +116,18 @@ impl Reloader {
         Reloaded { targets, needs_restart: change.needs_restart }
     }
 
-    fn look_again(&self, source: Option<Source>) {
+    fn look_again(&self) {
         let mut watched = self.source.lock();
-        if let Some(source) = source {
-            watched.source = source;
-        }
         watched.seen = stamps(&watched.source);
+    }
+
+    /// Files that are watched from now on; one that was watched before is as it was seen before it was read.
+    fn watch(&self, source: Source) {
+        let mut watched = self.source.lock();
+        if paths(&watched.source) != paths(&source) {
+            watched.seen = stamps(&source);
+        }
+        watched.source = source;
     }
 
     /// Reads it again if one of its files changed since the last time.
@@ -148,9 +158,23 @@ impl Reloader {
     }
 }
 
+/// A running node has one name, one folder and one socket: what the new file says of them waits for a restart.
+fn keep_what_needs_a_restart(before: &Config, config: &mut Config) {
+    config.node = before.node.clone();
+    config.http.listen = before.http.listen;
+    config.http.max_connections = before.http.max_connections;
+    config.store.cache_bytes = before.store.cache_bytes;
+}
+
+fn paths(source: &Source) -> &[PathBuf] {
+    match source {
+        Source::File { watched, .. } => watched,
+        Source::Fixed => &[],
+    }
+}
+
 fn stamps(source: &Source) -> Vec<Stamp> {
-    let Source::File { files, .. } = source else { return Vec::new() };
-    files
+    paths(source)
         .iter()
         .map(|file| {
             let metadata = std::fs::metadata(file).ok()?;

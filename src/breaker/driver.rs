@@ -56,6 +56,12 @@ impl Driver {
         self.shared.drive(Core::take_pending)
     }
 
+    /// What was decided and not taken yet, and the generation to publish once that and all before it are committed.
+    #[must_use = "what was taken is not returned again"]
+    pub fn take(&mut self) -> (Vec<Decided>, u64) {
+        self.shared.drive(|core| (core.take_pending(), core.generation()))
+    }
+
     /// The generation of everything decided so far: publish it when all of that is committed.
     #[must_use]
     pub fn generation(&self) -> u64 {

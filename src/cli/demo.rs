@@ -159,9 +159,11 @@ impl Story {
         loop {
             match reader.events_after(told, PAGE) {
                 Ok(events) => {
-                    for logged in &events {
+                    for (logged, next) in events.iter().zip(events.iter().skip(1).map(Some).chain([None])) {
                         told = logged.sequence;
-                        self.tell("node", &sentence(logged));
+                        if !is_told_by_next(logged, next) {
+                            self.tell("node", &sentence(logged));
+                        }
                     }
                     if events.len() == PAGE {
                         continue;
@@ -174,6 +176,15 @@ impl Story {
             }
         }
     }
+}
+
+/// A further attempt in an outage is two events, "retried" and "failed"; the second says it all.
+fn is_told_by_next(logged: &Logged, next: Option<&Logged>) -> bool {
+    let caused = next.is_some_and(|next| {
+        next.cause == Some(logged.sequence)
+            && matches!(next.event, Event::Status { event: StatusEvent::ConnectionFailed { .. }, .. })
+    });
+    caused && matches!(logged.event, Event::Status { event: StatusEvent::Retried { .. }, .. })
 }
 
 fn sentence(logged: &Logged) -> String {

@@ -27,4 +27,6 @@ mod tests;
 pub use change::{Change, change};
 pub use error::{Problem, Problems};
 pub use load::Loaded;
-pub use model::{Alerting, Channel, ChannelKind, Config, Http, Monitor, Node, Scope, Secret, Store, Target};
+pub use model::{
+    Alerting, Channel, ChannelKind, Config, Http, LONGEST_TIMEOUT, Monitor, Node, Scope, Secret, Store, Target,
+};

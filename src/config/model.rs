@@ -108,6 +108,9 @@ pub struct Alerting {
     pub everyone: Arc<[Arc<str>]>,
 }
 
+/// The longest deadline that a probe may be given: who asks for an attempt waits for as long.
+pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// One integration target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {

@@ -100,6 +100,18 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// When the thing that it speaks of was.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Connect { attempted_at } => *attempted_at,
+            Self::Fail { failed_at, .. } => *failed_at,
+            Self::Retry { retried_at, .. } => *retried_at,
+        }
+    }
+}
+
 /// What happened to the aggregate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatusEvent {
@@ -131,7 +143,7 @@ pub enum StatusEvent {
 pub enum Refusal {
     /// Older than what is known.
     Stale {
-        /// The latest time that is known.
+        /// From this time on a report is taken.
         known: Timestamp,
     },
     /// Too far in the future.
@@ -197,8 +209,8 @@ impl IntegrationStatus {
         Ok(StatusEvent::Retried { retry_count: expected, retry_result, retried_at })
     }
 
-    /// Whether a report of `at` may be taken: not older than all that is known (a passive target takes any, since it
-    /// knows only what it is told), and not from the future.
+    /// Whether a report of `at` may be taken: not older than both the last attempt and the last failure, as far as there
+    /// are any (a passive target takes any, since it knows only what it is told), and not from the future.
     ///
     /// # Errors
     /// [`Refusal::Stale`] or [`Refusal::Ahead`].
@@ -207,8 +219,11 @@ impl IntegrationStatus {
         if at > limit {
             return Err(Refusal::Ahead { limit });
         }
-        let Some(known) = self.last_attempted_at.max(self.last_failed_at) else { return Ok(()) };
-        if !passive && at < known { Err(Refusal::Stale { known }) } else { Ok(()) }
+        let known = [self.last_attempted_at, self.last_failed_at].into_iter().flatten().min();
+        match known {
+            Some(known) if !passive && at < known => Err(Refusal::Stale { known }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Moves the aggregate by an event.

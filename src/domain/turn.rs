@@ -11,7 +11,7 @@ use super::breaker;
 use super::delivery::{Alert, Delivery, Message};
 use super::event::{Cause, Event, Occurrence, StateChange};
 use super::failure_history::{FailureDetail, Record};
-use super::id::{CorrelationId, HistoryId, Ids, StatusId};
+use super::id::{CorrelationId, HistoryId, Ids, Sequence, StatusId};
 use super::notice::{About, deliveries};
 use super::status::{Command, IntegrationState, Refusal, RetryOrigin, StatusEvent};
 use super::time::Timestamp;
@@ -50,6 +50,8 @@ pub enum Asked {
     Connect,
     /// A RetryPaymentGatewayConnection without a time.
     Retry,
+    /// A RetryIntegrationFailure without a time: the outage's history is to show the attempt.
+    HistoryRetry,
 }
 
 /// What the breaker should do about it.
@@ -104,6 +106,8 @@ pub struct Turn {
     pub cues: Vec<Cue>,
     /// The watch must be stored although there is no event (a reminder was queued).
     pub kept: bool,
+    /// With what the steps belong together, and the event that began it: the outage may be over when they are added.
+    pub outage: Option<(CorrelationId, Option<Sequence>)>,
     /// The last thing that was wrong, in words, for an alert that this turn may cause.
     said: Option<Box<str>>,
 }
@@ -169,7 +173,7 @@ impl Turn {
                 self.begin_trouble(watch, Origin::Probe, at, context);
                 if watch.failures_in_row >= context.policy.failure_threshold {
                     self.crossed_threshold(watch, fault, at, asked, context);
-                } else if asked != Asked::No || within(watch, context) {
+                } else {
                     self.push_retry(watch, false, at, context);
                 }
             }
@@ -223,11 +227,11 @@ impl Turn {
         if asked == Asked::Retry || (asked == Asked::Connect && !connected && !enough) {
             self.push_retry(watch, true, at, context);
         }
-        if connected && asked == Asked::No {
+        if connected && matches!(asked, Asked::No | Asked::HistoryRetry) {
             watch.status.last_succeeded_at = watch.status.last_succeeded_at.max(Some(at));
             return;
         }
-        if within(watch, context) {
+        if within(watch, context) || asked == Asked::HistoryRetry {
             self.step_retry(watch, true, at);
         }
         if let Some(trouble) = watch.trouble.as_mut() {
@@ -258,14 +262,17 @@ impl Turn {
         self.said = Some(detail.error_message.clone());
         let status = &watch.status;
         let Some(trouble) = watch.trouble.as_mut() else { return };
-        trouble.attempts = 0;
+        self.outage = Some((trouble.correlation.clone(), trouble.began_by));
         if let Some(id) = trouble.history {
+            // What ends it is decided by the strongest of those who say that it failed.
+            trouble.origin = trouble.origin.max(origin);
             if origin == Origin::Probe {
                 self.steps.push(HistoryStep::Retry { id, ok: false, at });
             }
             return;
         }
         let id = context.ids.history();
+        trouble.attempts = 0;
         trouble.history = Some(id);
         trouble.origin = origin;
         let record = Record {
@@ -279,8 +286,10 @@ impl Turn {
     }
 
     fn end_trouble(&mut self, watch: &mut Watch, at: Timestamp) {
-        if let Some(id) = watch.trouble.take().and_then(|trouble| trouble.history) {
+        let Some(trouble) = watch.trouble.take() else { return };
+        if let Some(id) = trouble.history {
             self.steps.push(HistoryStep::Recover { id, at });
+            self.outage = Some((trouble.correlation, trouble.began_by));
         }
     }
 
@@ -300,8 +309,10 @@ impl Turn {
     }
 
     fn step_retry(&mut self, watch: &Watch, ok: bool, at: Timestamp) {
-        if let Some(id) = watch.trouble.as_ref().and_then(|trouble| trouble.history) {
+        let Some(trouble) = &watch.trouble else { return };
+        if let Some(id) = trouble.history {
             self.steps.push(HistoryStep::Retry { id, ok, at });
+            self.outage = Some((trouble.correlation.clone(), trouble.began_by));
         }
     }
 
@@ -360,6 +371,10 @@ impl Turn {
 
     /// Ends the turn: decides whether people are told, given all that is true now.
     pub fn settle(&mut self, watch: &mut Watch, degraded: bool, context: &Context<'_>) {
+        let history = watch.trouble.as_ref().and_then(|trouble| trouble.history);
+        if let Some(incident) = watch.incident.as_mut() {
+            incident.history = incident.history.or(history);
+        }
         let conditions = watch.conditions(degraded);
         match alert::due(watch.incident.as_ref(), conditions, &context.policy.alert, context.now) {
             Reason::NotDue => {}

@@ -61,9 +61,11 @@ pub(crate) struct TargetActor {
     pub(super) probe: Option<Prepared>,
     pub(super) driver: Option<Driver>,
     pub(super) rng: SmallRng,
-    /// Whether the last good probe was slower than it should be.
-    pub(super) degraded: bool,
+    /// Whether the last good probe was slower than it should be; `None` before the first.
+    pub(super) degraded: Option<bool>,
     pub(super) first_probe_at: Moment,
+    /// The target asked not to be called before this.
+    pub(super) not_before: Moment,
     pub(super) probing_since: Option<Moment>,
     pub(super) waiting: Vec<Waiting>,
     /// For each commit on its way, what of the breaker it carries.
@@ -83,17 +85,17 @@ impl TargetActor {
     ) -> Addr<Self> {
         let watch = slot.live(|live| live.watch.clone());
         let spec = slot.spec.clone();
-        let probe = spec.as_deref().and_then(|spec| prepare(&links.prober, spec));
         Self::create(move |_| Self {
             rng: SmallRng::seed_from_u64(watch.status.id.0 ^ links.clock.moment().as_nanos()),
             links,
             slot,
             watch,
             spec,
-            probe,
+            probe: None,
             driver,
-            degraded: false,
+            degraded: None,
             first_probe_at,
+            not_before: Moment::default(),
             probing_since: None,
             waiting: Vec::new(),
             unpublished: VecDeque::new(),
@@ -123,17 +125,20 @@ impl TargetActor {
         context: &mut Context<Self>,
     ) {
         self.follow_cues(&mut turn, correlation);
-        let degraded = self.degraded;
+        let generation = self.take_late(&mut turn, correlation);
+        // Before the first probe nobody knows whether it is slow: what was told stays told.
+        let degraded = self.degraded.unwrap_or(self.watch.incident.is_some());
         self.decide(correlation, |watch, with| turn.settle(watch, degraded, with));
+        if turn.is_empty() {
+            return then.nothing_new();
+        }
+        self.unpublished.extend(generation);
         self.commit(turn, correlation, then, context);
     }
 
     fn commit(&mut self, turn: Turn, correlation: &CorrelationId, then: Then, context: &Context<Self>) {
-        if turn.is_empty() {
-            return then.nothing_new();
-        }
-        self.note_generation();
-        let correlation = turn.events.last().map_or(correlation, |event| &event.correlation).clone();
+        let last = turn.events.last().map_or(correlation, |event| &event.correlation);
+        let (correlation, began_by) = turn.outage.unwrap_or_else(|| (last.clone(), None));
         let told = self.watch.incident.as_ref().is_some_and(|incident| !incident.channels.is_empty());
         let change = Change {
             events: turn.events,
@@ -148,15 +153,12 @@ impl TargetActor {
             committed
         });
         let landed = Some(context.address().recipient());
-        self.links.histories.do_send(Outage { change, steps: turn.steps, told, correlation, landed, answer });
+        let steps = turn.steps;
+        self.links.histories.do_send(Outage { change, steps, told, correlation, began_by, landed, answer });
     }
 
     fn report(&mut self, command: Command, correlation: &CorrelationId, answer: Answer, context: &mut Context<Self>) {
-        let at = match &command {
-            Command::Connect { attempted_at } => *attempted_at,
-            Command::Fail { failed_at, .. } => *failed_at,
-            Command::Retry { retried_at, .. } => *retried_at,
-        };
+        let at = command.at();
         let passive = self.spec.is_none();
         let turn = self.decide(correlation, |watch, with| {
             watch.status.admit_report(at, with.now, passive)?;
@@ -198,6 +200,7 @@ impl Actor for TargetActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
+        self.probe = self.spec.as_deref().and_then(|spec| prepare(&self.links.prober, spec));
         self.arm_first_probe(context);
         self.look_at_breaker(context);
     }
@@ -228,9 +231,10 @@ impl Handler<Landed> for TargetActor {
 
     fn handle(&mut self, landed: Landed, context: &mut Context<Self>) {
         let committed = landed.0;
+        let passive = self.spec.is_none();
         if let Some(watch) = committed.get().watches.first() {
             self.slot.live(|live| {
-                live.committed(watch);
+                live.committed(watch, passive);
                 for (_, change) in &committed.get().transitions {
                     live.numbers.state_changed(change.from, change.to);
                 }
@@ -239,7 +243,7 @@ impl Handler<Landed> for TargetActor {
         self.publish_breaker(&committed);
         if let Some(trouble) = self.watch.trouble.as_mut()
             && trouble.began_by.is_none()
-            && !committed.get().events.is_empty()
+            && committed.get().events.first().is_some_and(|first| first.correlation == trouble.correlation)
         {
             trouble.began_by = Some(committed.sequence(0));
         }
@@ -251,13 +255,12 @@ impl Handler<Resettle> for TargetActor {
     type Result = ();
 
     fn handle(&mut self, resettle: Resettle, context: &mut Context<Self>) {
-        let Resettle { spec, slot } = resettle;
+        let Resettle { spec, slot, at } = resettle;
         self.probe = prepare(&self.links.prober, &spec);
-        let now = self.links.clock.moment();
         let breaker = spec.breaker.clone();
         self.spec = Some(spec);
         self.slot = slot;
-        self.first_probe_at = now;
+        self.first_probe_at = at.max(self.not_before);
         self.arm_first_probe(context);
         self.resettle_breaker(breaker, context);
     }
@@ -271,11 +274,12 @@ impl Handler<Stop> for TargetActor {
         if stop.resolve {
             self.spec = None;
             self.driver = None;
-            self.watch.trouble = None;
             let correlation = fresh_correlation();
             let mut turn = Turn::default();
             self.decide(&correlation, |watch, with| turn.retire(watch, with));
-            self.commit(turn, &correlation, Then::default(), context);
+            if !turn.is_empty() {
+                self.commit(turn, &correlation, Then::default(), context);
+            }
         }
         context.stop();
     }

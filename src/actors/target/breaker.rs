@@ -67,11 +67,11 @@ impl TargetActor {
         }
     }
 
-    /// Remembers what the gate may be told once the commit that is being sent is on disk.
-    pub(super) fn note_generation(&mut self) {
-        if let Some(driver) = &self.driver {
-            self.unpublished.push_back(driver.generation());
-        }
+    /// Takes what calls have decided meanwhile into the turn, and says what the gate may be told once it is on disk.
+    pub(super) fn take_late(&mut self, turn: &mut Turn, correlation: &CorrelationId) -> Option<u64> {
+        let (late, generation) = self.driver.as_mut().map(Driver::take)?;
+        self.add(late, turn, correlation);
+        Some(generation)
     }
 
     /// Tells the gate what is on disk: it admits nobody before.
@@ -118,11 +118,12 @@ impl TargetActor {
         let Some(driver) = &self.driver else { return };
         let view = driver.view(self.links.clock.moment());
         let hold_ended = view.hold.is_none() && self.watch.breaker.forced.take().is_some();
-        let level_fell = view.level < self.watch.breaker.level;
-        if hold_ended || level_fell || !decided.is_empty() {
+        let before = &self.watch.breaker;
+        let keep = hold_ended || view.level < before.level || view.mode != before.mode;
+        if keep || !decided.is_empty() {
             (self.watch.breaker.mode, self.watch.breaker.level) = (view.mode, view.level);
             let correlation = fresh_correlation();
-            let mut turn = if hold_ended || level_fell { Turn::keeping() } else { Turn::default() };
+            let mut turn = if keep { Turn::keeping() } else { Turn::default() };
             self.add(decided, &mut turn, &correlation);
             self.finish(turn, &correlation, Then::default(), context);
         }

@@ -12,6 +12,7 @@ use crate::config;
 use crate::domain::id::CorrelationId;
 use crate::domain::observation::Observation;
 use crate::domain::status::Command;
+use crate::domain::time::Moment;
 use crate::domain::turn::Asked;
 
 /// What somebody outside wants of a target.
@@ -57,6 +58,8 @@ pub(crate) struct LookAtBreaker;
 pub(crate) struct Resettle {
     pub(crate) spec: Arc<config::Target>,
     pub(crate) slot: Arc<Slot>,
+    /// When it is probed first by the new configuration.
+    pub(crate) at: Moment,
 }
 
 /// Ends the actor.

@@ -1,6 +1,10 @@
 //! How a target is probed: the schedule, the attempt on the other runtime, and what becomes of what it found.
 
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
 use actix::{AsyncContext, Context, Handler};
+use futures_util::FutureExt;
 use rand::Rng;
 
 use super::actor::{TargetActor, Then, Waiting};
@@ -11,10 +15,10 @@ use crate::config::probe::Probe;
 use crate::domain::breaker::State;
 use crate::domain::failure_history::FailureDetail;
 use crate::domain::id::CorrelationId;
-use crate::domain::observation::{Observation, Reason};
+use crate::domain::observation::{Failure, Observation, Phases, Reason};
 use crate::domain::schedule::{Pace, next_probe};
 use crate::domain::status::{IntegrationState, Refusal};
-use crate::domain::time::Moment;
+use crate::domain::time::{Moment, Timestamp};
 use crate::domain::turn::{Asked, Attempt, Turn};
 
 impl TargetActor {
@@ -62,9 +66,10 @@ impl TargetActor {
             return;
         }
         self.probing_since = Some(self.links.clock.moment());
-        let (probe, timeout, actor) = (probe.clone(), spec.timeout, context.address());
+        let (probe, timeout, actor, clock) = (probe.clone(), spec.timeout, context.address(), self.links.clock);
         self.links.io.spawn(async move {
-            let observation = probe.probe(timeout).await;
+            let probed = AssertUnwindSafe(probe.probe(timeout)).catch_unwind().await;
+            let observation = probed.unwrap_or_else(|_| fell_over(clock.now()));
             actor.do_send(ProbeFinished { observation });
         });
     }
@@ -73,12 +78,19 @@ impl TargetActor {
         let Some(spec) = &self.spec else { return };
         let ended = self.links.clock.moment();
         let began = self.probing_since.take().unwrap_or(ended);
-        let confirming = match self.watch.status.state {
-            IntegrationState::Failed => 0,
-            IntegrationState::Unknown | IntegrationState::Connected | IntegrationState::Retrying => {
-                self.watch.failures_in_row
-            }
+        let refused = observation.failure.as_ref().is_some_and(|failure| failure.reason == Reason::RateLimited);
+        let confirming = match (self.watch.breaker.state, self.watch.status.state) {
+            // Who asks us to come less often is not asked more often.
+            _ if refused => 0,
+            // A target that nobody calls is tried by its probes, and the trials must fit into the time of half-open.
+            (State::HalfOpen, _) => 1,
+            (State::Closed | State::Open, IntegrationState::Failed) => 0,
+            (
+                State::Closed | State::Open,
+                IntegrationState::Unknown | IntegrationState::Connected | IntegrationState::Retrying,
+            ) => self.watch.failures_in_row,
         };
+        self.not_before = observation.retry_after.map_or(self.not_before, |pause| ended.plus(pause));
         let jitter = self.rng.random_range(-1.0..=1.0);
         let pace = Pace { interval: spec.interval, confirming, asked_pause: observation.retry_after, jitter };
         self.arm_probe(next_probe(began, ended, &pace), context);
@@ -95,13 +107,28 @@ impl TargetActor {
             }
             return;
         }
-        self.degraded = observation.is_ok() && observation.degraded;
+        if observation.is_ok() {
+            self.degraded = Some(observation.degraded);
+        }
+        let waiting = self.still_right(waiting);
         if waiting.is_empty() && self.is_quiet(observation) {
             return self.note_quiet_success(observation);
         }
         let asked = waiting.iter().map(|one| asked(&one.errand)).max_by_key(|asked| rank(*asked));
         let correlation = waiting.first().map_or_else(fresh_correlation, |one| one.correlation.clone());
         self.turn(observation, asked.unwrap_or(Asked::No), &correlation, waiting, context);
+    }
+
+    /// Who counted on a retry count that has moved meanwhile is refused, as if he had come now.
+    fn still_right(&self, waiting: Vec<Waiting>) -> Vec<Waiting> {
+        let expected = self.watch.status.retry_count.saturating_add(1);
+        let (right, wrong): (Vec<_>, Vec<_>) = waiting.into_iter().partition(
+            |one| !matches!(one.errand, Errand::Attempt { retry_count: Some(count), .. } if count != expected),
+        );
+        for one in wrong {
+            drop(one.answer.send(Err(Refused::Status(Refusal::RetryCount { expected }))));
+        }
+        right
     }
 
     /// Nothing was wrong and nothing is: the common case, which allocates nothing.
@@ -160,6 +187,26 @@ fn request_of(probe: &Probe) -> Box<str> {
     }
 }
 
+/// A probe that panicked says nothing about the target.
+fn fell_over(at: Timestamp) -> Observation {
+    let failure = Failure {
+        reason: Reason::Internal,
+        message: "the probe itself fell over; the log says where".into(),
+        code: "N/A".into(),
+    };
+    Observation {
+        at,
+        took: Duration::ZERO,
+        failure: Some(failure),
+        degraded: false,
+        phases: Phases::default(),
+        status_code: None,
+        bytes: 0,
+        certificate_expires_at: None,
+        retry_after: None,
+    }
+}
+
 /// One answer for all who waited for the same attempt.
 fn share(
     first: Option<crate::actors::answer::Answer>,
@@ -188,8 +235,9 @@ const fn asked(errand: &Errand) -> Asked {
 const fn rank(asked: Asked) -> u8 {
     match asked {
         Asked::No => 0,
-        Asked::Connect => 1,
-        Asked::Retry => 2,
+        Asked::HistoryRetry => 1,
+        Asked::Connect => 2,
+        Asked::Retry => 3,
     }
 }
 

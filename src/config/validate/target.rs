@@ -9,7 +9,7 @@ use super::attachments::Attachments;
 use super::channel::Channels;
 use super::dependencies::Dependencies;
 use super::{alert, breaker, http_probe, name, tcp_probe};
-use crate::config::model::{Monitor, Target};
+use crate::config::model::{LONGEST_TIMEOUT, Monitor, Target};
 use crate::config::probe::Probe;
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
@@ -24,7 +24,6 @@ const INTERVAL_MIN: Duration = Duration::from_millis(100);
 const INTERVAL_MAX: Duration = Duration::from_secs(86_400);
 const TIMEOUT: Duration = Duration::from_secs(2);
 const TIMEOUT_MIN: Duration = Duration::from_millis(10);
-const TIMEOUT_MAX: Duration = Duration::from_secs(300);
 
 /// What targets refer to.
 pub(crate) struct Surroundings<'a> {
@@ -117,7 +116,7 @@ fn rules(section: &mut Section<'_>, surroundings: &Surroundings<'_>) -> Rules {
     let failure_type = section.take("failure_type").and_then(|field| field.word(&failure_types));
     let group = section.take("group").and_then(|field| name::group(&field));
     let interval = section.take("interval").and_then(|field| field.duration(INTERVAL_MIN..=INTERVAL_MAX));
-    let timeout = section.take("timeout").and_then(|field| field.duration(TIMEOUT_MIN..=TIMEOUT_MAX));
+    let timeout = section.take("timeout").and_then(|field| field.duration(TIMEOUT_MIN..=LONGEST_TIMEOUT));
     let mut threshold = |key| section.take(key).and_then(|field| field.whole(1..=1_000));
     let failure_threshold = threshold("failure_threshold");
     let success_threshold = threshold("success_threshold");

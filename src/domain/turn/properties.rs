@@ -20,7 +20,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let asked = prop_oneof![6 => Just(Asked::No), 1 => Just(Asked::Connect), 1 => Just(Asked::Retry)];
+    let asked = prop_oneof![6 => Just(Asked::No), 1 => Just(Asked::Connect), 1 => Just(Asked::Retry), 1 => Just(Asked::HistoryRetry)];
     prop_oneof![
         10 => (proptest::option::weighted(0.6, 0_u8..3), asked).prop_map(|(fault, asked)| Step::Attempt(fault, asked)),
         1 => Just(Step::Connect),
