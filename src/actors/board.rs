@@ -126,6 +126,8 @@ impl Live {
             Some(_) | None => {
                 let mut rollup = Rollup::default();
                 rollup.add(observation.is_ok(), observation.took);
+                // Between two saves there is one minute or two; a Vec by itself would take room for four.
+                self.minutes.reserve_exact(1);
                 self.minutes.push((minute, rollup));
             }
         }

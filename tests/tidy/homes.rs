@@ -30,6 +30,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["probes"]),
     ("sled", &["store"]),
     ("socket2", &["listener", "probes"]),
+    ("tikv_jemallocator", &["main"]),
     ("tokio_rustls", &["listener", "probes"]),
     ("toml", &["config", "simulator"]),
     ("tower", &["guard"]),

@@ -10,3 +10,12 @@ pub mod d0002_optimistic_memory_behind_a_fifo_journal {}
 
 #[doc = include_str!("0003-breaker-open-condition-lasts-until-closed.md")]
 pub mod d0003_breaker_open_condition_lasts_until_closed {}
+
+#[doc = include_str!("0004-a-report-is-stale-when-it-is-older-than-all-that-is-known.md")]
+pub mod d0004_a_report_is_stale_when_it_is_older_than_all_that_is_known {}
+
+#[doc = include_str!("0005-jemalloc-is-the-binarys-allocator.md")]
+pub mod d0005_jemalloc_is_the_binarys_allocator {}
+
+#[doc = include_str!("0006-a-reported-failure-is-a-message-of-its-own.md")]
+pub mod d0006_a_reported_failure_is_a_message_of_its_own {}
