@@ -2,8 +2,9 @@
 //!
 //! Two rules. A run of 13 or more digits with single spaces or hyphens between keeps at most its first 6 and its last 4
 //! (PCI DSS 3.4.1), whether or not it is a valid card number; a longer run than a card's 19 may be two cards, so it is
-//! cut in the same way. The value of a member with a telling name ([`NAMES`]) is masked wholly, in JSON, in JSON within a
-//! JSON string at any depth, in JavaScript's and other loose notations, in `key=value` and query form, and in XML.
+//! cut in the same way. The value of a member with a telling name (card number, PAN, CVC, CVV) is masked wholly, in
+//! JSON, in JSON within a JSON string at any depth, in JavaScript's and other loose notations, in `key=value` and query
+//! form, and in XML.
 //!
 //! It goes through the text once; text without either comes back untouched. It knows no encodings: a number in Base64 or
 //! with percent signs between its digits is not seen.

@@ -143,7 +143,8 @@ impl Row {
                 cause: verdict.cause.into_owned(),
                 breaker: view.map(|view| (view.state, view.mode)),
                 latency: live.last.as_ref().map(|last| last.took),
-                attempted_at: status.last_attempted_at,
+                // A reported failure moves only the time of the last failure.
+                attempted_at: status.last_attempted_at.max(status.last_failed_at),
             }
         })
     }
@@ -186,13 +187,18 @@ fn render(overview: &Overview) -> String {
     }
     page.push_str("</ul>\n</section>\n");
     render_rows(&mut page, overview);
-    let now = Rfc3339(overview.now);
+    let now = Rfc3339(whole_seconds(overview.now));
     let _ = write!(
         page,
         "<p class=\"as-of\">As of <time datetime=\"{now}\">{now}</time><span id=\"live\"></span></p>\n\
          </main>\n</body>\n</html>\n"
     );
     page
+}
+
+const fn whole_seconds(time: Timestamp) -> Timestamp {
+    let nanos = time.as_nanos();
+    Timestamp::from_nanos(nanos - nanos.rem_euclid(1_000_000_000))
 }
 
 fn render_rows(page: &mut String, overview: &Overview) {
@@ -250,7 +256,7 @@ fn render_row(page: &mut String, row: &Row, now: Timestamp) {
             let _ = write!(
                 page,
                 r#"<td data-label="Last attempt" class="number"><time datetime="{time}" title="{time}">{ago}</time></td>"#,
-                time = Rfc3339(at),
+                time = Rfc3339(whole_seconds(at)),
                 ago = ago_words(now.since(at)),
             );
         }
