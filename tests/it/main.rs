@@ -1,3 +1,5 @@
 //! Everything that is tested from outside: one file a capability, one binary, since each links the whole program.
 
 mod given_when_then;
+mod http_examples;
+mod node;
