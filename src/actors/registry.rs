@@ -24,8 +24,9 @@ use crate::domain::alert::{self, Conditions, Severity};
 use crate::domain::breaker::Mode;
 use crate::domain::change::Change;
 use crate::domain::failure_history::FailureType;
-use crate::domain::id::{CorrelationId, Ids, Target};
+use crate::domain::id::{CorrelationId, Ids, StatusId, Target};
 use crate::domain::schedule::first_probe;
+use crate::domain::status::IntegrationStatus;
 use crate::domain::time::Moment;
 use crate::domain::watch::{Policy, Watch};
 use crate::metrics::{Actor as ActorKind, NodeMetrics};
@@ -208,18 +209,31 @@ impl Registry {
         self.entries.insert(name, Entry { actor, deaths, started: moment });
     }
 
-    fn find(&mut self, whose: &Whose, context: &Context<Self>) -> Result<Addr<TargetActor>, Refused> {
+    fn find(&mut self, whose: &Whose, errand: &Errand, context: &Context<Self>) -> Result<Addr<TargetActor>, Refused> {
         match whose {
             Whose::Named(name) => {
                 let configured = self.wiring.config.targets.contains_key(name);
                 let entry = self.entries.get(name).filter(|_| configured);
-                entry.map(|entry| entry.actor.clone()).ok_or_else(|| Refused::NoSuchTarget { name: name.clone() })
+                entry.map(|entry| entry.actor.clone()).ok_or_else(|| self.not_watched(name, errand))
             }
-            Whose::System(target) => self.find_system(target, context),
+            Whose::System(target) => self.find_system(target, errand, context),
         }
     }
 
-    fn find_system(&mut self, target: &Target, context: &Context<Self>) -> Result<Addr<TargetActor>, Refused> {
+    fn not_watched(&self, name: &Arc<str>, errand: &Errand) -> Refused {
+        let name = name.clone();
+        match errand {
+            Errand::Attempt { .. } if self.wiring.board.named(&name).is_some() => Refused::NotConfigured { name },
+            Errand::Attempt { .. } | Errand::Report(_) | Errand::Control(_) => Refused::NoSuchTarget { name },
+        }
+    }
+
+    fn find_system(
+        &mut self,
+        target: &Target,
+        errand: &Errand,
+        context: &Context<Self>,
+    ) -> Result<Addr<TargetActor>, Refused> {
         let name = &target.system_name;
         let slot = self.wiring.board.named(name);
         let endpoint = slot.as_ref().map(|slot| slot.live(|live| live.watch.status.target.endpoint.clone()));
@@ -233,7 +247,7 @@ impl Registry {
         match slot {
             Some(slot) => self.begin_in(slot.with(None, None), now, 0, context),
             None => {
-                let watch = self.new_passive(target)?;
+                let watch = self.new_passive(target, errand)?;
                 self.begin(watch, None, now, context);
             }
         }
@@ -241,13 +255,21 @@ impl Registry {
         Ok(entry.actor.clone())
     }
 
-    fn new_passive(&self, target: &Target) -> Result<Watch, Refused> {
+    /// A target for its first report. What that target would refuse makes none.
+    fn new_passive(&self, target: &Target, errand: &Errand) -> Result<Watch, Refused> {
+        let now = self.wiring.clock.now();
+        let Errand::Report(command) = errand else {
+            return Err(Refused::NotConfigured { name: target.system_name.clone() });
+        };
+        IntegrationStatus::new(StatusId::default(), target.clone())
+            .admit_first(command, now)
+            .map_err(Refused::Status)?;
         let limit = self.wiring.config.monitor.max_passive_targets;
         if self.wiring.board.passive() >= limit {
             return Err(Refused::TooManyPassive { limit });
         }
         let id = self.wiring.ids.status();
-        Ok(Watch::new(id, target.clone(), Mode::Disabled, self.wiring.clock.now()))
+        Ok(Watch::new(id, target.clone(), Mode::Disabled, now))
     }
 
     fn rebuild(&mut self, dead: &Arc<Slot>, context: &mut Context<Self>) {
@@ -366,7 +388,7 @@ impl Handler<Deliver> for Registry {
         if self.wiring.journal_handle.is_crowded() {
             return drop(answer.send(Err(Refused::Busy { retry_after: Duration::from_secs(1) })));
         }
-        match self.find(&whose, context) {
+        match self.find(&whose, &errand, context) {
             Ok(actor) => actor.do_send(Order { errand, correlation, answer }),
             Err(refused) => drop(answer.send(Err(refused))),
         }

@@ -100,6 +100,18 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// When what it tells of happened.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Connect { attempted_at } => *attempted_at,
+            Self::Fail { failed_at, .. } => *failed_at,
+            Self::Retry { retried_at, .. } => *retried_at,
+        }
+    }
+}
+
 /// What happened to the aggregate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatusEvent {
@@ -209,6 +221,15 @@ impl IntegrationStatus {
         }
         let Some(known) = self.last_attempted_at.max(self.last_failed_at) else { return Ok(()) };
         if !passive && at < known { Err(Refusal::Stale { known }) } else { Ok(()) }
+    }
+
+    /// Whether a passive target may begin with this report.
+    ///
+    /// # Errors
+    /// What [`Self::admit_report`] or [`Self::decide`] would say.
+    pub fn admit_first(&self, report: &Command, now: Timestamp) -> Result<(), Refusal> {
+        self.admit_report(report.at(), now, true)?;
+        self.decide(report.clone()).map(drop)
     }
 
     /// Moves the aggregate by an event.

@@ -152,11 +152,7 @@ impl TargetActor {
     }
 
     fn report(&mut self, command: Command, correlation: &CorrelationId, answer: Answer, context: &mut Context<Self>) {
-        let at = match &command {
-            Command::Connect { attempted_at } => *attempted_at,
-            Command::Fail { failed_at, .. } => *failed_at,
-            Command::Retry { retried_at, .. } => *retried_at,
-        };
+        let at = command.at();
         let passive = self.spec.is_none();
         let turn = self.decide(correlation, |watch, with| {
             watch.status.admit_report(at, with.now, passive)?;
