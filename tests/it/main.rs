@@ -3,3 +3,4 @@
 mod given_when_then;
 mod http_examples;
 mod node;
+mod rules;
