@@ -3,4 +3,5 @@
 mod given_when_then;
 mod http_examples;
 mod node;
+mod outage;
 mod rules;
