@@ -341,7 +341,7 @@ impl Registry {
             return entry.actor.do_send(Resettle { spec: spec.clone(), slot });
         }
         if let Some(entry) = self.entries.remove(name) {
-            entry.actor.do_send(Stop { resolve: false });
+            entry.actor.do_send(Stop { removed: None });
         }
         let known = slot.as_ref().map(|slot| slot.live(|live| live.watch.clone()));
         let watch = self.watch_for(known, spec, fresh);
@@ -357,11 +357,11 @@ impl Registry {
 
     /// The target keeps its history and its id; people who were told of an incident are told that it is over.
     fn remove(&mut self, name: &Arc<str>) {
+        let Some(slot) = self.wiring.board.named(name) else { return };
+        let slot = Arc::new(slot.with(None, None));
+        self.wiring.board.put(slot.clone());
         if let Some(entry) = self.entries.remove(name) {
-            entry.actor.do_send(Stop { resolve: true });
-        }
-        if let Some(slot) = self.wiring.board.named(name) {
-            self.wiring.board.put(Arc::new(slot.with(None, None)));
+            entry.actor.do_send(Stop { removed: Some(slot) });
         }
     }
 }
@@ -432,7 +432,7 @@ impl Handler<StopAll> for Registry {
 
     fn handle(&mut self, _: StopAll, _: &mut Context<Self>) {
         for entry in std::mem::take(&mut self.entries).into_values() {
-            entry.actor.do_send(Stop { resolve: false });
+            entry.actor.do_send(Stop { removed: None });
         }
     }
 }

@@ -264,7 +264,8 @@ impl Handler<Stop> for TargetActor {
 
     fn handle(&mut self, stop: Stop, context: &mut Context<Self>) {
         self.asked_to_end = true;
-        if stop.resolve {
+        if let Some(slot) = stop.removed {
+            self.slot = slot;
             self.spec = None;
             self.driver = None;
             self.watch.trouble = None;
@@ -272,6 +273,8 @@ impl Handler<Stop> for TargetActor {
             let mut turn = Turn::default();
             self.decide(&correlation, |watch, with| turn.retire(watch, with));
             self.commit(turn, &correlation, Then::default(), context);
+            // No commit is waited for any more, and whoever takes this target up goes on from here.
+            self.slot.live(|live| live.committed(&self.watch));
         }
         context.stop();
     }

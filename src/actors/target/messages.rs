@@ -60,11 +60,12 @@ pub(crate) struct Resettle {
 }
 
 /// Ends the actor.
-#[derive(Debug, Clone, Copy, Message)]
+#[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Stop {
-    /// The target leaves the configuration: those who were told of an incident are told that it is over.
-    pub(crate) resolve: bool,
+    /// Where the target leaves the configuration, its place from then on: those who were told of an incident are told
+    /// that it is over.
+    pub(crate) removed: Option<Arc<Slot>>,
 }
 
 /// Asks what the actor knows.
