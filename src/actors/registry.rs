@@ -309,6 +309,7 @@ impl Registry {
 
     fn reconfigure(&mut self, config: Arc<Config>, context: &mut Context<Self>) {
         let before = std::mem::replace(&mut self.wiring.config, config.clone());
+        self.passive = Arc::new(passive_policy(config.monitor.max_retries));
         self.wiring.histories.do_send(Adopt(config.clone()));
         self.wiring.notifier.do_send(AdoptChannels(config.clone()));
         for name in before.targets.keys().filter(|name| !config.targets.contains_key(*name)) {
