@@ -168,7 +168,8 @@ async fn serve_node(path: &Path, environment: &BTreeMap<String, String>) -> Exit
         Ok(loaded) => loaded,
         Err(problems) => return say_problems(&problems),
     };
-    let Loaded { config, warnings, files, .. } = loaded;
+    let Loaded { config, warnings, mut files, folders } = loaded;
+    files.extend(folders);
     for warning in &warnings {
         tracing::warn!("{warning}");
     }

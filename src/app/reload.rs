@@ -24,7 +24,7 @@ pub enum Source {
         path: PathBuf,
         /// For `${VAR}` and `BREAKWATER_...`.
         environment: BTreeMap<String, String>,
-        /// Every file that was read.
+        /// What shows that it changed: every file that was read, and the folders where one may be added.
         files: Vec<PathBuf>,
     },
     /// Nowhere that could be read again.
@@ -47,7 +47,7 @@ struct Watched {
     seen: Vec<Stamp>,
 }
 
-/// What shows that a file changed: its size and its time of change; `None` while it is not there.
+/// What shows that a file or a folder changed: its size and its time of change; `None` while it is not there.
 type Stamp = Option<(u64, std::time::SystemTime)>;
 
 impl Reloader {
@@ -87,7 +87,8 @@ impl Reloader {
     }
 
     async fn adopt(&self, loaded: Loaded, path: PathBuf, environment: BTreeMap<String, String>) -> Reloaded {
-        let Loaded { config, warnings, files, .. } = loaded;
+        let Loaded { config, warnings, mut files, folders } = loaded;
+        files.extend(folders);
         for warning in &warnings {
             tracing::warn!("{warning}");
         }

@@ -312,7 +312,8 @@ impl Node {
     pub(crate) async fn start_in(place: Place) -> Self {
         let path = place.config_file();
         let loaded = Config::load(&path, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems}"));
-        let Loaded { config, files, .. } = loaded;
+        let Loaded { config, mut files, folders, .. } = loaded;
+        files.extend(folders);
         let source = Source::File { path, environment: BTreeMap::new(), files };
         let app = App::build(config, source, Clock::system()).await.unwrap_or_else(|error| panic!("{error}"));
         let api = Api::new(app.local_addr());
