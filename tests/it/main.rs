@@ -4,4 +4,5 @@ mod given_when_then;
 mod http_examples;
 mod node;
 mod outage;
+mod reload;
 mod rules;
