@@ -1,5 +1,6 @@
 //! Everything that is tested from outside: one file a capability, one binary, since each links the whole program.
 
+mod command_line;
 mod given_when_then;
 mod http_examples;
 mod node;

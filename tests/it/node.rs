@@ -129,6 +129,14 @@ impl Api {
         self.send(Method::POST, path, &[("content-type", "application/json")], body.to_string()).await
     }
 
+    /// The same of a node that may have gone: then there is no answer.
+    pub(crate) async fn try_post(&self, path: &str, body: Value) -> Option<Answer> {
+        let request = self.client.post(format!("{}{path}", self.base)).header("content-type", "application/json");
+        let response = request.body(body.to_string()).send().await.ok()?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Some(Answer { status, headers, text: response.text().await.ok()? })
+    }
+
     pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
         self.send(Method::PATCH, path, &[("content-type", "application/json")], body.to_string()).await
     }
