@@ -78,6 +78,8 @@ impl App {
     /// # Errors
     /// See [`Error`]. Nothing was changed then but what opening the store changes.
     pub async fn build(config: Config, source: Source, clock: Clock) -> Result<Self, Error> {
+        // There may be one already, which is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let listener = Listener::bind(config.http.listen)?;
         let metrics = Arc::new(NodeMetrics::new(Build { version: env!("CARGO_PKG_VERSION"), revision: "" }));
         metrics.channels_configured(config.channels.keys());

@@ -233,10 +233,13 @@ impl Registry {
 
     fn find(&mut self, deliver: &Deliver, context: &Context<Self>) -> Result<Addr<TargetActor>, Refused> {
         let target = match &deliver.whose {
-            Whose::Named(name) => {
-                let spec = self.wiring.config.targets.get(name);
-                target_of(spec.ok_or_else(|| Refused::NoSuchTarget { name: name.clone() })?)
-            }
+            Whose::Named(name) => match self.wiring.config.targets.get(name) {
+                Some(spec) => target_of(spec),
+                None if self.wiring.board.named(name).is_some() => {
+                    return Err(Refused::NotConfigured { name: name.clone() });
+                }
+                None => return Err(Refused::NoSuchTarget { name: name.clone() }),
+            },
             Whose::System(target) => target.clone(),
         };
         let name = &target.system_name;

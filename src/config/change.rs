@@ -18,6 +18,8 @@ pub struct Change {
     pub altered: Vec<Arc<str>>,
     /// Whether any channel, or the list of all of them, differs.
     pub channels_changed: bool,
+    /// Whether anything differs that concerns all targets.
+    pub monitor_changed: bool,
     /// What the new configuration asks for and only a restart can give, a sentence each.
     pub needs_restart: Vec<String>,
 }
@@ -26,7 +28,8 @@ impl Change {
     /// Whether nothing that a reload can apply differs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.removed.is_empty() && self.altered.is_empty() && !self.channels_changed
+        let targets_are_equal = self.added.is_empty() && self.removed.is_empty() && self.altered.is_empty();
+        targets_are_equal && !self.channels_changed && !self.monitor_changed
     }
 }
 
@@ -38,6 +41,7 @@ pub fn change(old: &Config, new: &Config) -> Change {
         removed: missing_in(&new.targets, &old.targets),
         altered: altered(&old.targets, &new.targets),
         channels_changed: old.channels != new.channels || old.alerting != new.alerting,
+        monitor_changed: old.monitor != new.monitor,
         needs_restart: needs_restart(old, new),
     }
 }

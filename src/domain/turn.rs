@@ -168,7 +168,14 @@ impl Turn {
         watch.failures_in_row = watch.failures_in_row.saturating_add(1);
         watch.successes_in_row = 0;
         match watch.status.state {
-            IntegrationState::Failed => self.failed_again(watch, &fault, at, asked, context),
+            IntegrationState::Failed if watch.trouble.is_some() => {
+                self.failed_again(watch, &fault, at, asked, context);
+            }
+            // It was left alone in the middle of an outage, and is still in one: that is an outage of its own.
+            IntegrationState::Failed => {
+                self.begin_trouble(watch, Origin::Probe, at, context);
+                self.crossed_threshold(watch, fault, at, asked, context);
+            }
             IntegrationState::Unknown | IntegrationState::Connected | IntegrationState::Retrying => {
                 self.begin_trouble(watch, Origin::Probe, at, context);
                 if watch.failures_in_row >= context.policy.failure_threshold {

@@ -1,6 +1,12 @@
 //! Everything that is tested from outside: one file a capability, one binary, since each links the whole program.
 
 mod bad_input;
+mod command_line;
 mod given_when_then;
+mod http_examples;
 mod http_surface;
 mod node;
+mod outage;
+mod plain_node;
+mod reload;
+mod rules;

@@ -36,6 +36,13 @@ fn a_new_channel_alters_the_targets_that_tell_everybody() {
 }
 
 #[test]
+fn a_setting_for_all_targets_is_a_change_also_where_there_is_no_target() {
+    assert!(change(&config(""), &config("")).is_empty());
+    let found = change(&config(""), &config("[monitor]\nmax_passive_targets = 1\n"));
+    assert!(found.monitor_changed && !found.is_empty());
+}
+
+#[test]
 fn keys_that_a_running_node_cannot_change_are_told() {
     let new = "[node]\ndata_dir = \"elsewhere\"\n[http]\nlisten = \"127.0.0.1:9\"\n";
     let found = change(&config(""), &config(new));
