@@ -28,7 +28,7 @@ pub enum Error {
     },
     /// sled could not open its own files.
     #[error(
-        "the store in {folder} is damaged: its log could not be read ({reason}). Nothing was changed. Restore a backup with `breakwater store restore <backup> {folder} --force`, which keeps the damaged files aside"
+        "the store in {folder} is damaged: its log could not be read ({reason}). Restore a backup with `breakwater store restore <backup> {folder} --force`, which keeps the damaged files aside"
     )]
     Unreadable {
         /// Where.

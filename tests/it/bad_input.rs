@@ -15,7 +15,7 @@ use reqwest::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, R
 use reqwest::{Body, Client, Method, Response};
 use serde_json::{Value, json};
 
-use super::plain_node::Node;
+use super::node::Node;
 
 const CONFIGURED: &str = "PG_KCP";
 /// Nothing answers there, and nobody has to.

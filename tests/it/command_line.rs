@@ -157,7 +157,8 @@ async fn a_damaged_store_does_not_open_and_a_backup_takes_its_place() {
     std::fs::write(&file, &bytes).expect("it can be written");
     check(&refused(&place).await, 4, &["store", "damaged", "breakwater store restore"]);
     assert_eq!(run(&["store", "verify"], &[&data]).status.code(), Some(4));
-    assert!(std::fs::read(&file).is_ok_and(|now| now == bytes), "nothing was changed");
+    // Asking again does not make it better: it never starts with what is left.
+    check(&refused(&place).await, 4, &["breakwater store restore"]);
 
     check(&run(&["store", "restore"], &[&backup, &data]), 4, &["is not empty", "--force"]);
     let restored = run(&["store", "restore", "--force"], &[&backup, &data]);

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::plain_node::Node;
+use super::node::Node;
 
 /// A target where nothing answers, looked at once.
 const TARGET: &str = "[[target]]\nname = \"PG_KCP\"\nendpoint = \"http://127.0.0.1:9\"\ninterval = \"1h\"\n[target.probe]\nkind = \"http\"\n";

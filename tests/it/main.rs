@@ -7,6 +7,5 @@ mod http_examples;
 mod http_surface;
 mod node;
 mod outage;
-mod plain_node;
 mod reload;
 mod rules;

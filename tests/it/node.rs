@@ -274,9 +274,15 @@ impl Place {
 
     /// Writes the configuration: `rest` is everything but the node, its folder and its port.
     pub(crate) fn configure(&self, rest: &str) {
+        self.configure_with("", rest);
+    }
+
+    /// The same, with further lines in the section `[http]`.
+    pub(crate) fn configure_with(&self, http: &str, rest: &str) {
         let folder = self.data();
+        let http = if http.is_empty() { String::new() } else { format!("{http}\n") };
         let text = format!(
-            "[node]\nname = \"node-1\"\ndata_dir = {folder:?}\n[http]\nlisten = \"127.0.0.1:0\"\n[store]\ncache = \"1MiB\"\n{rest}"
+            "[node]\nname = \"node-1\"\ndata_dir = {folder:?}\n[http]\nlisten = \"127.0.0.1:0\"\n{http}[store]\ncache = \"1MiB\"\n{rest}"
         );
         // In one step, so that nobody reads half of it.
         let written = self.path().join("breakwater.toml.new");
@@ -311,18 +317,28 @@ pub(crate) struct Node {
 impl Node {
     /// One with this configuration, in a new folder.
     pub(crate) async fn start(rest: &str) -> Self {
+        Self::start_with("", rest).await
+    }
+
+    /// The same, with further lines in the section `[http]`.
+    pub(crate) async fn start_with(http: &str, rest: &str) -> Self {
         let place = Place::new();
-        place.configure(rest);
+        place.configure_with(http, rest);
         Self::start_in(place).await
+    }
+
+    /// Where it is: `http://127.0.0.1:12345`.
+    pub(crate) fn base(&self) -> &str {
+        &self.api.base
     }
 
     /// One in a folder that is configured.
     pub(crate) async fn start_in(place: Place) -> Self {
         let path = place.config_file();
         let loaded = Config::load(&path, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems}"));
-        let Loaded { config, mut files, folders, .. } = loaded;
-        files.extend(folders);
-        let source = Source::File { path, environment: BTreeMap::new(), watched: files };
+        let Loaded { config, files, folders, .. } = loaded;
+        let watched = files.into_iter().chain(folders).collect();
+        let source = Source::File { path, environment: BTreeMap::new(), watched };
         let app = App::build(config, source, Clock::system()).await.unwrap_or_else(|error| panic!("{error}"));
         let api = Api::new(app.local_addr());
         let (stop, stopped) = oneshot::channel();
