@@ -143,10 +143,9 @@ impl Run {
         if let Some(encoded) = line["bodyBase64"].as_str() {
             return Some(base64::engine::general_purpose::STANDARD.decode(encoded).expect("Base64"));
         }
-        match line.get("body")? {
-            Value::String(text) => Some(self.filled_text(text).into_bytes()),
-            body => Some(self.filled(body).to_string().into_bytes()),
-        }
+        let body = line.get("body")?;
+        let text = body.as_str().map_or_else(|| self.filled(body).to_string(), |text| self.filled_text(text));
+        Some(text.into_bytes())
     }
 
     /// The value with what exists in the place of `${name}`.
