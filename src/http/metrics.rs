@@ -1,7 +1,12 @@
 //! `/metrics`: the node's numbers, for Prometheus.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::{Stream, stream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use warp::http::header::ACCEPT;
 use warp::reply::Response;
 
@@ -15,6 +20,23 @@ use crate::domain::time::Moment;
 use crate::domain::watch::Watch;
 use crate::metrics::{BreakerSample, Format, Page, PassiveSample, Process, TargetNumbers, TargetSample};
 
+/// Pages that are written at a time; one more waits. Each holds a thread, and a copy of what it tells.
+const PAGES_AT_A_TIME: usize = 8;
+/// A client that takes longer to read a page is cut off: Prometheus gives up after 10 s if nobody says otherwise.
+const PAGE_TIME: Duration = Duration::from_secs(30);
+/// Pieces of about 64 KiB that wait for a client.
+const PIECES_AHEAD: usize = 4;
+
+/// Lets so many pages be written at a time.
+#[derive(Debug, Clone)]
+pub(super) struct Turns(Arc<Semaphore>);
+
+impl Turns {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(PAGES_AT_A_TIME)))
+    }
+}
+
 /// The node's metrics
 ///
 /// In Prometheus' text format, or as OpenMetrics where `Accept` asks for it.
@@ -22,15 +44,67 @@ use crate::metrics::{BreakerSample, Format, Page, PassiveSample, Process, Target
     get, path = "/metrics", tag = "Node",
     responses((status = 200, content_type = "text/plain", body = String)),
 )]
-pub(super) async fn metrics(request: Request) -> Result<Response, Problem> {
+pub(super) async fn metrics(request: Request, turns: Turns) -> Result<Response, Problem> {
     let format = Format::from_accept(request.header(&ACCEPT).unwrap_or_default());
-    let http = request.http.clone();
-    // Ten thousand targets take long enough to hold up others.
-    let page = tokio::task::spawn_blocking(move || render(&http, format)).await.map_err(|error| {
-        tracing::error!(%error, "the metrics could not be written");
-        Problem::internal()
-    })?;
-    Ok(reply::text(page, format.content_type()))
+    let turn = turns.0.acquire_owned().await.expect("nobody closes this semaphore");
+    let (pieces, written) = mpsc::channel(PIECES_AHEAD);
+    let deadline = Instant::now() + PAGE_TIME;
+    let http = request.http;
+    // Ten thousand targets are 50 MB: never in memory as a whole, and never on a thread that others wait for.
+    tokio::task::spawn_blocking(move || {
+        let mut pieces = Pieces { pieces, deadline };
+        if let Err(error) = write(&http, format, &mut pieces) {
+            tracing::debug!(%error, "a page of metrics was not read to its end");
+        }
+        drop(turn);
+    });
+    Ok(reply::stream(whole(written), format.content_type()))
+}
+
+/// A part of a page, or the word that it is complete.
+enum Piece {
+    Text(Vec<u8>),
+    End,
+}
+
+/// The writing half: waits for the client, up to a deadline.
+struct Pieces {
+    pieces: mpsc::Sender<Piece>,
+    deadline: Instant,
+}
+
+impl Pieces {
+    fn send(&self, piece: Piece) -> io::Result<()> {
+        let sent = tokio::time::timeout_at(self.deadline, self.pieces.send(piece));
+        match tokio::runtime::Handle::current().block_on(sent) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(_elapsed) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+impl io::Write for Pieces {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.send(Piece::Text(text.to_vec()))?;
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The reading half. A page that was not written to its end ends with an error, so that nobody takes it for whole.
+fn whole(written: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<Vec<u8>>> + Send + Sync + 'static {
+    stream::unfold(Some(written), |written| async move {
+        let mut written = written?;
+        match written.recv().await {
+            Some(Piece::Text(text)) => Some((Ok(text), Some(written))),
+            Some(Piece::End) => None,
+            None => Some((Err(io::ErrorKind::UnexpectedEof.into()), None)),
+        }
+    })
 }
 
 /// A configured target, copied, so that its lock is not held while the page is written.
@@ -41,7 +115,7 @@ struct Taken {
     breaker: BreakerSample,
 }
 
-fn render(http: &Http, format: Format) -> String {
+fn write(http: &Http, format: Format, pieces: &mut Pieces) -> io::Result<()> {
     let now = http.clock.moment();
     let slots = http.board.all();
     let mut targets: Vec<Taken> = slots.iter().filter_map(|slot| take(slot, now)).collect();
@@ -60,7 +134,9 @@ fn render(http: &Http, format: Format) -> String {
         })
         .collect();
     let passive = passive(slots.iter().filter(|slot| slot.spec.is_none()));
-    Page { node: &http.metrics, process: Process::read(), targets: &targets, passive }.render(format)
+    let page = Page { node: &http.metrics, process: Process::read(), targets: &targets, passive };
+    page.write_to(format, pieces)?;
+    pieces.send(Piece::End)
 }
 
 fn take(slot: &Slot, now: Moment) -> Option<Taken> {

@@ -1,8 +1,11 @@
 //! Answers that are no refusals.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 
+use futures_util::Stream;
 use serde::Serialize;
+use warp::Reply;
 use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use warp::reply::Response;
 
@@ -42,6 +45,16 @@ pub(super) fn tagged_json(request: &Request, value: &impl Serialize) -> Response
 /// Text of a type, 200.
 pub(super) fn text(body: String, content_type: &'static str) -> Response {
     with_type(body.into(), content_type)
+}
+
+/// Text of a type that is written while it is read, 200.
+pub(super) fn stream(
+    pieces: impl Stream<Item = io::Result<Vec<u8>>> + Send + Sync + 'static,
+    content_type: &'static str,
+) -> Response {
+    let mut response = warp::reply::stream(pieces).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
 }
 
 /// Text of a type that is part of the program, 200.

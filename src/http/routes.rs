@@ -144,7 +144,11 @@ fn node_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     let ready = ready.and(asked(http)).then(|asked: Asked| asked.answer(OPEN, health::readyz));
     let health = path!("healthz").and(asked(http)).then(|asked: Asked| asked.answer(OPEN, health::healthz));
     let reload = path!("-" / "reload").and(asked(http)).then(|asked: Asked| asked.answer(RELOAD, health::reload));
-    let metrics = path!("metrics").and(asked(http)).then(|asked: Asked| asked.answer(LOOK, metrics::metrics));
+    let turns = metrics::Turns::new();
+    let metrics = path!("metrics").and(asked(http)).then(move |asked: Asked| {
+        let turns = turns.clone();
+        asked.answer(LOOK, |request| metrics::metrics(request, turns))
+    });
     let openapi = path!("openapi.json").and(asked(http)).then(|asked: Asked| asked.answer(OPEN, openapi::openapi));
     let health = live.or(ready).unify().or(health).unify().boxed();
     health.or(reload).unify().or(metrics).unify().or(openapi).unify().boxed()

@@ -91,8 +91,11 @@ class Receiver(Quiet):
 class Flapping(Quiet):
     rng = random.Random(0)
     down = collections.defaultdict(bool)
+    frozen = False
 
     def do_GET(self):
+        if self.frozen:
+            return self.answer(200)
         if self.rng.random() < 0.05:
             self.down[self.path] = not self.down[self.path]
         self.answer(503 if self.down[self.path] else 200)
@@ -100,6 +103,7 @@ class Flapping(Quiet):
 
 def serve(handler):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.handle_error = lambda *_: None   # a killed node cuts its connections
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address[1]
@@ -187,14 +191,16 @@ def judge(node, acknowledged, problems):
 
 def judge_outbox(events, recorded, problems):
     told = collections.defaultdict(set)
-    for key, (body, _, _) in Receiver.seen.items():
+    with Receiver.lock:
+        seen = dict(Receiver.seen)
+    for key, (body, _, _) in seen.items():
         data = body["data"]
         told[(body["type"], data.get("incident") or data.get("history") or data.get("integrationFailureHistoryId"))].add(key)
     expected = [("breakwater.failure.recorded", history) for several in recorded.values() for history in several]
     for event in events:
         if event["type"] in ("AlertFired", "AlertResolved"):
             word = "firing" if event["type"] == "AlertFired" else "resolved"
-            expected.append((f"breakwater.alert.{word}", event["data"]["incident"]))
+            expected.append((f"breakwater.alert.{word}", event["data"]["incidentId"]))
     # Ids are numbers in both.
     lost = [what for what in expected if what not in told]
     doubled = [what for what, keys in told.items() if len(keys) > 1]
@@ -208,12 +214,18 @@ def judge_outbox(events, recorded, problems):
 
 
 def drained(node, limit):
-    end = time.monotonic() + limit
+    # The targets go on flapping: what is fired from here on would never be still.
+    Flapping.frozen = True
+    end, quiet, before = time.monotonic() + limit, 0, None
     while time.monotonic() < end:
         text = node.get("/metrics")[1].decode()
-        if any(line.startswith("breakwater_outbox_pending") and line.split()[-1] in ("0", "0.0") for line in text.splitlines()):
+        empty = any(line.startswith("breakwater_outbox_pending") and float(line.split()[-1]) == 0 for line in text.splitlines())
+        now = (len(Receiver.seen), json.loads(node.get("/events?limit=1")[1])["next"], text.count('state="FAILED"} 1'))
+        quiet = quiet + 1 if empty and now == before else 0
+        if quiet >= 10:
             return True
-        time.sleep(0.2)
+        before = now
+        time.sleep(0.5)
     return False
 
 
