@@ -11,85 +11,15 @@ use super::breaker;
 use super::delivery::{Alert, Delivery, Message};
 use super::event::{Cause, Event, Occurrence, StateChange};
 use super::failure_history::{FailureDetail, Record};
-use super::id::{CorrelationId, HistoryId, Ids, Sequence, StatusId};
+use super::id::{CorrelationId, Sequence, StatusId};
 use super::notice::{About, deliveries};
 use super::status::{Command, IntegrationState, Refusal, RetryOrigin, StatusEvent};
 use super::time::Timestamp;
-use super::watch::{Origin, Policy, Trouble, Watch};
+use super::watch::{Origin, Trouble, Watch};
 
-/// What a turn decides by, apart from the watch.
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
-    /// The owner's thresholds and rules.
-    pub policy: &'a Policy,
-    /// Where new ids come from.
-    pub ids: &'a Ids,
-    /// The time.
-    pub now: Timestamp,
-    /// For what begins here: the request's, or a fresh one. What belongs to an outage keeps the outage's.
-    pub correlation: &'a CorrelationId,
-}
+mod words;
 
-/// An attempt that this node made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// When it began.
-    pub at: Timestamp,
-    /// What was wrong; `None` is good.
-    pub fault: Option<FailureDetail>,
-    /// Whether somebody waits for its event.
-    pub asked: Asked,
-}
-
-/// Whether somebody waits for an attempt's event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    /// Nobody: an attempt that finds nothing new is no event.
-    No,
-    /// A ConnectPaymentGateway without a time.
-    Connect,
-    /// A RetryPaymentGatewayConnection without a time.
-    Retry,
-    /// A RetryIntegrationFailure without a time: the outage's history is to show the attempt.
-    HistoryRetry,
-}
-
-/// What the breaker should do about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cue {
-    /// The target is FAILED: open.
-    TargetFailed(breaker::Cause),
-    /// Enough probes passed in a row, or a caller reported a connection.
-    Passed,
-}
-
-/// What the failure histories should do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HistoryStep {
-    /// Open one for this outage.
-    Record {
-        /// Its id.
-        id: HistoryId,
-        /// What it is made of.
-        record: Record,
-    },
-    /// The outage's goes on.
-    Retry {
-        /// Which.
-        id: HistoryId,
-        /// What the attempt found.
-        ok: bool,
-        /// When.
-        at: Timestamp,
-    },
-    /// The outage is over.
-    Recover {
-        /// Which.
-        id: HistoryId,
-        /// When.
-        at: Timestamp,
-    },
-}
+pub use words::{Asked, Attempt, Context, Cue, HistoryStep};
 
 /// What one finding led to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -108,6 +38,8 @@ pub struct Turn {
     pub kept: bool,
     /// With what the steps belong together, and the event that began it: the outage may be over when they are added.
     pub outage: Option<(CorrelationId, Option<Sequence>)>,
+    /// Who asked for this turn finds what it caused under the correlation that he gave.
+    asked_by: Option<CorrelationId>,
     /// The last thing that was wrong, in words, for an alert that this turn may cause.
     said: Option<Box<str>>,
 }
@@ -121,7 +53,8 @@ impl Turn {
 
     /// An attempt of ours came back.
     pub fn attempted(watch: &mut Watch, attempt: Attempt, context: &Context<'_>) -> Self {
-        let mut turn = Self::default();
+        let asked_by = (attempt.asked != Asked::No).then(|| context.correlation.clone());
+        let mut turn = Self { asked_by, ..Self::default() };
         let before = watch.status.state;
         let at = attempt.at;
         match attempt.fault {
@@ -139,7 +72,7 @@ impl Turn {
     /// # Errors
     /// The aggregate's refusal; nothing was changed then.
     pub fn reported(watch: &mut Watch, command: Command, context: &Context<'_>) -> Result<Self, Refusal> {
-        let mut turn = Self::default();
+        let mut turn = Self { asked_by: Some(context.correlation.clone()), ..Self::default() };
         let before = watch.status.state;
         let event = watch.status.decide(command)?;
         match &event {
@@ -327,6 +260,9 @@ impl Turn {
         watch.status.apply(&event);
         let (id, target) = (watch.status.id, watch.status.target.clone());
         self.push(watch, Event::Status { id, target, event }, context);
+        if let (Some(asked_by), Some(pushed)) = (&self.asked_by, self.events.last_mut()) {
+            pushed.correlation = asked_by.clone();
+        }
     }
 
     fn push(&mut self, watch: &Watch, event: Event, context: &Context<'_>) {

@@ -8,6 +8,7 @@ use super::*;
 use crate::domain::breaker::{Cause as Why, State};
 use crate::domain::failure_history::IntegrationFailureHistory;
 use crate::domain::invariant::broken;
+use crate::domain::watch::Policy;
 
 #[derive(Debug, Clone)]
 enum Step {

@@ -5,7 +5,8 @@ use crate::domain::alert::{Condition, Conditions, Severity};
 use crate::domain::breaker::{Cause as Why, Mode, State, Transition};
 use crate::domain::change::IdMarks;
 use crate::domain::failure_history::FailureType;
-use crate::domain::id::Target;
+use crate::domain::id::{Ids, Target};
+use crate::domain::watch::Policy;
 use std::time::Duration;
 
 const SECOND: i64 = 1_000_000_000;

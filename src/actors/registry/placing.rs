@@ -1,39 +1,28 @@
-//! The registry and supervisor: which actor serves which target, and a new actor for one that died.
-//!
-//! It owns the map from names to addresses. A target's actor that ends unasked (it panicked) is rebuilt from the store
-//! within a second, after everything that it had sent is on disk. Senders: the edge, by way of
-//! [`super::targets::TargetsHandle`]; targets that end. Nothing here survives a restart or needs to.
+//! Where targets get their actors: at the start, with a first report, after a death, with another configuration.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture};
-use futures_util::FutureExt;
+use actix::{Addr, AsyncContext, Context};
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
-use super::answer::{Answer, Refused};
-use super::board::{Board, Slot};
-use super::failure_history::{Adopt, FailureHistory, Outage};
-use super::journal::{Commit, Journal, JournalHandle};
-use super::notifier::{AdoptChannels, Notifier};
-use super::target::{Errand, Hint, Links, Look, Order, Resettle, Stop, TargetActor, breaker_for};
-use super::targets::ObservableTarget;
-use crate::clock::Clock;
+use super::actor::{A_MOMENT, Deliver, Entry, Registry, Whose, passive_policy};
+use crate::actors::answer::Refused;
+use crate::actors::board::Slot;
+use crate::actors::failure_history::{Adopt, Outage};
+use crate::actors::journal::Commit;
+use crate::actors::notifier::AdoptChannels;
+use crate::actors::target::{Errand, Hint, Resettle, Stop, TargetActor, breaker_for};
 use crate::config::{self, Config};
-use crate::domain::alert::{self, Conditions, Severity};
 use crate::domain::breaker::Mode;
 use crate::domain::change::Change;
-use crate::domain::failure_history::FailureType;
-use crate::domain::id::{CorrelationId, Ids, StatusId, Target};
+use crate::domain::id::{StatusId, Target};
 use crate::domain::schedule::first_probe;
 use crate::domain::status::IntegrationStatus;
 use crate::domain::time::Moment;
-use crate::domain::watch::{Policy, Watch};
-use crate::metrics::{Actor as ActorKind, NodeMetrics};
-use crate::probes::Prober;
-use crate::store::Reader;
+use crate::domain::watch::Watch;
+use crate::metrics::Actor as ActorKind;
 
 /// The pause before a dead actor is rebuilt; it doubles with each death up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -42,122 +31,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// An actor that lived this long begins with the first pause again.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
 
-/// Who comes while a target is between two actors, or while too much waits, may come again after this.
-const A_MOMENT: Duration = Duration::from_secs(1);
-
 /// Targets whose first records are committed together.
 const START_BATCH: usize = 200;
 
-/// Of which target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Whose {
-    /// By name and endpoint; one that nobody configured becomes a passive target.
-    System(Target),
-    /// By the name of a configured one.
-    Named(Arc<str>),
-}
-
-/// An errand for a target.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Deliver {
-    pub(crate) whose: Whose,
-    pub(crate) errand: Errand,
-    pub(crate) correlation: CorrelationId,
-    pub(crate) answer: Answer,
-}
-
-/// Asks what a target's actor knows.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<oneshot::Receiver<ObservableTarget>, Refused>")]
-pub(crate) struct Observe {
-    pub(crate) name: Arc<str>,
-}
-
-/// Another configuration is in force.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Reconfigure {
-    pub(crate) config: Arc<Config>,
-}
-
-/// A target's actor ended unasked.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Ended {
-    pub(crate) slot: Arc<Slot>,
-}
-
-/// Ends every target's actor; answered when all have sent what they had to send.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct StopAll;
-
-/// Answered once every target is in its place.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Settled;
-
-/// What the registry is connected to.
-pub(crate) struct Wiring {
-    pub(crate) clock: Clock,
-    pub(crate) ids: Arc<Ids>,
-    pub(crate) config: Arc<Config>,
-    pub(crate) board: Arc<Board>,
-    pub(crate) reader: Reader,
-    /// The targets as the store knows them.
-    pub(crate) watches: Vec<Watch>,
-    pub(crate) journal: Addr<Journal>,
-    pub(crate) journal_handle: JournalHandle,
-    pub(crate) histories: Addr<FailureHistory>,
-    pub(crate) notifier: Addr<Notifier>,
-    pub(crate) metrics: Arc<NodeMetrics>,
-    pub(crate) prober: Arc<Prober>,
-    pub(crate) io: tokio::runtime::Handle,
-    /// Told if this actor dies.
-    pub(crate) died: CancellationToken,
-}
-
-struct Entry {
-    actor: Addr<TargetActor>,
-    deaths: u32,
-    started: Moment,
-}
-
-/// The actor.
-pub(crate) struct Registry {
-    wiring: Wiring,
-    entries: BTreeMap<Target, Entry>,
-    /// Targets between two actors: they answer in a moment.
-    reviving: BTreeSet<Target>,
-    /// What a passive target is decided by: it fails when it is said to, and nobody is told.
-    passive: Arc<Policy>,
-}
-
 impl Registry {
-    pub(crate) fn start(wiring: Wiring) -> Addr<Self> {
-        Self::create(move |context| {
-            context.set_mailbox_capacity(super::journal::CROWDED);
-            let passive = Arc::new(passive_policy(wiring.config.monitor.max_retries));
-            Self { wiring, entries: BTreeMap::new(), reviving: BTreeSet::new(), passive }
-        })
-    }
-
-    fn links(&self, context: &Context<Self>) -> Links {
-        Links {
-            clock: self.wiring.clock,
-            ids: self.wiring.ids.clone(),
-            histories: self.wiring.histories.clone(),
-            metrics: self.wiring.metrics.clone(),
-            prober: self.wiring.prober.clone(),
-            io: self.wiring.io.clone(),
-            ended: context.address().recipient(),
-            passive: self.passive.clone(),
-        }
-    }
-
     /// Puts every target in its place: those of the store, then those that are configured for the first time.
-    fn settle(&mut self, context: &mut Context<Self>) {
+    pub(super) fn settle(&mut self, context: &mut Context<Self>) {
         let mut known: BTreeMap<Target, Watch> = BTreeMap::new();
         for watch in std::mem::take(&mut self.wiring.watches) {
             known.insert(watch.status.target.clone(), watch);
@@ -231,7 +110,7 @@ impl Registry {
         self.entries.insert(target, Entry { actor, deaths, started: moment });
     }
 
-    fn find(&mut self, deliver: &Deliver, context: &Context<Self>) -> Result<Addr<TargetActor>, Refused> {
+    pub(super) fn find(&mut self, deliver: &Deliver, context: &Context<Self>) -> Result<Addr<TargetActor>, Refused> {
         let target = match &deliver.whose {
             Whose::Named(name) => match self.wiring.config.targets.get(name) {
                 Some(spec) => target_of(spec),
@@ -279,7 +158,7 @@ impl Registry {
         Ok(())
     }
 
-    fn rebuild(&mut self, dead: &Arc<Slot>, context: &mut Context<Self>) {
+    pub(super) fn rebuild(&mut self, dead: &Arc<Slot>, context: &mut Context<Self>) {
         let target = dead.target();
         let Some(entry) = self.entries.remove(&target) else { return };
         let now = self.wiring.clock.moment();
@@ -341,7 +220,7 @@ impl Registry {
         }
     }
 
-    fn reconfigure(&mut self, config: Arc<Config>, context: &mut Context<Self>) {
+    pub(super) fn reconfigure(&mut self, config: Arc<Config>, context: &mut Context<Self>) {
         let before = std::mem::replace(&mut self.wiring.config, config.clone());
         self.passive = Arc::new(passive_policy(config.monitor.max_retries));
         self.wiring.histories.do_send(Adopt(config.clone()));
@@ -404,108 +283,4 @@ fn take_known(known: &mut BTreeMap<Target, Watch>, name: &Arc<str>, endpoint: &A
 
 fn target_of(spec: &config::Target) -> Target {
     Target { system_name: spec.name.clone(), endpoint: spec.endpoint.clone() }
-}
-
-fn passive_policy(max_retries: u32) -> Policy {
-    let nobody =
-        alert::Policy { on: Conditions::NONE, channels: Arc::default(), severity: Severity::Warning, reminder: None };
-    Policy { failure_threshold: 1, success_threshold: 1, max_retries, failure_type: FailureType::Other, alert: nobody }
-}
-
-impl Actor for Registry {
-    type Context = Context<Self>;
-
-    fn started(&mut self, context: &mut Context<Self>) {
-        self.settle(context);
-    }
-
-    fn stopped(&mut self, _: &mut Context<Self>) {
-        self.wiring.died.cancel();
-    }
-}
-
-impl Handler<Deliver> for Registry {
-    type Result = ();
-
-    fn handle(&mut self, deliver: Deliver, context: &mut Context<Self>) {
-        let found = match self.wiring.journal_handle.is_crowded() {
-            true => Err(Refused::Busy { retry_after: A_MOMENT }),
-            false => self.find(&deliver, context),
-        };
-        let Deliver { errand, correlation, answer, .. } = deliver;
-        match found {
-            Ok(actor) => actor.do_send(Order { errand, correlation, answer }),
-            Err(refused) => drop(answer.send(Err(refused))),
-        }
-    }
-}
-
-impl Handler<Observe> for Registry {
-    type Result = MessageResult<Observe>;
-
-    fn handle(&mut self, observe: Observe, _: &mut Context<Self>) -> Self::Result {
-        let Observe { name } = observe;
-        let slot = self.wiring.board.named(&name);
-        MessageResult(match slot.and_then(|slot| self.entries.get(&slot.target())) {
-            Some(entry) => {
-                let (answer, known) = oneshot::channel();
-                entry.actor.do_send(Look(answer));
-                Ok(known)
-            }
-            None => Err(Refused::NoSuchTarget { name }),
-        })
-    }
-}
-
-impl Handler<Reconfigure> for Registry {
-    type Result = ();
-
-    fn handle(&mut self, reconfigure: Reconfigure, context: &mut Context<Self>) {
-        self.reconfigure(reconfigure.config, context);
-    }
-}
-
-impl Handler<Ended> for Registry {
-    type Result = ();
-
-    fn handle(&mut self, ended: Ended, context: &mut Context<Self>) {
-        self.rebuild(&ended.slot, context);
-    }
-}
-
-impl Handler<StopAll> for Registry {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, _: StopAll, _: &mut Context<Self>) -> Self::Result {
-        let entries = std::mem::take(&mut self.entries);
-        let ends = entries.into_values().map(|entry| entry.actor.send(Stop { resolve: false }));
-        // One that died before it answered has ended too.
-        Box::pin(futures_util::future::join_all(ends).map(|_| ()))
-    }
-}
-
-impl Handler<Settled> for Registry {
-    type Result = ();
-
-    fn handle(&mut self, _: Settled, _: &mut Context<Self>) {}
-}
-
-/// Makes a target's actor panic: only tests may.
-#[cfg(test)]
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct PanicIn {
-    pub(crate) name: Arc<str>,
-}
-
-#[cfg(test)]
-impl Handler<PanicIn> for Registry {
-    type Result = ();
-
-    fn handle(&mut self, panic: PanicIn, _: &mut Context<Self>) {
-        let slot = self.wiring.board.named(&panic.name);
-        if let Some(entry) = slot.and_then(|slot| self.entries.get(&slot.target())) {
-            entry.actor.do_send(super::target::Panic);
-        }
-    }
 }
