@@ -7,7 +7,6 @@ Each alert: a target that was well answers 503 once its turn comes; the time fro
 at which the receiver has the request is measured by one clock, in this process.
 """
 import argparse
-import http.server
 import json
 import pathlib
 import shutil
@@ -15,8 +14,9 @@ import signal
 import statistics
 import subprocess
 import tempfile
-import threading
 import time
+
+from loopback import Quiet, serve
 
 HEAD = """[node]
 name = "bench"
@@ -42,19 +42,6 @@ on = ["down"]
 """
 
 
-class Quiet(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def answer(self, status):
-        self.send_response(status)
-        self.send_header("content-length", "0")
-        self.end_headers()
-        self.wfile.flush()
-
-    def log_message(self, *_):
-        pass
-
-
 class Service(Quiet):
     down, answered = set(), {}
 
@@ -70,17 +57,10 @@ class Receiver(Quiet):
 
     def do_POST(self):
         now = time.monotonic_ns()
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = json.loads(self.body())
         if body["type"] == "breakwater.alert.firing":
             self.heard.setdefault(body["subject"], now)
         self.answer(200)
-
-
-def serve(handler):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server.server_address[1]
 
 
 def main():

@@ -11,17 +11,17 @@ import argparse
 import collections
 import hashlib
 import http.client
-import http.server
 import json
 import pathlib
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+
+from loopback import Quiet, free_port, serve
 
 CONFIG = """[node]
 name = "kill9"
@@ -54,31 +54,13 @@ DETAIL = {"errorMessage": "Timeout occurred", "requestPayload": "{amount:1000}",
           "additionalInfo": "N/A"}
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Quiet(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def answer(self, status):
-        self.send_response(status)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
 class Receiver(Quiet):
     seen = {}                                   # webhook-id -> (body, how often)
     changed = []
     lock = threading.Lock()
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["content-length"]))
+        body = self.body()
         key, digest = self.headers["webhook-id"], hashlib.sha256(body).hexdigest()
         with self.lock:
             before = self.seen.get(key)
@@ -99,14 +81,6 @@ class Flapping(Quiet):
         if self.rng.random() < 0.05:
             self.down[self.path] = not self.down[self.path]
         self.answer(503 if self.down[self.path] else 200)
-
-
-def serve(handler):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.handle_error = lambda *_: None   # a killed node cuts its connections
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server.server_address[1]
 
 
 class Node:

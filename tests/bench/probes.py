@@ -12,12 +12,13 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+
+from loopback import free_port
 
 HEAD = """[node]
 name = "bench"
@@ -37,12 +38,6 @@ endpoint = "http://{host}:{farm}"
 path = "/health"
 connection = "{connection}"
 """
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def host(i):
