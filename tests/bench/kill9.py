@@ -178,7 +178,8 @@ def judge_outbox(events, recorded, problems):
     # Ids are numbers in both.
     lost = [what for what in expected if what not in told]
     doubled = [what for what, keys in told.items() if len(keys) > 1]
-    strange = [what for what in told if what not in set(expected) and what[0] != "breakwater.alert.reminder"]
+    known = set(expected)
+    strange = [what for what in told if what not in known and what[0] != "breakwater.alert.reminder"]
     for name, what in (("lost", lost), ("sent under two ids", doubled), ("sent but not in the log", strange)):
         if what:
             problems.append(f"{len(what)} messages {name}, e.g. {what[:3]}")

@@ -60,7 +60,10 @@ impl Exchange<'_> {
                 Ok(bytes) => {
                     if !*answered {
                         *answered = true;
-                        trace.enter(Stage::Processing);
+                        if trace.stage() == Stage::Sending {
+                            // It answers before it has heard all: that took it no time.
+                            trace.enter(Stage::Processing);
+                        }
                         trace.enter(Stage::Transferring);
                     }
                     Ok(decoder.feed(bytes, &mut |part| answer.take(part, trace)))

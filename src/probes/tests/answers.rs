@@ -28,6 +28,23 @@ async fn a_good_answer_shows_its_status_bytes_and_phases() {
 }
 
 #[tokio::test]
+async fn the_time_that_the_target_thinks_is_processing_and_nothing_else() {
+    const THINKS: Duration = Duration::from_millis(60);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        read_request(&mut connection).await;
+        tokio::time::sleep(THINKS).await;
+        connection.write_all(OK.as_bytes()).await.unwrap();
+    });
+    let observation = observe(get(&format!("http://{address}/"))).await;
+    good(&observation);
+    // A lower bound: no machine is so fast that the target has not thought.
+    assert!(observation.phases.processing >= Some(THINKS), "{:?}", observation.phases);
+}
+
+#[tokio::test]
 async fn a_name_is_resolved_and_all_its_addresses_are_tried() {
     // Where localhost is ::1 first, nobody listens there.
     let server = Server::answering([OK]).await;
