@@ -16,7 +16,7 @@ use crate::domain::rollup::{Observed, Rollup};
 use crate::domain::status::IntegrationStatus;
 use crate::domain::time::Timestamp;
 use crate::domain::watch::Watch;
-use crate::metrics::TargetNumbers;
+use crate::metrics::{TargetNumbers, Traffic};
 
 /// All slots.
 #[derive(Debug, Default)]
@@ -43,6 +43,8 @@ pub struct Slot {
     pub spec: Option<Arc<config::Target>>,
     /// Its breaker, for callers; `None` for a passive target.
     pub gate: Option<Gate>,
+    /// The real calls to it.
+    pub traffic: Arc<Traffic>,
     live: Arc<Mutex<Live>>,
 }
 
@@ -66,14 +68,14 @@ impl Slot {
         let id = watch.status.id;
         let Target { system_name: name, endpoint } = watch.status.target.clone();
         let live = Live { watch, numbers: TargetNumbers::default(), last: None, minutes: Vec::new() };
-        Self { id, name, endpoint, spec, gate, live: Arc::new(Mutex::new(live)) }
+        Self { id, name, endpoint, spec, gate, traffic: Arc::default(), live: Arc::new(Mutex::new(live)) }
     }
 
     /// The same target with another configuration or breaker; what is known of it is shared by both.
     #[must_use]
     pub fn with(&self, spec: Option<Arc<config::Target>>, gate: Option<Gate>) -> Self {
         let (name, endpoint) = (self.name.clone(), self.endpoint.clone());
-        Self { id: self.id, name, endpoint, spec, gate, live: self.live.clone() }
+        Self { id: self.id, name, endpoint, spec, gate, traffic: self.traffic.clone(), live: self.live.clone() }
     }
 
     /// The same target, configured, at another endpoint; what is known of it is shared by both.

@@ -6,6 +6,7 @@ pub mod change;
 pub mod delivery;
 pub mod event;
 pub mod failure_history;
+pub mod guard;
 pub mod id;
 pub mod invariant;
 pub mod notice;

@@ -14,6 +14,7 @@ mod node;
 mod page;
 mod process;
 mod target;
+mod traffic;
 
 pub use exposition::Format;
 pub use names::NAMES;
@@ -21,3 +22,4 @@ pub use node::{Actor, Build, DeliveryResult, NodeMetrics};
 pub use page::{Page, PassiveSample, TargetSample};
 pub use process::Process;
 pub use target::{BreakerChanges, BreakerSample, CallCounts, RejectionCounts, StateChanges, TargetNumbers};
+pub use traffic::Traffic;

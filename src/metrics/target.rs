@@ -17,7 +17,7 @@ const LATENCY_BOUNDS: [f64; 12] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 /// The same as labels. Whole numbers have their `.0`, as OpenMetrics wants them, in both formats.
 pub(super) const LATENCY_LABELS: [&str; LATENCY_BOUNDS.len()] =
     ["0.002", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0"];
-const BUCKETS: usize = LATENCY_BOUNDS.len() + 1;
+pub(super) const BUCKETS: usize = LATENCY_BOUNDS.len() + 1;
 
 /// What is counted of one target.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,8 +50,7 @@ impl TargetNumbers {
                 return;
             }
         } else {
-            let seconds = observation.took.as_secs_f64();
-            count(&mut self.latencies[LATENCY_BOUNDS.partition_point(|bound| *bound < seconds)]);
+            count(&mut self.latencies[latency_bucket(observation.took)]);
             self.latency_sum = self.latency_sum.saturating_add(observation.took);
         }
         self.last = Some(Last {
@@ -118,6 +117,12 @@ impl TargetNumbers {
     pub(super) const fn breaker_changes(&self) -> &BreakerChanges {
         &self.breaker_changes
     }
+}
+
+/// The latency histogram's bucket for what took `took`.
+pub(super) fn latency_bucket(took: Duration) -> usize {
+    let seconds = took.as_secs_f64();
+    LATENCY_BOUNDS.partition_point(|bound| *bound < seconds)
 }
 
 /// How often an aggregate went from which state to which.
