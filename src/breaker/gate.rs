@@ -157,6 +157,12 @@ impl Gate {
         });
     }
 
+    /// How often the lock was taken, by anybody.
+    #[cfg(test)]
+    pub(super) fn locked(&self) -> u64 {
+        self.shared.locked.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// The breaker at `now`, for those who only look.
     #[must_use]
     pub fn view(&self, now: Moment) -> View {
