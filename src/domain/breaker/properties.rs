@@ -160,13 +160,14 @@ impl World {
                 self.give_back(&ticket);
                 None
             }
-            Act::AttemptBegins { which } | Act::AttemptEnded { which } => {
+            Act::AttemptBegins { which } => {
                 let index = which.checked_rem(self.running.len())?;
-                let ticket = &mut self.running[index];
-                match act {
-                    Act::AttemptBegins { .. } => self.breaker.attempt_begins(ticket, self.now),
-                    _ => self.breaker.attempt_ended(ticket, self.now),
-                }
+                self.breaker.attempt_begins(&mut self.running[index], self.now);
+                None
+            }
+            Act::AttemptEnded { which } => {
+                let index = which.checked_rem(self.running.len())?;
+                self.breaker.attempt_ended(&mut self.running[index], self.now);
                 None
             }
             Act::Observe { outcome, millis } => {
