@@ -17,7 +17,8 @@ const MAX_HEADERS: usize = 64;
 const MAX_SENT_BYTES: usize = 64 << 10;
 const MIB: u64 = 1 << 20;
 /// Told by the request itself; another value would make it another request than the one that is sent.
-pub(crate) const HEADERS_OF_THE_CONNECTION: [&str; 5] = ["connection", "content-length", "transfer-encoding", "upgrade", "te"];
+pub(crate) const HEADERS_OF_THE_CONNECTION: [&str; 5] =
+    ["connection", "content-length", "transfer-encoding", "upgrade", "te"];
 
 /// Reads the table without finishing it; `None` if there is no URL.
 pub(crate) fn http_probe(

@@ -101,11 +101,7 @@ fn row(mut section: Section<'_>) -> Option<OutcomeRow> {
     let json = match (json, values) {
         (Some(path), Some(values)) => Some(JsonRow {
             path: http_checks::json_path(&path)?,
-            values: values
-                .one_or_more()
-                .iter()
-                .filter_map(|value| http_checks::as_json(value.value()))
-                .collect(),
+            values: values.one_or_more().iter().filter_map(|value| http_checks::as_json(value.value())).collect(),
         }),
         (None, None) => None,
         (Some(alone), None) | (None, Some(alone)) => {
