@@ -213,7 +213,13 @@ fn calls_that_hang_are_watched_by_the_driver_and_open_it() {
 
 #[test]
 fn after_a_restart_the_gate_is_shut_for_the_time_that_is_left() {
-    let open = Restored { state: State::Open, level: 2, open_remaining: Duration::from_secs(8), hold: None };
+    let open = Restored {
+        state: State::Open,
+        level: 2,
+        open_remaining: Duration::from_secs(8),
+        lasted: Duration::ZERO,
+        hold: None,
+    };
     let (mut driver, gate) = new(without_jitter(), Some(open), at(0), 1, Box::new(|| {}));
     assert_eq!(gate.acquire(at(1_000)).unwrap_err().retry_after, Duration::from_secs(7));
     assert_eq!(driver.wake_at(), Some(at(8_000)));

@@ -45,9 +45,10 @@ pub(crate) fn breaker(mut section: Section<'_>) -> Policy {
             .take("half_open_max")
             .and_then(|field| field.duration(SECOND..=HOUR))
             .unwrap_or(base.half_open_max),
+        ramp: section.take("ramp").and_then(|field| field.duration_or_off(SECOND..=HOUR)).unwrap_or(base.ramp),
         mode: section.take("mode").and_then(|field| mode(&field)).unwrap_or(base.mode),
     };
-    section.not_in_this_version(&["ramp", "retry", "retry_budget", "bulkhead", "rate_limit", "timeout", "operation"]);
+    section.not_in_this_version(&["retry", "retry_budget", "bulkhead", "rate_limit", "timeout", "operation"]);
     section.finish();
     policy
 }

@@ -114,6 +114,9 @@ pub struct Policy {
     pub trials: u32,
     /// Half-open lasts no longer than this.
     pub half_open_max: Duration,
+    /// After closing by good trials, the part of the callers that pass grows from a tenth to all in this time; `None`
+    /// lets all pass at once.
+    pub ramp: Option<Duration>,
     /// What it may do.
     pub mode: Mode,
 }
@@ -156,6 +159,7 @@ impl Policy {
             jitter: 0.0,
             trials: 10,
             half_open_max: Duration::from_secs(60),
+            ramp: None,
             mode: Mode::Enforce,
         }
     }
@@ -179,6 +183,7 @@ impl Policy {
             jitter: 0.0,
             trials: 1,
             half_open_max: Duration::from_secs(30),
+            ramp: None,
             mode: Mode::Enforce,
         }
     }
@@ -249,6 +254,7 @@ impl Default for Policy {
             jitter: 0.1,
             trials: 3,
             half_open_max: Duration::from_secs(30),
+            ramp: None,
             mode: Mode::Enforce,
         }
     }

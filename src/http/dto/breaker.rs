@@ -95,7 +95,10 @@ impl Breaker {
             in_flight,
             slow_in_flight,
             trials,
+            ramp: _,
             last_probe: _,
+            lifetime: _,
+            refused: _,
         } = *view;
         let Counts { calls, failed, slow, bad, ignored } = window;
         let Trials { granted, succeeded, allowed } = trials;

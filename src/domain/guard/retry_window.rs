@@ -1,0 +1,71 @@
+//! The retry budget: how many retries there may be beside the calls of the last 10 s.
+//!
+//! Calls and retries are counted in slices of a second. A retry is counted when it is decided on, not when it begins, so
+//! that a thousand calls that fail together do not all find the budget whole.
+
+use std::time::Duration;
+
+use super::policy::RetryBudget;
+use crate::domain::time::Moment;
+
+/// How far back calls and retries count: as long as deposits live in Finagle's retry budget.
+pub const RETRY_WINDOW: Duration = Duration::from_secs(10);
+/// The slice that is being filled is one of the ten seconds.
+const SLICES: usize = 10;
+const SLICE_NANOS: u64 = 1_000_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Slice {
+    second: u64,
+    calls: u64,
+    retries: u64,
+}
+
+/// The calls and retries of the last 10 s, in whole seconds of a [`Moment`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RetryWindow {
+    slices: [Slice; SLICES],
+}
+
+impl RetryWindow {
+    /// The slice that `now` falls into, as [`RetryWindow::calls_began`] takes it.
+    #[must_use]
+    pub const fn second(now: Moment) -> u64 {
+        now.as_nanos() / SLICE_NANOS
+    }
+
+    /// So many calls began in this second. They may be told late, and are forgotten if that is by ten seconds.
+    pub fn calls_began(&mut self, second: u64, calls: u64) {
+        if let Some(slice) = self.slice(second) {
+            slice.calls += calls;
+        }
+    }
+
+    /// Takes a retry; `false`, and nothing is taken, if none is left.
+    #[must_use]
+    pub fn take_retry(&mut self, budget: &RetryBudget, now: Moment) -> bool {
+        let second = Self::second(now);
+        let (calls, retries) = self.totals(second);
+        let allowed = f64::from(budget.minimum) + budget.ratio * calls as f64;
+        if (retries + 1) as f64 > allowed {
+            return false;
+        }
+        let Some(slice) = self.slice(second) else { return false };
+        slice.retries += 1;
+        true
+    }
+
+    fn totals(&self, second: u64) -> (u64, u64) {
+        let recent = self.slices.iter().filter(|slice| slice.second + SLICES as u64 > second);
+        recent.fold((0, 0), |(calls, retries), slice| (calls + slice.calls, retries + slice.retries))
+    }
+
+    /// The slice of a second, emptied if it held an older one; `None` if it holds a newer one.
+    fn slice(&mut self, second: u64) -> Option<&mut Slice> {
+        let slice = &mut self.slices[(second % SLICES as u64) as usize];
+        if slice.second < second {
+            *slice = Slice { second, ..Slice::default() };
+        }
+        (slice.second == second).then_some(slice)
+    }
+}
