@@ -20,8 +20,12 @@ pub(super) enum Why {
     BudgetOver,
     /// No connection could be made.
     Unreachable,
+    /// No connection could be made in time.
+    ConnectTimeout,
     /// The connection broke before the answer came.
     Broken,
+    /// The answer is longer than the route takes.
+    AnswerTooLarge,
     /// No answer in time.
     TimedOut,
     /// This node lacks something.
@@ -66,6 +70,10 @@ impl Why {
             }
             Self::BudgetOver => (S::GATEWAY_TIMEOUT, "budget-over", "No time is left for the call", "budget_over"),
             Self::Unreachable => (S::BAD_GATEWAY, "unreachable", "The target cannot be reached", "unreachable"),
+            Self::ConnectTimeout => {
+                (S::GATEWAY_TIMEOUT, "connect-timeout", "No connection to the target in time", "connect_timeout")
+            }
+            Self::AnswerTooLarge => (S::BAD_GATEWAY, "answer-too-large", "The answer is too large", "answer_too_large"),
             Self::Broken => (S::BAD_GATEWAY, "broken-answer", "The target broke off", "broken"),
             Self::TimedOut => (S::GATEWAY_TIMEOUT, "target-timeout", "The target did not answer in time", "timeout"),
             Self::Ours => (S::BAD_GATEWAY, "call-impossible", "This node could not make the call", "internal"),
@@ -88,7 +96,9 @@ impl Why {
             Self::Guarded(_, pause) => Some(pause),
             Self::BudgetOver
             | Self::Unreachable
+            | Self::ConnectTimeout
             | Self::Broken
+            | Self::AnswerTooLarge
             | Self::TimedOut
             | Self::Ours
             | Self::NoTarget
@@ -116,6 +126,8 @@ impl Why {
             Self::Guarded(Refusal::Breaker(why), pause) => breaker_words(target, why, seconds(pause)),
             Self::BudgetOver => format!("no time was left to call {target}; nothing was sent"),
             Self::Unreachable => format!("no connection to {target}; nothing was sent"),
+            Self::ConnectTimeout => format!("no connection to {target} in time; nothing was sent"),
+            Self::AnswerTooLarge => format!("the answer of {target} is longer than this route takes"),
             Self::Broken => {
                 format!("{target} broke off before it had answered; whether it has done what was asked is not known")
             }

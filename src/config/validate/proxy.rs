@@ -59,7 +59,7 @@ pub(crate) fn proxy(mut section: Section<'_>, around: &Around<'_>) -> Proxy {
 /// No two routes take the same requests, and none takes those of the API.
 fn check_match(route: &Route, field: &Field<'_>, before: &[(Arc<Route>, Field<'_>)], around: &Around<'_>) {
     let same = before.iter().find(|(other, _)| match (&other.matches, &route.matches) {
-        (Match::Listen(one), Match::Listen(two)) => overlap(*one, *two),
+        (Match::Listen(one), Match::Listen(two)) => one == two || overlap(*one, *two),
         (one, two) => one == two,
     });
     if let Some((_, first)) = same {
