@@ -138,10 +138,7 @@ fn blamed(fault: Fault, body: Stage) -> Fault {
 
 impl AnswerBody {
     /// The next part of it. After the last one the connection is given back.
-    pub(super) fn poll_part(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    pub(super) fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let part = match &mut self.link {
             Some(link) => link.poll_body(&mut self.incoming, context),
             None => Pin::new(&mut self.incoming).poll_frame(context),

@@ -78,10 +78,7 @@ impl DataPlane {
             }
             match serve_in_thread(lane, hands, proxy.clone(), limits, plane.end.clone()) {
                 Ok(thread) => plane.threads.push(thread),
-                Err(error) => {
-                    plane.end.cancel();
-                    return Err(Error::Thread(error));
-                }
+                Err(error) => return Err(Error::Thread(error)),
             }
         }
         for (_, reserved) in &bound {
@@ -90,16 +87,26 @@ impl DataPlane {
         Ok(plane)
     }
 
-    /// Ends it: nobody is accepted any more, open requests are answered within the limits' deadline.
-    pub async fn stop(self) {
+    /// Begins the end: nobody is accepted any more.
+    pub fn end(&self) {
         self.end.cancel();
-        let threads = self.threads;
-        let ended = tokio::task::spawn_blocking(move || {
-            threads.into_iter().filter_map(|thread| thread.join().err()).count()
-        });
+    }
+
+    /// Waits until open requests are answered, or cut at the limits' deadline.
+    pub async fn ended(mut self) {
+        self.end();
+        let threads = std::mem::take(&mut self.threads);
+        let ended =
+            tokio::task::spawn_blocking(move || threads.into_iter().filter_map(|thread| thread.join().err()).count());
         if ended.await.unwrap_or(1) > 0 {
             tracing::error!("a thread of the proxy ended in a panic");
         }
+    }
+}
+
+impl Drop for DataPlane {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -152,7 +159,7 @@ async fn serve(
     loop {
         tokio::select! {
             ended = listeners.join_next() => if ended.is_none() { return },
-            _ = ticks.tick() => proxy.sweep(lane),
+            _ = ticks.tick() => proxy.sweep_lane(lane),
         }
     }
 }

@@ -50,8 +50,7 @@ async fn answer(caller: &Caller, route: &Route, request: Request<Incoming>) -> R
         _ => &caller.shared.via_http1,
     };
     headers::of_request(&mut parts.headers, host, &caller.origin, via, route.spec.trust_forwarded);
-    let mut template =
-        Template { method: parts.method, path, headers: parts.headers, host: preserved, payload };
+    let mut template = Template { method: parts.method, path, headers: parts.headers, host: preserved, payload };
     let call = Call { caller, route, operation, safety };
     let called = call.to(&route.main, &mut template).await;
     let called = match &route.fallback {
@@ -72,12 +71,7 @@ fn safety(route: &Route, operation: Option<&Operation>, request: &http::request:
 }
 
 /// The body, whole if it is short and may be needed again, else as it comes.
-async fn payload(
-    body: Incoming,
-    length: Option<u64>,
-    route: &Route,
-    may_need_it_again: bool,
-) -> Result<Payload, Why> {
+async fn payload(body: Incoming, length: Option<u64>, route: &Route, may_need_it_again: bool) -> Result<Payload, Why> {
     if body.is_end_stream() {
         return Ok(Payload::Kept(bytes::Bytes::new()));
     }

@@ -10,11 +10,8 @@ use hyper::service::Service;
 
 use super::forward;
 use super::reply::Reply;
-use super::service::Proxy;
+use super::service::{Proxy, SHARED_LANE};
 use crate::listener::Peer;
-
-/// The lane of the runtime that serves the API.
-const LANE: usize = 0;
 
 /// A service with the proxy before it.
 #[derive(Debug, Clone)]
@@ -50,7 +47,7 @@ where
         };
         let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let peer = request.extensions().get::<Peer>().map_or(unknown, |peer| peer.0);
-        let caller = self.proxy.caller(peer, false, LANE);
+        let caller = self.proxy.caller(peer, false, SHARED_LANE);
         Box::pin(async move { Ok(forward::forward(&caller, &route, request).await.map(Either::Left)) })
     }
 }

@@ -206,11 +206,18 @@ mod tests {
 
     #[test]
     fn what_a_client_says_of_its_way_counts_only_where_it_is_trusted() {
-        let sent =
-            [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-host", "a"), ("x-forwarded-proto", "https"), ("via", "1.0 b")];
+        let sent = [
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-host", "a"),
+            ("x-forwarded-proto", "https"),
+            ("via", "1.0 b"),
+        ];
         let mut headers = map(&sent);
         of_request(&mut headers, None, &origin(), &NODE, false);
-        assert_eq!(listed(&headers), ["via: 1.0 b, 1.1 node-1", "x-forwarded-for: 10.0.0.7", "x-forwarded-proto: http"]);
+        assert_eq!(
+            listed(&headers),
+            ["via: 1.0 b, 1.1 node-1", "x-forwarded-for: 10.0.0.7", "x-forwarded-proto: http"]
+        );
         let mut headers = map(&sent);
         of_request(&mut headers, Some(HeaderValue::from_static("shop")), &origin(), &NODE, true);
         assert_eq!(

@@ -152,7 +152,8 @@ mod tests {
     fn only_json_that_is_not_compressed_is_looked_into() {
         let operations = operations();
         let looks = |operation: usize, code: u16, headers: &[(http::HeaderName, &'static str)]| {
-            let headers = headers.iter().map(|(name, value)| (name.clone(), http::HeaderValue::from_static(value))).collect();
+            let headers =
+                headers.iter().map(|(name, value)| (name.clone(), http::HeaderValue::from_static(value))).collect();
             looks_into_body(Some(&operations[operation]), StatusCode::from_u16(code).unwrap(), &headers)
         };
         assert!(looks(0, 200, &[(CONTENT_TYPE, "application/json; charset=utf-8")]));

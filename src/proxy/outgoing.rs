@@ -45,14 +45,8 @@ pub(super) enum Stage {
 }
 
 impl Progress {
-    const STAGES: [Stage; 6] = [
-        Stage::Untouched,
-        Stage::AwaitingClient,
-        Stage::Moving,
-        Stage::Complete,
-        Stage::Broken,
-        Stage::TooLarge,
-    ];
+    const STAGES: [Stage; 6] =
+        [Stage::Untouched, Stage::AwaitingClient, Stage::Moving, Stage::Complete, Stage::Broken, Stage::TooLarge];
 
     pub(super) fn stage(&self) -> Stage {
         Self::STAGES[usize::from(self.0.load(Ordering::Relaxed)).min(5)]
@@ -92,10 +86,7 @@ impl Body for Outgoing {
     type Data = Bytes;
     type Error = Stopped;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Stopped>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Stopped>>> {
         let (body, left, progress) = match &mut *self {
             Self::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
             Self::Whole(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),

@@ -97,7 +97,10 @@ fn is_ambiguous(segment: &str) -> bool {
         !code.is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
     });
     let inner = decoded.split(|byte| *byte == b'/');
-    bad_code || decoded.contains(&b'\\') || decoded.contains(&0) || inner.into_iter().any(|part| part == b".." || part == b".")
+    bad_code
+        || decoded.contains(&b'\\')
+        || decoded.contains(&0)
+        || inner.into_iter().any(|part| part == b".." || part == b".")
 }
 
 #[cfg(test)]
@@ -135,7 +138,8 @@ mod tests {
         for path in ["/..", "/a/../../b", "/%2e%2e/b", "/a/../%2E."] {
             assert_eq!(plain(path), Err(Refused::Escapes), "{path}");
         }
-        for path in ["/a/..%2fb", "/a%2f..%2fb", "/%2e%2e%2fb", "/a\\..\\b", "/a%5c..%5cb", "/a%00", "/a%2", "/a/%2f."] {
+        for path in ["/a/..%2fb", "/a%2f..%2fb", "/%2e%2e%2fb", "/a\\..\\b", "/a%5c..%5cb", "/a%00", "/a%2", "/a/%2f."]
+        {
             assert_eq!(plain(path), Err(Refused::Ambiguous), "{path}");
         }
     }

@@ -233,7 +233,10 @@ mod tests {
         for (pause, header) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2")] {
             let why = Why::Guarded(Refusal::RateLimited, Duration::from_millis(pause));
             let response = Problem { why, target: "A".into() }.response();
-            assert_eq!((response.status(), &response.headers()[RETRY_AFTER]), (StatusCode::TOO_MANY_REQUESTS, &HeaderValue::from_static(header)));
+            assert_eq!(
+                (response.status(), &response.headers()[RETRY_AFTER]),
+                (StatusCode::TOO_MANY_REQUESTS, &HeaderValue::from_static(header))
+            );
         }
     }
 }

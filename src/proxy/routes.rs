@@ -154,12 +154,15 @@ mod tests {
 
     #[test]
     fn the_host_goes_before_the_prefix_and_the_longest_prefix_before_the_others() {
-        let table = table(&[
-            route("prefix = \"/gw\""),
-            route("prefix = \"/gw/pg/\""),
-            route("host = \"PG.shop\""),
-            route("host = \"pg.shop:81\""),
-        ].concat());
+        let table = table(
+            &[
+                route("prefix = \"/gw\""),
+                route("prefix = \"/gw/pg/\""),
+                route("host = \"PG.shop\""),
+                route("host = \"pg.shop:81\""),
+            ]
+            .concat(),
+        );
         let found = |host: &'static str, path| {
             table.find(Some(&HeaderValue::from_static(host)), path).map(|route| route.spec.matches.to_string())
         };

@@ -23,6 +23,9 @@ use crate::listener::{self, Complaints};
 /// How often at most a line of one kind is logged, whoever causes them.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
+/// The lane of the runtime that serves the API.
+pub(super) const SHARED_LANE: usize = 0;
+
 /// Why the proxy cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -90,8 +93,12 @@ impl Proxy {
         self.shared.table.store(Arc::new(table));
     }
 
-    /// Closes connections of a lane that rested for too long. To be called every few seconds in the runtime of the lane.
-    pub fn sweep(&self, lane: usize) {
+    /// Closes connections of the API's runtime that rested for too long. To be called there, every few seconds.
+    pub fn sweep(&self) {
+        self.sweep_lane(SHARED_LANE);
+    }
+
+    pub(super) fn sweep_lane(&self, lane: usize) {
         self.shared.table.load().sweep(lane);
     }
 

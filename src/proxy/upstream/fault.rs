@@ -3,9 +3,9 @@
 use std::error::Error as StdError;
 use std::io;
 
-use crate::proxy::problem::Why;
 use crate::domain::breaker::Outcome;
 use crate::domain::guard::{Ended, Safety};
+use crate::proxy::problem::Why;
 
 /// Why an attempt has no answer.
 #[derive(Debug, thiserror::Error)]

@@ -62,11 +62,6 @@ impl Http1 {
         !self.has_ended && self.sender.is_ready()
     }
 
-    /// Whether it was used before.
-    pub(in crate::proxy) const fn is_used(&self) -> bool {
-        self.is_used
-    }
-
     /// Sends a request, and waits for the head of its answer until `deadline`.
     pub(in crate::proxy) async fn exchange(
         &mut self,

@@ -50,11 +50,7 @@ impl Default for Quiet {
 
 impl Quiet {
     /// Works until there is a result, or nothing to do but wait. Then the task of `context` is woken when there is.
-    pub(super) fn work<T>(
-        &self,
-        context: &Context<'_>,
-        mut round: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
+    pub(super) fn work<T>(&self, context: &Context<'_>, mut round: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         self.state.task.register(context.waker());
         for _ in 0..ROUNDS {
             self.state.state.store(AT_WORK, Ordering::Release);
