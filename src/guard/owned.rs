@@ -54,7 +54,6 @@ pub struct View {
 
 impl Guard {
     /// Begins a guard for the target of this name.
-    #[must_use]
     pub fn builder(name: &str) -> Builder {
         Builder::new(name)
     }
