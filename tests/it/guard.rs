@@ -25,8 +25,9 @@ impl Gateway {
     /// As it comes: 40 % of the payment requests are answered 500 and nothing is done. Only faster, and seeded.
     fn start(settings: &[(&str, &str)]) -> Self {
         let calm = [("latency_ms", "0"), ("process_ms", "0"), ("callback", "off"), ("seed", "7")];
-        let options = Options::from_pairs(calm.iter().chain(settings).copied()).unwrap();
-        let simulator = Simulator::bind(SocketAddr::from(([127, 0, 0, 1], 0)), options, Clock::system()).unwrap();
+        let options = Options::from_pairs(calm.iter().chain(settings).copied()).expect("settings that exist");
+        let simulator = Simulator::bind(SocketAddr::from(([127, 0, 0, 1], 0)), options, Clock::system())
+            .expect("port 0 can be had");
         let (address, handle) = (simulator.local_addr(), simulator.handle());
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(simulator.run(async {
@@ -47,7 +48,7 @@ impl Gateway {
 fn client() -> Client {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().no_proxy().retry(reqwest::retry::never()).build().unwrap()
+    Client::builder().no_proxy().retry(reqwest::retry::never()).build().expect("a client")
 }
 
 fn purchase(order: u32) -> serde_json::Value {
@@ -174,7 +175,7 @@ fn request(url: &str, order: u32) -> http::Request<Bytes> {
         .header("x-user-id", "user-1")
         .header("content-type", "application/json")
         .body(body)
-        .unwrap()
+        .expect("a request")
 }
 
 /// A real client as a tower service of HTTP's own types.

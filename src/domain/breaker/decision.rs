@@ -73,6 +73,8 @@ pub struct Ticket {
     pub pass: Pass,
     /// What is known of its attempts.
     pub attempt: Attempt,
+    /// From when on an attempt of it is slow, where that is not the policy's to say.
+    pub slow_after: Option<Duration>,
 }
 
 /// Why a call was refused.
@@ -236,7 +238,8 @@ impl Breaker {
             Pass::Trial => self.trials_changed(|granted, _| *granted += 1),
             Pass::Uncounted => {}
         }
-        Ok(Ticket { generation: self.generation, epoch: self.epoch, at: now, pass, attempt: Attempt::Whole })
+        let (generation, epoch) = (self.generation, self.epoch);
+        Ok(Ticket { generation, epoch, at: now, pass, attempt: Attempt::Whole, slow_after: None })
     }
 
     fn pass(&mut self, now: Moment) -> Result<Pass, Refusal> {
