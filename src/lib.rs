@@ -14,5 +14,6 @@ pub mod listener;
 pub mod metrics;
 pub mod notify;
 pub mod probes;
+pub mod proxy;
 pub mod simulator;
 pub mod store;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::probe::Probe;
+use super::proxy::Proxy;
 use crate::domain::{breaker, guard, watch};
 
 /// A whole configuration.
@@ -28,6 +29,8 @@ pub struct Config {
     pub alerting: Alerting,
     /// The integration targets by their names.
     pub targets: BTreeMap<Arc<str>, Arc<Target>>,
+    /// The guarded proxy.
+    pub proxy: Proxy,
     /// The channels by their names; the built-in `log` channel is among them unless it is turned off.
     pub channels: BTreeMap<Arc<str>, Arc<Channel>>,
 }

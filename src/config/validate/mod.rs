@@ -25,6 +25,14 @@ pub(crate) mod http_checks;
 
 pub(crate) mod tcp_probe;
 
+pub(crate) mod proxy;
+
+pub(crate) mod proxy_route;
+
+pub(crate) mod proxy_headers;
+
+pub(crate) mod proxy_operation;
+
 pub(crate) mod auth;
 
 pub(crate) mod tls;
