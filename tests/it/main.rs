@@ -4,6 +4,7 @@ mod backend;
 mod bad_input;
 mod command_line;
 mod given_when_then;
+mod guard;
 mod http_examples;
 mod http_surface;
 mod node;

@@ -58,6 +58,8 @@ pub struct Ticket {
     pub pass: Pass,
     /// What is known of its attempts.
     pub attempt: Attempt,
+    /// From when on an attempt of it is slow, where that is not the policy's to say.
+    pub slow_after: Option<Duration>,
 }
 
 /// Why a call was refused.

@@ -138,7 +138,8 @@ impl Breaker {
             Pass::Trial => self.trials_changed(|granted, _| *granted += 1),
             Pass::Uncounted => {}
         }
-        Ok(Ticket { generation: self.generation, epoch: self.epoch, at: now, pass, attempt: Attempt::Whole })
+        let (generation, epoch) = (self.generation, self.epoch);
+        Ok(Ticket { generation, epoch, at: now, pass, attempt: Attempt::Whole, slow_after: None })
     }
 
     fn pass(&mut self, now: Moment) -> Result<Pass, Refusal> {
