@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::probe::Probe;
 use super::proxy::Proxy;
-use crate::domain::{breaker, watch};
+use crate::domain::{breaker, guard, watch};
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,6 +129,8 @@ pub struct Target {
     pub policy: watch::Policy,
     /// The breaker's policy.
     pub breaker: breaker::Policy,
+    /// What lies around the breaker.
+    pub guard: guard::Policy,
     /// How often it is probed.
     pub interval: Duration,
     /// A probe's deadline.

@@ -20,6 +20,9 @@ mod draws;
 mod rate;
 mod retries;
 
+#[cfg(test)]
+mod tests;
+
 pub use crate::domain::guard::{Ended, Next, Policy, Refusal, Safety, WhyEnough};
 pub use around::{Around, Refused};
 pub use attempts::Attempt;

@@ -14,7 +14,7 @@ use crate::domain::guard::RateLimit;
 use crate::domain::time::Moment;
 
 /// governor counts in 64 bits of nanoseconds since it began, so a full bucket must lie well within.
-const FULL_BUCKET_NANOS_MAX: u128 = (u64::MAX / 4) as u128;
+const FULL_BUCKET_NANOS_MAX: u64 = u64::MAX / 4;
 
 /// One target's bucket.
 #[derive(Debug)]
@@ -22,8 +22,9 @@ pub(super) struct Limiter(RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddle
 
 impl Limiter {
     pub(super) fn new(limit: RateLimit, clock: Clock) -> Self {
-        let one_per = (limit.per / limit.permits.max(1)).max(Duration::from_nanos(1));
-        let most = u32::try_from(FULL_BUCKET_NANOS_MAX / one_per.as_nanos()).unwrap_or(u32::MAX);
+        let one_per = limit.per / limit.permits.max(1);
+        let one_per = one_per.clamp(Duration::from_nanos(1), Duration::from_nanos(FULL_BUCKET_NANOS_MAX));
+        let most = u32::try_from(u128::from(FULL_BUCKET_NANOS_MAX) / one_per.as_nanos()).unwrap_or(u32::MAX);
         let burst = NonZeroU32::new(limit.burst.min(most)).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::with_period(one_per).expect("the period is one nanosecond or more").allow_burst(burst);
         Self(RateLimiter::direct_with_clock(quota, Ticks(clock)))

@@ -10,6 +10,11 @@ mod retry;
 mod retry_window;
 pub mod status;
 
+#[cfg(test)]
+mod gateway;
+#[cfg(test)]
+mod properties;
+
 pub use call::{Ended, Next, Refusal, Safety, WhyEnough};
 pub use policy::{Backoff, Bulkhead, Policy, RateLimit, RetryBudget};
 pub use retry::{Attempted, Limits};

@@ -10,8 +10,8 @@ use crate::domain::time::Moment;
 
 /// How far back calls and retries count: as long as deposits live in Finagle's retry budget.
 pub const RETRY_WINDOW: Duration = Duration::from_secs(10);
-/// The slice that is being filled is one of the ten seconds.
-const SLICES: usize = 10;
+/// A slice is a second; the one that is being filled is one of them.
+const SLICES: usize = RETRY_WINDOW.as_secs() as usize;
 const SLICE_NANOS: u64 = 1_000_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,5 +67,58 @@ impl RetryWindow {
             *slice = Slice { second, ..Slice::default() };
         }
         (slice.second == second).then_some(slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUDGET: RetryBudget = RetryBudget { ratio: 0.2, minimum: 3 };
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_nanos(seconds * SLICE_NANOS)
+    }
+
+    fn retries_left(window: &mut RetryWindow, budget: &RetryBudget, now: Moment) -> usize {
+        std::iter::repeat_with(|| window.take_retry(budget, now)).take_while(|taken| *taken).count()
+    }
+
+    #[test]
+    fn without_calls_there_is_the_minimum() {
+        assert_eq!(retries_left(&mut RetryWindow::default(), &BUDGET, at(0)), 3);
+        let none = RetryBudget { ratio: 0.0, minimum: 0 };
+        let mut window = RetryWindow::default();
+        window.calls_began(0, 1_000);
+        assert_eq!(retries_left(&mut window, &none, at(0)), 0);
+    }
+
+    #[test]
+    fn a_hundred_calls_pay_for_twenty_retries_more() {
+        let mut window = RetryWindow::default();
+        window.calls_began(5, 60);
+        window.calls_began(7, 40);
+        assert_eq!(retries_left(&mut window, &BUDGET, at(9)), 23);
+        assert_eq!(retries_left(&mut window, &BUDGET, at(9)), 0, "they are taken");
+    }
+
+    #[test]
+    fn calls_and_retries_are_forgotten_after_ten_seconds() {
+        let mut window = RetryWindow::default();
+        window.calls_began(0, 100);
+        assert_eq!(retries_left(&mut window, &BUDGET, at(0)), 23);
+        assert_eq!(retries_left(&mut window, &BUDGET, at(9)), 0);
+        assert_eq!(retries_left(&mut window, &BUDGET, at(10)), 3);
+        window.calls_began(10, 100);
+        assert_eq!(retries_left(&mut window, &BUDGET, at(10)), 20);
+    }
+
+    #[test]
+    fn calls_told_late_count_for_their_second_and_those_told_too_late_not_at_all() {
+        let mut window = RetryWindow::default();
+        window.calls_began(20, 10);
+        window.calls_began(19, 10);
+        window.calls_began(10, 1_000_000);
+        assert_eq!(retries_left(&mut window, &BUDGET, at(20)), 7);
     }
 }

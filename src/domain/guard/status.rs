@@ -40,3 +40,58 @@ pub fn safety_of_method(method: &str) -> Safety {
         _ => Safety::Unsafe,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_means_what_the_table_says() {
+        let outcome = |status| ended(status, Safety::Unsafe, false).outcome;
+        for status in [100, 200, 204, 302, 400, 402, 404, 409, 410, 418, 422, 451] {
+            assert_eq!(outcome(status), Outcome::Success, "{status}");
+        }
+        for status in [401, 403, 407, 425, 429, 501, 505] {
+            assert_eq!(outcome(status), Outcome::Ignored, "{status}");
+        }
+        for status in [408, 500, 503, 507, 599] {
+            assert_eq!(outcome(status), Outcome::Failure, "{status}");
+        }
+        for status in [502, 504] {
+            assert_eq!(outcome(status), Outcome::Unknown, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_as_safe_as_its_request_unless_it_says_that_nothing_was_done() {
+        for status in [408, 500, 502, 503, 504] {
+            assert_eq!(ended(status, Safety::Unsafe, false).safety, Safety::Unsafe, "{status}");
+            assert_eq!(ended(status, Safety::Idempotent, false).safety, Safety::Idempotent, "{status}");
+            assert_eq!(
+                ended(status, Safety::Unsafe, true),
+                Ended::new(Outcome::Failure).with_safety(Safety::NotProcessed)
+            );
+        }
+    }
+
+    #[test]
+    fn wrong_credentials_are_not_tried_again_and_throttling_is() {
+        assert_eq!(ended(401, Safety::Idempotent, false).safety, Safety::Unsafe);
+        assert_eq!(ended(429, Safety::Unsafe, false).safety, Safety::NotProcessed);
+    }
+
+    #[test]
+    fn an_answer_that_is_declared_not_processed_is_a_failure_also_below_500() {
+        assert_eq!(ended(409, Safety::Unsafe, true), Ended::new(Outcome::Failure).with_safety(Safety::NotProcessed));
+    }
+
+    #[test]
+    fn methods_are_idempotent_as_rfc_9110_says() {
+        for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"] {
+            assert_eq!(safety_of_method(method), Safety::Idempotent, "{method}");
+        }
+        for method in ["POST", "PATCH", "CONNECT", "get", ""] {
+            assert_eq!(safety_of_method(method), Safety::Unsafe, "{method}");
+        }
+    }
+}
