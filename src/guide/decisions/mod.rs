@@ -22,3 +22,6 @@ pub mod d0006_a_reported_failure_is_a_message_of_its_own {}
 
 #[doc = include_str!("0007-a-breaker-lets-callers-back-by-counting-and-judges-attempts.md")]
 pub mod d0007_a_breaker_lets_callers_back_by_counting_and_judges_attempts {}
+
+#[doc = include_str!("0009-a-proxied-call-ends-with-its-body-and-is-judged-by-its-head.md")]
+pub mod d0009_a_proxied_call_ends_with_its_body_and_is_judged_by_its_head {}
