@@ -157,6 +157,22 @@ impl Gate {
         });
     }
 
+    /// As [`Gate::observe`], for many calls in their order.
+    pub fn observe_all(&self, calls: impl IntoIterator<Item = (Outcome, Duration)>, now: Moment) {
+        let mut calls = calls.into_iter().peekable();
+        if calls.peek().is_none() {
+            return;
+        }
+        self.shared.decide(|core| {
+            for (outcome, took) in calls {
+                let draw = core.draw();
+                if let Some(transition) = core.breaker.observed(outcome, took, draw, now) {
+                    core.decided(transition);
+                }
+            }
+        });
+    }
+
     /// The breaker at `now`, for those who only look.
     #[must_use]
     pub fn view(&self, now: Moment) -> View {
