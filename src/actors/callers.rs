@@ -16,7 +16,7 @@ use super::board::Slot;
 use crate::breaker::Permit;
 use crate::clock::Clock;
 use crate::config;
-use crate::domain::breaker::{Outcome, Rejected, State, Window};
+use crate::domain::breaker::{Rejected, State, Window};
 use crate::domain::call::Call;
 use crate::domain::id::StatusId;
 use crate::domain::scrub::scrub;
@@ -181,7 +181,7 @@ impl Callers {
                 permit
             });
             match permit {
-                Some(permit) => end(permit, outcome, took, moment),
+                Some(permit) => permit.done_after(outcome, took, moment),
                 None if report.call.still_counts(age_max, state_since, now) => without.push((outcome, took)),
                 None => {}
             }
@@ -190,14 +190,6 @@ impl Callers {
         note_errors(slot, reports);
         Ok(unknown)
     }
-}
-
-/// The call took `took` and has ended, whenever its report came.
-fn end(mut permit: Permit<'static>, outcome: Outcome, took: Duration, now: Moment) {
-    let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-    permit.attempt_begins(Moment::from_nanos(now.as_nanos().saturating_sub(took)));
-    permit.attempt_ended(now);
-    permit.done(outcome, now);
 }
 
 /// Up to which age a report counts for the breaker.
@@ -281,7 +273,7 @@ mod tests {
     use super::*;
     use crate::breaker::{self, Driver};
     use crate::config::Config;
-    use crate::domain::breaker::{Cause, Mode, Refusal};
+    use crate::domain::breaker::{Cause, Mode, Outcome, Refusal};
     use crate::domain::id::Target;
     use crate::domain::watch::Watch;
 

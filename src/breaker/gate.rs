@@ -110,6 +110,13 @@ impl Shared {
         }
     }
 
+    fn done_after(&self, ticket: &mut Ticket, outcome: Outcome, took: Duration, now: Moment) {
+        if self.concerns(ticket) {
+            self.decide(|core| core.breaker.attempt_took(ticket, took, now));
+        }
+        self.done(ticket, outcome, now);
+    }
+
     #[inline(never)]
     fn done_with_care(&self, ticket: &Ticket, outcome: Outcome, now: Moment) {
         if !self.concerns(ticket) {
@@ -225,6 +232,14 @@ impl Permit<'_> {
     pub fn attempt_ended(&mut self, now: Moment) {
         if let Some(ticket) = &mut self.ticket {
             self.gate.shared().attempt_ended(ticket, now);
+        }
+    }
+
+    /// The call was made elsewhere, took `took`, and is reported at `now`, whenever that is. As [`Permit::done`] for a
+    /// permit whose attempt was ended when it was handed out.
+    pub fn done_after(mut self, outcome: Outcome, took: Duration, now: Moment) {
+        if let Some(mut ticket) = self.ticket.take() {
+            self.gate.shared().done_after(&mut ticket, outcome, took, now);
         }
     }
 

@@ -58,7 +58,8 @@ pub(super) async fn permit(request: Request, name: String) -> Result<Response, P
 /// All or nothing: where one observation is wrong, none is counted. What the breaker decides by them is in force when
 /// this is answered, and in the log of events when it is on disk. An observation without a permit, or under one that is
 /// not known any more, counts in the window while the breaker is closed; half-open's trials take a permit. One that is
-/// older than the window, or than the breaker's state, is counted in the metrics only. At most 1,000 in 256 KiB.
+/// older than the window, or than the breaker's state, is counted in the metrics only. At most 1,000 in 256 KiB, as
+/// an array or as the member `observations` of an object.
 #[utoipa::path(
     post, path = "/targets/{name}/observations", tag = "Calls",
     params(("name" = String, Path)),
@@ -71,7 +72,7 @@ pub(super) async fn observations(request: Request, name: String) -> Result<Respo
     let Request { http, body, .. } = request;
     let body = body.json().await?;
     let now = http.clock.now();
-    let reports = Fields::read_each(&body, OBSERVATIONS_MAX, |fields| read_observation(fields, now))?;
+    let reports = Fields::read_each(&body, "observations", OBSERVATIONS_MAX, |fields| read_observation(fields, now))?;
     let unknown = http.callers.count(&slot, &reports)?;
     Ok(reply::accepted(&Received {
         accepted: reports.len(),

@@ -47,24 +47,26 @@ impl<'a> Fields<'a> {
         value.filter(|_| errors.is_empty()).ok_or_else(|| Problem::invalid_body(errors))
     }
 
-    /// What `read` makes of each object of an array of at most `max`.
+    /// What `read` makes of each object of an array of at most `max`, which may also be the member `name` of an object.
     ///
     /// # Errors
     /// Everything that is wrong with them.
     pub(super) fn read_each<T>(
         body: &'a Value,
+        name: &str,
         max: usize,
         mut read: impl FnMut(&Self) -> Option<T>,
     ) -> Result<Vec<T>, Problem> {
-        let wrong = |detail: String| Err(Problem::invalid_body(vec![FieldError::in_body("", detail)]));
-        let Value::Array(objects) = body else { return wrong("must be an array".to_owned()) };
+        let (list, at) = body.get(name).map_or_else(|| (body, String::new()), |list| (list, format!("/{name}")));
+        let wrong = |detail: String| Err(Problem::invalid_body(vec![FieldError::in_body(at.clone(), detail)]));
+        let Value::Array(objects) = list else { return wrong(format!("must be an array, or an object with {name}")) };
         if objects.len() > max {
             return wrong(format!("must not have more than {max} elements; it has {}", objects.len()));
         }
         let errors: Rc<RefCell<Vec<FieldError>>> = Rc::default();
         let mut values = Vec::with_capacity(objects.len());
         for (place, object) in objects.iter().enumerate() {
-            let pointer = format!("/{place}");
+            let pointer = format!("{at}/{place}");
             match object {
                 Value::Object(object) => values.extend(read(&Self { object, pointer, errors: errors.clone() })),
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {

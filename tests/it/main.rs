@@ -1,6 +1,7 @@
 //! Everything that is tested from outside: one file a capability, one binary, since each links the whole program.
 
 mod bad_input;
+mod callers;
 mod command_line;
 mod given_when_then;
 mod http_examples;
