@@ -219,8 +219,8 @@ impl Page<'_> {
         })
     }
 
-    /// The real calls. Targets without any have no series: of ten thousand targets that are only probed they would be a
-    /// third of the page.
+    /// The real calls. Targets without any have no series: ten thousand targets that are only probed would have a page
+    /// that is 30 % longer.
     fn traffic<W: io::Write>(&self, page: &mut Exposition<'_, W>) -> io::Result<()> {
         let called = || self.targets.iter().filter_map(|sample| Some((sample.name, sample.traffic?)));
         page.family(&names::OBSERVED_CALLS, called(), |lines, (name, traffic)| {
