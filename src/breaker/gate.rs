@@ -93,7 +93,8 @@ impl Shared {
 
     /// The first attempt of a call begins with the call, nearly always: then only the ticket learns of it.
     fn attempt_begins(&self, ticket: &mut Ticket, now: Moment) {
-        if ticket.attempt == Attempt::Whole && self.in_one_bucket(ticket.at, now) {
+        let stays = self.word().epoch() == ticket.epoch && self.in_one_bucket(ticket.at, now);
+        if ticket.attempt == Attempt::Whole && stays {
             (ticket.at, ticket.attempt) = (now, Attempt::Running);
         } else if self.concerns(ticket) {
             self.decide(|core| core.breaker.attempt_begins(ticket, now));
@@ -178,6 +179,12 @@ impl Gate {
                 }
             }
         });
+    }
+
+    /// How often the lock was taken, by anybody.
+    #[cfg(test)]
+    pub(super) fn locked(&self) -> u64 {
+        self.shared.locked.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// The breaker at `now`, for those who only look.

@@ -14,6 +14,8 @@ mod stripes;
 #[cfg(test)]
 mod agreement;
 #[cfg(test)]
+mod nobody_else;
+#[cfg(test)]
 mod tests;
 
 pub use driver::{Driver, new};

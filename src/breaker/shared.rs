@@ -118,6 +118,9 @@ pub(super) struct Shared {
     pub(super) aside: Aside,
     core: Mutex<Core>,
     hint: Box<dyn Fn() + Send + Sync>,
+    /// How often the lock was taken, so that a test can say who does not take it.
+    #[cfg(test)]
+    pub(super) locked: AtomicU64,
 }
 
 /// The decision, and how much of it is published.
@@ -163,6 +166,8 @@ impl Shared {
             aside: Aside::default(),
             core: Mutex::new(core),
             hint,
+            #[cfg(test)]
+            locked: AtomicU64::new(0),
         };
         shared.show(&mut shared.core.lock());
         shared
@@ -235,6 +240,8 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
+        #[cfg(test)]
+        self.locked.fetch_add(1, Ordering::Relaxed);
         let mut core = self.core.lock();
         let Core { breaker, epoch, .. } = &mut *core;
         self.stripes.take(*epoch, |counted| {

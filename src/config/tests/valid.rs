@@ -97,6 +97,14 @@ fn a_profile_is_the_numbers_of_its_library_and_any_key_overrides_it() {
         parsed(&text).config.targets["a"].breaker.clone()
     };
     let seconds = Duration::from_secs;
+    for (name, profile) in [
+        ("default", Policy::default()),
+        ("resilience4j", Policy::resilience4j()),
+        ("envoy", Policy::envoy()),
+        ("pg-resilience", Policy::pg_resilience()),
+    ] {
+        assert_eq!(policy(&format!("profile = \"{name}\"")), profile);
+    }
     let library = policy("profile = \"resilience4j\"");
     assert_eq!((library.window, library.minimum_calls, library.trials), (Window::Count(100), 100, 10));
     assert_eq!((library.failure_rate, library.slow_call_rate, library.slow_call), (0.5, 1.0, seconds(60)));
@@ -110,6 +118,8 @@ fn a_profile_is_the_numbers_of_its_library_and_any_key_overrides_it() {
     assert_eq!((shop.window, shop.minimum_calls, shop.failure_rate), (Window::Count(4), 4, 0.3));
     assert_eq!((shop.slow_call, shop.slow_call_rate, shop.mode), (Duration::from_millis(700), 0.5, Mode::Disabled));
     assert_eq!(policy("profile = \"envoy\"\nconsecutive_failures = \"off\"").consecutive_failures, None);
+    let rates = policy("profile = \"envoy\"\nslow_call_rate = 0.5");
+    assert_eq!((rates.minimum_calls, rates.slow_call), (10, seconds(1)), "a rule that is turned on has usable numbers");
     let time = policy("profile = \"pg-resilience\"\nwindow = \"30s\"");
     assert_eq!(time.window, Window::Time { length: seconds(30), slices: 12 });
     assert_eq!(policy("open_time = \"10m\"").open_time_max, seconds(600));

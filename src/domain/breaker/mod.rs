@@ -26,7 +26,7 @@ pub use attempt::Attempt;
 pub use control::Hold;
 pub use decision::{Breaker, Outcome, Pass, Refusal, Rejected, Ticket};
 pub use in_flight::{Buckets, CELLS};
-pub use policy::{Cause, Mode, Policy, State, Transition, Window};
+pub use policy::{Cause, Growth, Mode, Policy, State, Transition, Window};
 pub use restore::Restored;
 pub use tally::{Lifetime, Refused};
 pub use view::{ProbeOutcome, Rates, Trials, View};

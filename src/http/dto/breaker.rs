@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::words::{BreakerMode, BreakerState, Time, millis};
-use crate::domain::breaker::{Counts, Lifetime, Policy, Rates, Refused, Trials, View, Window};
+use crate::domain::breaker::{Counts, Growth, Lifetime, Policy, Rates, Refused, Trials, View, Window};
 use crate::domain::watch::{BreakerRecord, Forced};
 
 /// A breaker at this moment.
@@ -23,7 +23,7 @@ pub(crate) struct Breaker {
     /// When a caller that is refused now should come again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_ms: Option<f64>,
-    /// How often in a row it had to open; the open time doubles with it.
+    /// How often in a row it had to open; the open time grows with it.
     pub(crate) level: u32,
     /// What it judges by; missing under the minimum of calls.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,12 +145,15 @@ pub(crate) struct BreakerPolicy {
     /// Failures in a row that open it at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) consecutive_failures: Option<u32>,
-    /// How long it stays open the first time; it doubles with each level.
+    /// How long it stays open the first time.
     #[schema(example = 5000)]
     pub(crate) open_time_ms: f64,
     /// The longest open time, before jitter.
     #[schema(example = 300000)]
     pub(crate) open_time_max_ms: f64,
+    /// How the open time grows with the level: `doubling`, or `linear` by the first one.
+    #[schema(example = "doubling")]
+    pub(crate) growth: &'static str,
     /// By which part of itself an open time may be longer or shorter.
     #[schema(example = 0.1)]
     pub(crate) jitter: f64,
@@ -247,6 +250,7 @@ impl From<&Policy> for BreakerPolicy {
             consecutive_failures,
             open_time,
             open_time_max,
+            growth,
             jitter,
             trials,
             half_open_max,
@@ -270,6 +274,10 @@ impl From<&Policy> for BreakerPolicy {
             consecutive_failures: *consecutive_failures,
             open_time_ms: millis(*open_time),
             open_time_max_ms: millis(*open_time_max),
+            growth: match growth {
+                Growth::Doubling => "doubling",
+                Growth::Linear => "linear",
+            },
             jitter: *jitter,
             trials: *trials,
             half_open_max_ms: millis(*half_open_max),
