@@ -56,20 +56,18 @@ impl Measured<'_, '_> {
     /// `call` is told its number; the numbers grow through all samples.
     fn measure(&mut self, name: &'static str, call: impl Fn(u64) + Sync) {
         let (threads, mut begun) = (self.threads, 0);
-        let mut best = f64::INFINITY;
+        let mut samples = Vec::new();
         self.group.bench_function(name, |bencher| {
             bencher.iter_custom(|iterations| {
                 let took = together(threads, begun..begun + iterations, &call);
                 begun += iterations;
-                // The least of all samples that are long enough to be one: on a machine that others use too, every
-                // disturbance only adds.
-                if took > Duration::from_millis(1) {
-                    best = best.min(took.as_nanos() as f64 / iterations as f64);
-                }
+                samples.push(took.as_nanos() as f64 / iterations as f64);
                 took
             });
         });
-        self.figures.push((name, best));
+        // The median: the warm-up's short samples and the disturbances of other programs are at the ends.
+        samples.sort_by(f64::total_cmp);
+        self.figures.push((name, samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN)));
     }
 
     /// The first figure is the gate's.

@@ -145,7 +145,7 @@ impl Kind {
 #[error("{detail}")]
 pub(super) struct Problem {
     kind: Kind,
-    detail: String,
+    detail: Box<str>,
     errors: Vec<FieldError>,
     allow: Option<&'static str>,
     retry_after: Option<Duration>,
@@ -156,7 +156,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    fn new(kind: Kind, detail: impl Into<Box<str>>) -> Self {
         Self {
             kind,
             detail: detail.into(),
@@ -272,7 +272,7 @@ impl Problem {
             kind: format!("urn:breakwater:problem:{slug}"),
             title: title.to_owned(),
             status: status.as_u16(),
-            detail: self.detail.clone(),
+            detail: self.detail.to_string(),
             correlation_id: correlation.to_string(),
             errors: self.errors.clone(),
             first: self.first.map(|first| first.0),

@@ -48,7 +48,7 @@ pub struct TrafficSample {
     pub rate_limited: u64,
     /// Calls that were refused because as many as may be were under way.
     pub bulkhead_full: u64,
-    /// Calls that took as long as their breaker calls slow.
+    /// Reported calls that took as long as their breaker calls slow.
     pub slow: u64,
     pub(super) durations: [u64; BUCKETS],
     pub(super) duration_sum: Duration,
@@ -114,7 +114,7 @@ impl Traffic {
         }
     }
 
-    /// A call that was counted took as long as its breaker calls slow.
+    /// A call that was counted, and of which its duration is all that is known, took as long as its breaker calls slow.
     pub fn slow(&self) {
         add(&self.counters().slow);
     }

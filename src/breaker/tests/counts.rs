@@ -1,7 +1,8 @@
 //! What is counted for life, and what a call that was only reported does.
 
 use super::*;
-use crate::domain::breaker::{Lifetime, Refused};
+use crate::breaker::shared::Shared;
+use crate::domain::breaker::{Breaker, Lifetime, Refused};
 
 #[test]
 fn every_end_and_every_refusal_is_counted_once_while_the_state_changes_under_them() {
@@ -54,6 +55,21 @@ fn every_end_and_every_refusal_is_counted_once_while_the_state_changes_under_the
     let (asked, ended) = (asked.into_inner() as u64, ended.into_inner() as u64);
     assert_eq!(success + failure + ignored + unknown + cancelled, ended);
     assert_eq!(open + forced_open + trials_taken + ramping, asked - ended);
+}
+
+#[test]
+fn a_good_call_that_ends_while_another_opens_it_is_counted_for_life_and_in_no_window() {
+    let shared = Arc::new(Shared::new(Breaker::new(without_jitter(), at(0)), None, 1, Box::new(|| {})));
+    let gate = Gate::new(Arc::clone(&shared));
+    let ends_meanwhile = gate.acquire(at(1)).unwrap();
+    shared.drive(|core| {
+        // Nobody has read the new state yet, so it is counted where it began, and takes no lock to be so.
+        ends_meanwhile.done(Outcome::Success, at(1));
+        let opened = core.breaker.target_failed(Cause::Report, 0.0, at(1)).unwrap();
+        core.decided(opened);
+    });
+    let view = gate.view(at(1));
+    assert_eq!((view.state, view.window.calls, view.in_flight, view.lifetime.success), (State::Open, 0, 0, 1));
 }
 
 #[test]

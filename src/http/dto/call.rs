@@ -79,7 +79,7 @@ pub(crate) struct CallsSeen {
     pub(crate) calls: u64,
     /// Those that failed, also those of which nobody knows how they ended.
     pub(crate) failed: u64,
-    /// Those that took as long as the breaker calls slow.
+    /// Reported calls that took as long as the breaker calls slow.
     pub(crate) slow: u64,
     /// The error codes that callers told of last, the latest first; at most 5.
     pub(crate) last_errors: Vec<LastError>,
