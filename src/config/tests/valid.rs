@@ -126,6 +126,31 @@ fn a_profile_is_the_numbers_of_its_library_and_any_key_overrides_it() {
 }
 
 #[test]
+fn times_that_are_not_said_follow_those_that_are() {
+    let times = |keys: &str| {
+        let text = format!("[[target]]\nname = \"a\"\nendpoint = \"a:1\"\n[target.breaker]\n{keys}");
+        let guard = parsed(&text).config.targets["a"].guard.clone();
+        let times = [guard.connect_timeout, guard.attempt_timeout, guard.call_budget, guard.bulkhead.max_wait];
+        times.map(|time| time.as_millis())
+    };
+    assert_eq!(times(""), [1_000, 3_000, 8_000, 500]);
+    assert_eq!(times("attempt_timeout = \"20s\""), [1_000, 20_000, 20_000, 500]);
+    assert_eq!(times("attempt_timeout = \"200ms\""), [200, 200, 8_000, 500]);
+    assert_eq!(times("call_budget = \"400ms\""), [400, 400, 400, 400]);
+    assert_eq!(times("connect_timeout = \"9s\""), [9_000, 9_000, 9_000, 500]);
+}
+
+#[test]
+fn a_rate_may_be_saved_up_unless_it_is_off() {
+    let text = "[defaults.breaker]\nrate_limit = \"10/s\"\nrate_burst = 3\n[[target]]\nname = \"a\"\n\
+                endpoint = \"a:1\"\n[[target]]\nname = \"b\"\nendpoint = \"a:1\"\nbreaker = { rate_limit = \"off\" }\n\
+                [[target]]\nname = \"c\"\nendpoint = \"a:1\"\nbreaker = { rate_limit = \"5/h\", rate_burst = 2 }\n";
+    let config = parsed(text).config;
+    let rate = |name| config.targets[name].guard.rate_limit.map(|rate| (rate.permits, rate.per.as_secs(), rate.burst));
+    assert_eq!((rate("a"), rate("b"), rate("c")), (Some((10, 1, 3)), None, Some((5, 3_600, 2))));
+}
+
+#[test]
 fn nobody_is_told_where_the_list_of_channels_is_empty() {
     let config = parsed("[[target]]\nname = \"a\"\nendpoint = \"a:1\"\nalert = { channels = [] }").config;
     assert!(config.targets["a"].policy.alert.channels.is_empty());

@@ -10,7 +10,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Reads and finishes the table.
+/// Reads the rest of the table, and finishes it.
 pub(crate) fn breaker(mut section: Section<'_>) -> Policy {
     let base = section.take("profile").and_then(|field| profile(&field)).unwrap_or_default();
     let window = window(&mut section, base.window);
@@ -41,7 +41,7 @@ pub(crate) fn breaker(mut section: Section<'_>) -> Policy {
         ramp: section.take("ramp").and_then(|field| field.duration_or_off(SECOND..=HOUR)).unwrap_or(base.ramp),
         mode: section.take("mode").and_then(|field| mode(&field)).unwrap_or(base.mode),
     };
-    section.not_in_this_version(&["retry", "retry_budget", "bulkhead", "rate_limit", "timeout", "operation"]);
+    section.not_in_this_version(&["operation"]);
     section.finish();
     policy
 }
