@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::decision::{Breaker, Pass, Ticket};
+use super::call::{Pass, Ticket};
+use super::decision::Breaker;
 use crate::domain::time::Moment;
 
 /// What is known of a call's attempts.
