@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::board::Board;
+use crate::actors::callers::Callers;
 use crate::actors::system::{self, Parts, System};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -185,6 +186,7 @@ impl App {
             targets: system.targets.clone(),
             histories: system.histories.clone(),
             board: board.clone(),
+            callers: Arc::new(Callers::new(clock)),
             reader: store.reader(),
             journal: system.journal.clone(),
             metrics,

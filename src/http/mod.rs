@@ -24,6 +24,8 @@
 //! | `GET /targets/{name}/breaker` | `breaker` | read |
 //! | `PUT /targets/{name}/breaker` | `breaker` | operate |
 //! | `POST /targets/{name}/breaker/reset` | `breaker` | operate |
+//! | `GET /targets/{name}/permit` | `callers` | report |
+//! | `POST /targets/{name}/observations` | `callers` | report |
 //! | `GET /livez` | `health` | |
 //! | `GET /readyz` | `health` | |
 //! | `GET /-/healthy` | `health` | |
@@ -38,7 +40,7 @@
 //!
 //! What holds for all of them is in `request` (correlation, methods, scopes, panics), `body` (limits), `fields` and
 //! `query` (everything that is wrong is told at once) and `error` (refusals and status codes). `HEAD` goes wherever
-//! `GET` does. JSON shapes are in `dto`. Not here: sockets, TLS and connection limits, which are the listener's.
+//! `GET` does, but to a permit, which it would lend to nobody. JSON shapes are in `dto`. Not here: sockets, TLS and connection limits, which are the listener's.
 
 mod state;
 
@@ -71,6 +73,8 @@ mod stream;
 mod targets;
 
 mod breaker;
+
+mod callers;
 
 mod health;
 

@@ -12,7 +12,7 @@ use super::dto::problem::ProblemBody;
 use super::error::Problem;
 use super::reply;
 use super::request::Request;
-use super::{breaker, events, health, histories, metrics, statuses, stream, targets};
+use super::{breaker, callers, events, health, histories, metrics, statuses, stream, targets};
 
 /// What a command may be refused with.
 #[derive(IntoResponses)]
@@ -63,6 +63,25 @@ pub(super) enum QueryProblems {
     Unknown(ProblemBody),
 }
 
+/// What a permit may be refused with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "a description")]
+pub(super) enum PermitProblems {
+    /// Not allowed without a token, or not from the page of another site.
+    #[response(status = 403, content_type = "application/problem+json")]
+    NotAllowed(ProblemBody),
+    /// There is nothing with this name.
+    #[response(status = 404, content_type = "application/problem+json")]
+    Unknown(ProblemBody),
+    /// The system is not configured.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(ProblemBody),
+    /// The call may not be made now, `reason` says why; or too many permits are out. `Retry-After` and `retryAfterMs` say
+    /// when to come again.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Refused(ProblemBody),
+}
+
 /// The whole surface.
 #[derive(OpenApi)]
 #[openapi(
@@ -93,6 +112,8 @@ pub(super) enum QueryProblems {
         breaker::look,
         breaker::control,
         breaker::reset,
+        callers::permit,
+        callers::observations,
         health::livez,
         health::readyz,
         health::healthz,
@@ -120,6 +141,7 @@ pub(super) enum QueryProblems {
         (name = "Events", description = "Everything that happened, as CloudEvents 1.0."),
         (name = "Targets", description = "How each target is, and how it was."),
         (name = "Breaker", description = "The circuit breakers."),
+        (name = "Calls", description = "For applications that call a target: may I, and how did it go."),
         (name = "Node", description = "This node."),
     ),
 )]

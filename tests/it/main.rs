@@ -2,6 +2,7 @@
 
 mod backend;
 mod bad_input;
+mod callers;
 mod command_line;
 mod given_when_then;
 mod guard;
