@@ -329,6 +329,8 @@ mod tests {
             bytes: 2,
             certificate_expires_at: Some(Timestamp::from_nanos(1_750_000_000_000_000_000)),
             retry_after: None,
+            warning: None,
+            provider: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::domain::observation::{Failure, Observation, Phases};
+use crate::domain::observation::{Failure, Observation, Phases, ProviderStatus};
 use crate::domain::time::{Moment, Timestamp};
 
 /// What a probe is doing.
@@ -44,6 +44,8 @@ pub(super) struct Trace {
     pub(super) bytes: u64,
     pub(super) certificate_expires_at: Option<Timestamp>,
     pub(super) retry_after: Option<Duration>,
+    pub(super) warning: Option<Box<str>>,
+    pub(super) provider: Option<ProviderStatus>,
 }
 
 impl Trace {
@@ -62,6 +64,8 @@ impl Trace {
             bytes: 0,
             certificate_expires_at: None,
             retry_after: None,
+            warning: None,
+            provider: None,
         }
     }
 
@@ -98,6 +102,8 @@ impl Trace {
         self.bytes = 0;
         self.certificate_expires_at = None;
         self.retry_after = None;
+        self.warning = None;
+        self.provider = None;
     }
 
     /// Ends the probe. A good one is degraded if it took longer than `max_latency`, not counting the wait for a token.
@@ -117,6 +123,8 @@ impl Trace {
             bytes: self.bytes,
             certificate_expires_at: self.certificate_expires_at,
             retry_after: self.retry_after,
+            warning: self.warning,
+            provider: self.provider,
         }
     }
 

@@ -204,6 +204,8 @@ fn fell_over(at: Timestamp) -> Observation {
         bytes: 0,
         certificate_expires_at: None,
         retry_after: None,
+        warning: None,
+        provider: None,
     }
 }
 

@@ -8,7 +8,7 @@ use super::words::{BreakerState, FailureType, Health, IntegrationState, Time, mi
 use crate::config;
 use crate::domain::alert::{self, Condition};
 use crate::domain::event::StateChange;
-use crate::domain::observation::{self, Failure};
+use crate::domain::observation::{self, Failure, ProviderStatus};
 use crate::domain::watch::{self, Origin, Trouble};
 
 /// A target in a list.
@@ -112,7 +112,7 @@ impl From<&config::Target> for TargetConfig {
 pub(crate) struct Observation {
     pub(crate) at: Time,
     pub(crate) ok: bool,
-    /// Good, but slower than it should be.
+    /// Good, but slower than it should be, or not wholly well by its provider's own page.
     pub(crate) degraded: bool,
     pub(crate) took_ms: f64,
     pub(crate) phases: Phases,
@@ -129,6 +129,14 @@ pub(crate) struct Observation {
     /// The target asked not to be called before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_ms: Option<f64>,
+    /// What somebody should look at before it fails: the certificate ends soon, the provider reports a partial outage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warning: Option<String>,
+    /// What the provider's own page says: operational, degraded_performance, partial_outage, major_outage or
+    /// maintenance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "operational")]
+    pub(crate) provider: Option<&'static str>,
 }
 
 /// Why a probe was not good.
@@ -169,6 +177,8 @@ impl From<&observation::Observation> for Observation {
             bytes,
             certificate_expires_at,
             retry_after,
+            warning,
+            provider,
         } = observation;
         let failure = failure.as_ref().map(|Failure { reason, message, code }| ObservedFailure {
             reason: reason.as_str(),
@@ -192,6 +202,8 @@ impl From<&observation::Observation> for Observation {
             bytes: *bytes,
             certificate_expires_at: certificate_expires_at.map(Time),
             retry_after_ms: retry_after.map(millis),
+            warning: warning.as_deref().map(str::to_owned),
+            provider: provider.map(ProviderStatus::as_str),
         }
     }
 }
