@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::messages::{Errand, Look, Order, Resettle, Stop};
 use crate::actors::answer::{Answer, Outcome, Refused};
-use crate::actors::board::Slot;
+use crate::actors::board::{Board, Slot};
 use crate::actors::failure_history::{FailureHistory, Outage};
 use crate::actors::journal::Landed;
 use crate::actors::registry::Ended;
@@ -20,6 +20,7 @@ use crate::breaker::Driver;
 use crate::clock::Clock;
 use crate::config;
 use crate::domain::change::{Change, DeliveryChange};
+use crate::domain::flapping::Flapping;
 use crate::domain::id::{CorrelationId, Ids};
 use crate::domain::observation::Observation;
 use crate::domain::status::Command;
@@ -34,6 +35,7 @@ use crate::probes::{Prepared, Prober};
 pub(crate) struct Links {
     pub(crate) clock: Clock,
     pub(crate) ids: Arc<Ids>,
+    pub(crate) board: Arc<Board>,
     pub(crate) histories: Addr<FailureHistory>,
     pub(crate) metrics: Arc<NodeMetrics>,
     pub(crate) prober: Arc<Prober>,
@@ -63,6 +65,11 @@ pub(crate) struct TargetActor {
     pub(super) rng: SmallRng,
     /// Whether the last good probe was slower than it should be; `None` before the first.
     pub(super) degraded: Option<bool>,
+    /// What the last good probe said of its certificate.
+    pub(super) certificate: Option<Box<str>>,
+    pub(super) flapping: Flapping,
+    /// The breaker is open, or tries its trials, because of calls.
+    pub(super) opened_by_calls: bool,
     pub(super) first_probe_at: Moment,
     /// The target asked not to be called before this.
     pub(super) not_before: Moment,
@@ -83,7 +90,11 @@ impl TargetActor {
         first_probe_at: Moment,
         links: Links,
     ) -> Addr<Self> {
-        let watch = slot.live(|live| live.watch.clone());
+        let watch = slot.live(|live| {
+            // The actor before this one knew them, and died with them.
+            live.set_aside(|aside| (aside.flapping, aside.opened) = (None, None));
+            live.watch.clone()
+        });
         let spec = slot.spec.clone();
         Self::create(move |_| Self {
             rng: SmallRng::seed_from_u64(watch.status.id.0 ^ links.clock.moment().as_nanos()),
@@ -94,6 +105,9 @@ impl TargetActor {
             probe: None,
             driver,
             degraded: None,
+            certificate: None,
+            flapping: Flapping::default(),
+            opened_by_calls: false,
             first_probe_at,
             not_before: Moment::default(),
             probing_since: None,
@@ -126,9 +140,7 @@ impl TargetActor {
     ) {
         self.follow_cues(&mut turn, correlation);
         let generation = self.take_late(&mut turn, correlation);
-        // Before the first probe nobody knows whether it is slow: what was told stays told.
-        let degraded = self.degraded.unwrap_or(self.watch.incident.is_some());
-        self.decide(correlation, |watch, with| turn.settle(watch, degraded, with));
+        self.settle(&mut turn, correlation);
         if turn.is_empty() {
             return then.nothing_new();
         }
@@ -158,6 +170,7 @@ impl TargetActor {
     }
 
     fn report(&mut self, command: Command, correlation: &CorrelationId, answer: Answer, context: &mut Context<Self>) {
+        self.sample();
         let at = command.at();
         let passive = self.spec.is_none();
         let turn = self.decide(correlation, |watch, with| {

@@ -5,6 +5,7 @@
 
 mod actor;
 mod breaker;
+mod holding;
 mod messages;
 mod probing;
 

@@ -20,6 +20,7 @@ use crate::domain::schedule::{Pace, next_probe};
 use crate::domain::status::{IntegrationState, Refusal};
 use crate::domain::time::{Moment, Timestamp};
 use crate::domain::turn::{Asked, Attempt, Turn};
+use crate::domain::watch::Origin;
 
 impl TargetActor {
     pub(super) fn arm_first_probe(&mut self, context: &mut Context<Self>) {
@@ -67,9 +68,11 @@ impl TargetActor {
         }
         self.probing_since = Some(self.links.clock.moment());
         let (probe, timeout, actor, clock) = (probe.clone(), spec.timeout, context.address(), self.links.clock);
+        let board = self.links.board.clone();
         self.links.io.spawn(async move {
             let probed = AssertUnwindSafe(probe.probe(timeout)).catch_unwind().await;
             let observation = probed.unwrap_or_else(|_| fell_over(clock.now()));
+            let observation = board.connectivity().judge(observation, clock).await;
             actor.do_send(ProbeFinished { observation });
         });
     }
@@ -97,10 +100,14 @@ impl TargetActor {
     }
 
     fn found(&mut self, observation: &Observation, context: &mut Context<Self>) {
+        self.sample();
         let waiting = std::mem::take(&mut self.waiting);
         let internal = observation.failure.as_ref().filter(|failure| failure.reason == Reason::Internal);
         if let Some(failure) = internal {
-            tracing::warn!(target = %self.slot.name, error = %failure.message, "this node could not run a probe");
+            // That it is cut off was logged once, and concerns all targets.
+            if !self.links.board.blind() {
+                tracing::warn!(target = %self.slot.name, error = %failure.message, "this node could not run a probe");
+            }
             for one in waiting {
                 let message = failure.message.clone();
                 drop(one.answer.send(Err(Refused::AttemptImpossible { message })));
@@ -109,6 +116,7 @@ impl TargetActor {
         }
         if observation.is_ok() {
             self.degraded = Some(observation.degraded);
+            self.note_certificate(observation);
         }
         let waiting = self.still_right(waiting);
         if waiting.is_empty() && self.is_quiet(observation) {
@@ -139,6 +147,7 @@ impl TargetActor {
             && self.watch.status.state == IntegrationState::Connected
             && self.watch.incident.is_none()
             && !observation.degraded
+            && self.nothing_to_tell()
     }
 
     fn note_quiet_success(&mut self, observation: &Observation) {
@@ -165,7 +174,8 @@ impl TargetActor {
             response_payload: "N/A".into(),
             additional_info: format!("probe failed: {}", failure.reason.as_str()).into(),
         });
-        let attempt = Attempt { at: observation.at, fault, asked };
+        let origin = if self.opened_by_calls { Origin::Traffic } else { Origin::Probe };
+        let attempt = Attempt { at: observation.at, fault, origin, asked };
         let mut turn = self.decide(correlation, |watch, with| Turn::attempted(watch, attempt, with));
         self.breaker_saw_probe(observation.is_ok(), &mut turn, correlation);
         let mut waiting = waiting.into_iter();
@@ -250,6 +260,7 @@ impl Handler<ProbeFinished> for TargetActor {
         let observation = finished.observation;
         self.found(&observation, context);
         self.arm_next(&observation, context);
-        self.slot.live(|live| live.found(observation, &self.watch.status));
+        let maintenance = self.is_in_maintenance();
+        self.slot.live(|live| live.found(observation, &self.watch.status, maintenance));
     }
 }

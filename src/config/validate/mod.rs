@@ -7,11 +7,15 @@ pub(crate) mod whole;
 
 pub(crate) mod settings;
 
+pub(crate) mod connectivity;
+
 pub(crate) mod channel;
 
 pub(crate) mod target;
 
 pub(crate) mod dependencies;
+
+pub(crate) mod maintenance;
 
 pub(crate) mod alert;
 

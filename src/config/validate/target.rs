@@ -8,13 +8,14 @@ use super::address::{self, Endpoint};
 use super::attachments::Attachments;
 use super::channel::Channels;
 use super::dependencies::Dependencies;
-use super::{alert, breaker, http_probe, name, tcp_probe};
+use super::{alert, breaker, http_probe, maintenance, name, tcp_probe};
 use crate::config::model::{LONGEST_TIMEOUT, Monitor, Target};
 use crate::config::probe::Probe;
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
 use crate::domain::breaker::Policy as BreakerPolicy;
 use crate::domain::failure_history::FailureType;
+use crate::domain::flapping::Limits;
 use crate::domain::watch;
 
 /// Twice of what one node was measured with.
@@ -87,7 +88,8 @@ fn target<'t>(
     let Rules { group, policy, breaker, interval, timeout } = rules(&mut section, surroundings);
     let depends_on = dependencies.read(&mut section, name.as_ref());
     let probe = probe(section.section("probe"), endpoint.as_ref(), timeout, surroundings.attachments);
-    section.not_in_this_version(&["slo", "maintenance", "enabled", "operation", "heartbeat"]);
+    let maintenance = maintenance::maintenance(&mut section);
+    section.not_in_this_version(&["slo", "enabled", "operation", "heartbeat"]);
     section.finish();
     Some(Target {
         name: name?,
@@ -99,6 +101,7 @@ fn target<'t>(
         interval,
         timeout,
         probe: probe?,
+        maintenance,
     })
 }
 
@@ -120,6 +123,7 @@ fn rules(section: &mut Section<'_>, surroundings: &Surroundings<'_>) -> Rules {
     let mut threshold = |key| section.take(key).and_then(|field| field.whole(1..=1_000));
     let failure_threshold = threshold("failure_threshold");
     let success_threshold = threshold("success_threshold");
+    let interval = interval.unwrap_or(INTERVAL);
     let known = alert::Known { channels, everyone, incomplete: *incomplete };
     Rules {
         group: group.unwrap_or_default(),
@@ -129,16 +133,17 @@ fn rules(section: &mut Section<'_>, surroundings: &Surroundings<'_>) -> Rules {
             max_retries: monitor.max_retries,
             failure_type: failure_type.unwrap_or(FailureType::Other),
             alert: alert::alert(section.section("alert"), known),
+            flapping: Limits { high: monitor.flapping.0, low: monitor.flapping.1, ..Limits::new(interval) },
         },
         breaker: breaker::breaker(section.section("breaker")),
-        interval: interval.unwrap_or(INTERVAL),
+        interval,
         timeout: timeout.unwrap_or(TIMEOUT),
     }
 }
 
 /// The defaults are read once for themselves, so that a mistake in them is told also where no target inherits it.
 fn check_defaults(mut defaults: Section<'_>, surroundings: &Surroundings<'_>) {
-    for key in ["name", "endpoint"] {
+    for key in ["name", "endpoint", "maintenance"] {
         if let Some(field) = defaults.take_own(key) {
             field.fail("this belongs to one target", "Write it in [[target]]");
         }

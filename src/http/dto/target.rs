@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::event::Named;
+use super::inputs::Inputs;
 use super::words::{BreakerState, FailureType, Health, IntegrationState, Time, millis};
 use crate::config;
 use crate::domain::alert::{self, Condition};
@@ -26,6 +27,10 @@ pub(crate) struct TargetSummary {
     pub(crate) health: Health,
     /// Why it is so.
     pub(crate) cause: String,
+    /// What holds its alerts back now: maintenance, blind, dependency or flapping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "dependency")]
+    pub(crate) suppressed_by: Option<&'static str>,
     /// Missing where it is not configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) breaker: Option<BreakerState>,
@@ -42,6 +47,8 @@ pub(crate) struct TargetSummary {
 pub(crate) struct TargetDetails {
     #[serde(flatten)]
     pub(crate) summary: TargetSummary,
+    /// What its health is made of.
+    pub(crate) inputs: Inputs,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_succeeded_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,7 +94,8 @@ pub(crate) struct TargetConfig {
 
 impl From<&config::Target> for TargetConfig {
     fn from(target: &config::Target) -> Self {
-        let watch::Policy { failure_threshold, success_threshold, max_retries, failure_type, alert } = &target.policy;
+        let watch::Policy { failure_threshold, success_threshold, max_retries, failure_type, alert, flapping: _ } =
+            &target.policy;
         let alert::Policy { on, channels, severity, reminder: _ } = alert;
         let alert_on = Condition::ALL.into_iter().filter(|condition| on.contains(*condition));
         Self {
