@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::probe::Probe;
+use super::probe::{Probe, StatusPageProbe};
 use crate::domain::{breaker, watch};
 
 /// A whole configuration.
@@ -132,6 +132,8 @@ pub struct Target {
     pub timeout: Duration,
     /// How it is probed.
     pub probe: Probe,
+    /// The provider's own page, read beside the probe as a second opinion.
+    pub status_page: Option<Arc<StatusPageProbe>>,
 }
 
 /// One way to tell people.

@@ -184,6 +184,18 @@ fn request_of(probe: &Probe) -> Box<str> {
             format!("{} {scheme}://{host}{port}{}", http.method, http.url.path()).into()
         }
         Probe::Tcp(tcp) => format!("connect {}:{}", tcp.host, tcp.port).into(),
+        Probe::Tls(tls) => format!("TLS handshake with {}:{}", tls.host, tls.port).into(),
+        Probe::Dns(dns) => {
+            let by = dns.resolver.map(|resolver| format!(" by {resolver}")).unwrap_or_default();
+            format!("look up {} of {}{by}", dns.record.as_str(), dns.name).into()
+        }
+        Probe::Grpc(grpc) => {
+            let of = if grpc.service.is_empty() { String::new() } else { format!(" of {}", grpc.service) };
+            format!("grpc.health.v1.Health/Check{of} at {}:{}", grpc.host, grpc.port).into()
+        }
+        Probe::Icmp(icmp) => format!("ICMP echo to {}", icmp.host).into(),
+        Probe::Heartbeat(_) => "wait for a heartbeat".into(),
+        Probe::StatusPage(page) => format!("GET {}{}", page.url.host().unwrap_or_default(), page.url.path()).into(),
     }
 }
 
