@@ -20,7 +20,11 @@ pub(crate) fn dns_probe(section: &mut Section<'_>, endpoint: Option<&Endpoint>, 
         None => endpoint.and_then(|endpoint| from_endpoint(section, endpoint)),
     };
     let records = DnsRecord::ALL.map(|record| (record.as_str(), record));
-    let record = section.take("record").and_then(|field| field.word(&records)).unwrap_or(DnsRecord::A);
+    let record = match section.take("record") {
+        // Where it is not known what is asked for, any text may be its value.
+        Some(field) => field.word(&records).unwrap_or(DnsRecord::Txt),
+        None => DnsRecord::A,
+    };
     let expect = expect(section, record);
     let resolver = section.take("resolver").and_then(|field| {
         let text = field.filled_text()?;

@@ -77,7 +77,7 @@ pub(crate) fn probe(
     attachments: &Attachments,
 ) -> Option<Probe> {
     let kind = kind?;
-    fits(&section, kind, endpoint);
+    fits(&mut section, kind, endpoint);
     let probe = read(&mut section, kind, endpoint, pace, attachments);
     section.finish();
     probe
@@ -126,7 +126,7 @@ fn heartbeat(section: &mut Section<'_>) -> HeartbeatProbe {
 }
 
 /// Tells of an endpoint that the kind can do nothing with.
-fn fits(section: &Section<'_>, kind: Kind, endpoint: Option<&Endpoint>) {
+fn fits(section: &mut Section<'_>, kind: Kind, endpoint: Option<&Endpoint>) {
     let Some(endpoint) = endpoint else { return };
     let has_port = endpoint.host_and_port().is_some();
     let is_http = matches!(endpoint, Endpoint::Http(_));
@@ -155,7 +155,9 @@ fn fits(section: &Section<'_>, kind: Kind, endpoint: Option<&Endpoint>) {
         ),
         Kind::Dns | Kind::Icmp | Kind::Heartbeat => return,
     };
-    if !good {
-        section.fail(detail, hint);
+    match section.take("kind") {
+        _ if good => {}
+        Some(field) => field.fail(detail, hint),
+        None => section.fail(detail, hint),
     }
 }
