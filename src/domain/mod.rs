@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod event;
 pub mod failure_history;
 pub mod guard;
+pub mod heartbeat;
 pub mod id;
 pub mod invariant;
 pub mod notice;

@@ -8,6 +8,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::sync::oneshot;
 
+use super::heartbeat::Silence;
 use super::messages::{Errand, Look, Order, Resettle, Stop};
 use crate::actors::answer::{Answer, Outcome, Refused};
 use crate::actors::board::Slot;
@@ -67,6 +68,8 @@ pub(crate) struct TargetActor {
     /// The target asked not to be called before this.
     pub(super) not_before: Moment,
     pub(super) probing_since: Option<Moment>,
+    /// Of a target that reports in.
+    pub(super) silence: Option<Box<Silence>>,
     pub(super) waiting: Vec<Waiting>,
     /// For each commit on its way, what of the breaker it carries.
     pub(super) unpublished: VecDeque<u64>,
@@ -97,6 +100,7 @@ impl TargetActor {
             first_probe_at,
             not_before: Moment::default(),
             probing_since: None,
+            silence: None,
             waiting: Vec::new(),
             unpublished: VecDeque::new(),
             probe_timer: None,
@@ -186,7 +190,11 @@ impl Then {
     }
 }
 
+/// `None` for a target that is not called, or cannot be.
 pub(super) fn prepare(prober: &Prober, spec: &config::Target) -> Option<Prepared> {
+    if spec.probe.heartbeat().is_some() {
+        return None;
+    }
     match prober.prepare(&spec.probe) {
         Ok(prepared) => Some(prepared),
         Err(error) => {
@@ -202,6 +210,7 @@ impl Actor for TargetActor {
     fn started(&mut self, context: &mut Context<Self>) {
         self.probe = self.spec.as_deref().and_then(|spec| prepare(&self.links.prober, spec));
         self.arm_first_probe(context);
+        self.await_beats(context);
         self.look_at_breaker(context);
     }
 
@@ -221,6 +230,7 @@ impl Handler<Order> for TargetActor {
         match errand {
             Errand::Report(command) => self.report(command, &correlation, answer, context),
             Errand::Control(control) => self.control(control, &correlation, answer, context),
+            Errand::Beat(beat) => self.beat(beat, correlation, answer, context),
             errand @ Errand::Attempt { .. } => self.attempt(Waiting { errand, correlation, answer }, context),
         }
     }
@@ -262,6 +272,7 @@ impl Handler<Resettle> for TargetActor {
         self.slot = slot;
         self.first_probe_at = at.max(self.not_before);
         self.arm_first_probe(context);
+        self.await_beats(context);
         self.resettle_breaker(breaker, context);
     }
 }

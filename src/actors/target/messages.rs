@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::actors::answer::Answer;
 use crate::actors::board::Slot;
-use crate::actors::targets::{Control, ObservableTarget};
+use crate::actors::targets::{Beat, Control, ObservableTarget};
 use crate::config;
 use crate::domain::id::CorrelationId;
 use crate::domain::observation::Observation;
@@ -29,6 +29,8 @@ pub(crate) enum Errand {
     },
     /// An operator's act on the breaker.
     Control(Control),
+    /// The target itself reports in.
+    Beat(Beat),
 }
 
 /// An errand, from whom, and where its outcome goes.

@@ -5,6 +5,7 @@
 
 mod actor;
 mod breaker;
+mod heartbeat;
 mod messages;
 mod probing;
 
