@@ -79,12 +79,17 @@ impl Connectivity {
 
     /// What a probe found, with the word of a check that began after it: a failure of a node that is cut off is the
     /// node's own, and says nothing about the target.
-    pub(crate) async fn judge(&self, mut observation: Observation, clock: Clock) -> Observation {
-        let Some(failure) = observation.failure.as_mut() else { return observation };
-        if Self::explains(failure) {
+    pub(crate) async fn judge(&self, observation: Observation, clock: Clock) -> Observation {
+        if observation.failure.as_ref().is_some_and(Self::explains) {
             self.check_after(clock.moment()).await;
         }
-        if failure.reason != Reason::Internal && self.is_blind() {
+        self.ascribe(observation)
+    }
+
+    /// The same by the last check, for who cannot wait and needs not: he has waited for longer than checks are apart.
+    pub(crate) fn ascribe(&self, mut observation: Observation) -> Observation {
+        let failure = observation.failure.as_mut().filter(|failure| failure.reason != Reason::Internal);
+        if let Some(failure) = failure.filter(|_| self.is_blind()) {
             let found = &failure.message;
             failure.message = format!("this node is cut off, so this says nothing about the target: {found}").into();
             failure.reason = Reason::Internal;

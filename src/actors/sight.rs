@@ -27,10 +27,9 @@ impl Board {
                 failure_type: slot.spec.as_ref().map_or(FailureType::Other, |spec| spec.policy.failure_type),
                 probe: live.numbers.last_probe(),
                 warning: last.and_then(|last| last.warning.as_deref()),
-                traffic: view.as_ref().map_or_else(Traffic::default, |view| Traffic {
-                    opened: aside.opened,
-                    ..traffic(view)
-                }),
+                traffic: view
+                    .as_ref()
+                    .map_or_else(Traffic::default, |view| Traffic { opened: aside.opened, ..traffic(view) }),
                 provider: aside.provider.map(|(status, _)| status).or_else(|| last.and_then(|last| last.provider)),
                 maintenance: slot.spec.as_deref().and_then(|spec| maintenance::current(&spec.maintenance, now)),
                 flapping: aside.flapping,

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::probe::Probe;
+use super::probe::{Probe, StatusPageProbe};
 use crate::domain::{breaker, maintenance, watch};
 
 /// A whole configuration.
@@ -147,6 +147,8 @@ pub struct Target {
     pub timeout: Duration,
     /// How it is probed.
     pub probe: Probe,
+    /// The provider's own page, read beside the probe as a second opinion.
+    pub status_page: Option<Arc<StatusPageProbe>>,
     /// When it is worked on, as announced.
     pub maintenance: Arc<[maintenance::Window]>,
 }

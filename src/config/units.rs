@@ -163,7 +163,9 @@ mod tests {
         ] {
             assert_eq!(timestamp(text), Some(Timestamp::from_nanos(seconds * 1_000_000_000)), "{text}");
         }
-        for text in ["2024-06-01", "2024-06-01T10:00:00", "10:00:00", "soon", "2024-02-30T00:00:00Z", "9999-01-01T00:00:00Z"] {
+        for text in
+            ["2024-06-01", "2024-06-01T10:00:00", "10:00:00", "soon", "2024-02-30T00:00:00Z", "9999-01-01T00:00:00Z"]
+        {
             assert_eq!(timestamp(text), None, "{text}");
         }
     }

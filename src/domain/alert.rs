@@ -231,9 +231,7 @@ pub fn due(
         (None, Some(by)) => Reason::Suppressed { by },
         (None, None) => Reason::FirstNotification,
         (Some(_), _) if wanted.is_empty() => Reason::Resolved,
-        (Some(incident), hold)
-            if policy.reminder.is_some_and(|every| now.since(incident.last_told_at) >= every) =>
-        {
+        (Some(incident), hold) if policy.reminder.is_some_and(|every| now.since(incident.last_told_at) >= every) => {
             hold.map_or(Reason::Reminder, |by| Reason::Suppressed { by })
         }
         (Some(_), _) => Reason::NotDue,

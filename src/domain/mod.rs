@@ -8,6 +8,7 @@ pub mod event;
 pub mod failure_history;
 pub mod flapping;
 pub mod guard;
+pub mod heartbeat;
 pub mod id;
 pub mod invariant;
 pub mod maintenance;

@@ -197,9 +197,7 @@ fn evident<'a>(inputs: &Inputs<'a>) -> Verdict<'a> {
             (Some(LastProbe { ok: true, degraded: true }), false) => {
                 (worst.max(Health::Degraded), words::listed("probe ok but slow", &complaints))
             }
-            (Some(LastProbe { ok: true, degraded: false }), false) => {
-                (worst, words::listed("probe ok", &complaints))
-            }
+            (Some(LastProbe { ok: true, degraded: false }), false) => (worst, words::listed("probe ok", &complaints)),
             (Some(LastProbe { ok: true, degraded: false }) | None, _) => {
                 (worst, words::listed("connected", &complaints))
             }

@@ -8,7 +8,9 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::sync::oneshot;
 
+use super::heartbeat::Silence;
 use super::messages::{Errand, Look, Order, Resettle, Stop};
+use super::opinion::Opinion;
 use crate::actors::answer::{Answer, Outcome, Refused};
 use crate::actors::board::{Board, Slot};
 use crate::actors::failure_history::{FailureHistory, Outage};
@@ -68,12 +70,15 @@ pub(crate) struct TargetActor {
     /// What the last good probe said of its certificate.
     pub(super) certificate: Option<Box<str>>,
     pub(super) flapping: Flapping,
+    pub(super) opinion: Option<Box<Opinion>>,
     /// The breaker is open, or tries its trials, because of calls.
     pub(super) opened_by_calls: bool,
     pub(super) first_probe_at: Moment,
     /// The target asked not to be called before this.
     pub(super) not_before: Moment,
     pub(super) probing_since: Option<Moment>,
+    /// Of a target that reports in.
+    pub(super) silence: Option<Box<Silence>>,
     pub(super) waiting: Vec<Waiting>,
     /// For each commit on its way, what of the breaker it carries.
     pub(super) unpublished: VecDeque<u64>,
@@ -107,10 +112,12 @@ impl TargetActor {
             degraded: None,
             certificate: None,
             flapping: Flapping::default(),
+            opinion: None,
             opened_by_calls: false,
             first_probe_at,
             not_before: Moment::default(),
             probing_since: None,
+            silence: None,
             waiting: Vec::new(),
             unpublished: VecDeque::new(),
             probe_timer: None,
@@ -199,7 +206,11 @@ impl Then {
     }
 }
 
+/// `None` for a target that is not called, or cannot be.
 pub(super) fn prepare(prober: &Prober, spec: &config::Target) -> Option<Prepared> {
+    if spec.probe.heartbeat().is_some() {
+        return None;
+    }
     match prober.prepare(&spec.probe) {
         Ok(prepared) => Some(prepared),
         Err(error) => {
@@ -215,6 +226,8 @@ impl Actor for TargetActor {
     fn started(&mut self, context: &mut Context<Self>) {
         self.probe = self.spec.as_deref().and_then(|spec| prepare(&self.links.prober, spec));
         self.arm_first_probe(context);
+        self.await_beats(context);
+        self.seek_opinion(self.first_probe_at, context);
         self.look_at_breaker(context);
     }
 
@@ -234,6 +247,7 @@ impl Handler<Order> for TargetActor {
         match errand {
             Errand::Report(command) => self.report(command, &correlation, answer, context),
             Errand::Control(control) => self.control(control, &correlation, answer, context),
+            Errand::Beat(beat) => self.beat(beat, correlation, answer, context),
             errand @ Errand::Attempt { .. } => self.attempt(Waiting { errand, correlation, answer }, context),
         }
     }
@@ -275,6 +289,8 @@ impl Handler<Resettle> for TargetActor {
         self.slot = slot;
         self.first_probe_at = at.max(self.not_before);
         self.arm_first_probe(context);
+        self.await_beats(context);
+        self.seek_opinion(at, context);
         self.resettle_breaker(breaker, context);
     }
 }

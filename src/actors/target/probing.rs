@@ -44,6 +44,9 @@ impl TargetActor {
     /// Somebody wants an attempt now. One that is under way serves all who wait.
     pub(super) fn attempt(&mut self, waiting: Waiting, context: &mut Context<Self>) {
         let name = self.slot.name.clone();
+        if self.silence.is_some() {
+            return drop(waiting.answer.send(Err(Refused::ReportsIn { name })));
+        }
         if self.probe.is_none() {
             return drop(waiting.answer.send(Err(Refused::NotConfigured { name })));
         }
@@ -81,6 +84,10 @@ impl TargetActor {
         let Some(spec) = &self.spec else { return };
         let ended = self.links.clock.moment();
         let began = self.probing_since.take().unwrap_or(ended);
+        if self.silence.is_some() {
+            // It is not called any more since this probe began.
+            return;
+        }
         let refused = observation.failure.as_ref().is_some_and(|failure| failure.reason == Reason::RateLimited);
         let confirming = match (self.watch.breaker.state, self.watch.status.state) {
             // Who asks us to come less often is not asked more often.
@@ -99,7 +106,7 @@ impl TargetActor {
         self.arm_probe(next_probe(began, ended, &pace), context);
     }
 
-    fn found(&mut self, observation: &Observation, context: &mut Context<Self>) {
+    pub(super) fn found(&mut self, observation: &Observation, context: &mut Context<Self>) {
         self.sample();
         let waiting = std::mem::take(&mut self.waiting);
         let internal = observation.failure.as_ref().filter(|failure| failure.reason == Reason::Internal);
@@ -140,7 +147,7 @@ impl TargetActor {
     }
 
     /// Nothing was wrong and nothing is: the common case, which allocates nothing.
-    fn is_quiet(&self, observation: &Observation) -> bool {
+    pub(super) fn is_quiet(&self, observation: &Observation) -> bool {
         let driver_closed = self.watch.breaker.state == State::Closed;
         observation.is_ok()
             && driver_closed
@@ -150,7 +157,7 @@ impl TargetActor {
             && self.nothing_to_tell()
     }
 
-    fn note_quiet_success(&mut self, observation: &Observation) {
+    pub(super) fn note_quiet_success(&mut self, observation: &Observation) {
         let at = Some(observation.at);
         self.watch.successes_in_row = self.watch.successes_in_row.saturating_add(1);
         self.watch.failures_in_row = 0;
@@ -159,7 +166,7 @@ impl TargetActor {
         status.last_succeeded_at = status.last_succeeded_at.max(at);
     }
 
-    fn turn(
+    pub(super) fn turn(
         &mut self,
         observation: &Observation,
         asked: Asked,
@@ -194,6 +201,18 @@ fn request_of(probe: &Probe) -> Box<str> {
             format!("{} {scheme}://{host}{port}{}", http.method, http.url.path()).into()
         }
         Probe::Tcp(tcp) => format!("connect {}:{}", tcp.host, tcp.port).into(),
+        Probe::Tls(tls) => format!("TLS handshake with {}:{}", tls.host, tls.port).into(),
+        Probe::Dns(dns) => {
+            let by = dns.resolver.map(|resolver| format!(" by {resolver}")).unwrap_or_default();
+            format!("look up {} of {}{by}", dns.record.as_str(), dns.name).into()
+        }
+        Probe::Grpc(grpc) => {
+            let of = if grpc.service.is_empty() { String::new() } else { format!(" of {}", grpc.service) };
+            format!("grpc.health.v1.Health/Check{of} at {}:{}", grpc.host, grpc.port).into()
+        }
+        Probe::Icmp(icmp) => format!("ICMP echo to {}", icmp.host).into(),
+        Probe::Heartbeat(_) => "wait for a heartbeat".into(),
+        Probe::StatusPage(page) => format!("GET {}{}", page.url.host().unwrap_or_default(), page.url.path()).into(),
     }
 }
 
@@ -240,7 +259,7 @@ fn share(
 const fn asked(errand: &Errand) -> Asked {
     match errand {
         Errand::Attempt { asked, .. } => *asked,
-        Errand::Report(_) | Errand::Control(_) => Asked::No,
+        Errand::Report(_) | Errand::Control(_) | Errand::Beat(_) => Asked::No,
     }
 }
 

@@ -204,12 +204,7 @@ impl<'t> Field<'t> {
         let text = match &self.value.kind {
             Kind::Text(text) => &text.text,
             Kind::Datetime(text) => text,
-            Kind::Integer(_)
-            | Kind::Float(_)
-            | Kind::Boolean(_)
-            | Kind::Array(_)
-            | Kind::Table(_)
-            | Kind::Broken => {
+            Kind::Integer(_) | Kind::Float(_) | Kind::Boolean(_) | Kind::Array(_) | Kind::Table(_) | Kind::Broken => {
                 self.wrong_kind("a time", &hint);
                 return None;
             }

@@ -73,7 +73,10 @@ fn condition(field: &Field<'_>) -> Option<Condition> {
     let later = ["slo"].map(|word| (word, None));
     let condition = field.word(&[known.as_slice(), later.as_slice()].concat())?;
     if condition.is_none() {
-        field.fail(&format!("{} is not in this version", field.shown()), "down, breaker_open, degraded, certificate and flapping are");
+        field.fail(
+            &format!("{} is not in this version", field.shown()),
+            "down, breaker_open, degraded, certificate and flapping are",
+        );
     }
     condition
 }

@@ -53,8 +53,13 @@ fn address(field: &Field<'_>) -> Option<Arc<str>> {
             Some(format!("[{}]:{}", address.host, address.port).into())
         }
         Endpoint::Tcp(address) => Some(format!("{}:{}", address.host, address.port).into()),
-        Endpoint::Http(_) => {
-            field.fail("a URL is no address to connect to", "Write it like \"host:443\"");
+        Endpoint::Http(_)
+        | Endpoint::Tls(_)
+        | Endpoint::Grpc(_)
+        | Endpoint::Grpcs(_)
+        | Endpoint::Dns(_)
+        | Endpoint::Icmp(_) => {
+            field.fail("this is no plain address to connect to", "Write it like \"host:443\"");
             None
         }
     }

@@ -85,7 +85,9 @@ impl Told {
                     assert!(self.open.is_none(), "an outage has one history");
                     self.open = Some(IntegrationFailureHistory::record(*id, record.clone(), true));
                 }
-                HistoryStep::Retry { id, .. } | HistoryStep::Told { id } => assert_eq!(self.open.as_ref().map(|open| open.id), Some(*id)),
+                HistoryStep::Retry { id, .. } | HistoryStep::Told { id } => {
+                    assert_eq!(self.open.as_ref().map(|open| open.id), Some(*id))
+                }
                 HistoryStep::Recover { id, .. } => assert_eq!(self.open.take().map(|open| open.id), Some(*id)),
             }
         }

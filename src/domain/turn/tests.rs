@@ -64,7 +64,8 @@ impl Stage {
         let fault = reason.map(|reason| FailureDetail { error_message: reason.into(), ..reported_detail("") });
         let correlation = CorrelationId::new(&format!("c{second}"));
         let with = Context { policy: &self.policy, ids: &self.ids, now: at(second), correlation: &correlation };
-        let mut turn = Turn::attempted(&mut self.watch, Attempt { at: at(second), fault, origin: self.origin, asked }, &with);
+        let mut turn =
+            Turn::attempted(&mut self.watch, Attempt { at: at(second), fault, origin: self.origin, asked }, &with);
         follow(&mut turn, &mut self.watch, &mut self.breaker, &with);
         turn.settle(&mut self.watch, &self.beside, &with);
         turn

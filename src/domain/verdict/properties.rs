@@ -33,8 +33,11 @@ fn part() -> impl Strategy<Value = f64> {
 fn scene() -> impl Strategy<Value = Scene> {
     let state = prop::sample::select(IntegrationState::ALL.to_vec());
     let breaker = prop::sample::select(vec![State::Closed, State::HalfOpen, State::Open]);
-    let mode = prop::sample::select(vec![Mode::Enforce, Mode::DryRun, Mode::Disabled, Mode::ForcedOpen, Mode::ForcedClosed]);
-    let probe = prop::option::of((any::<bool>(), any::<bool>()).prop_map(|(ok, degraded)| LastProbe { ok, degraded: ok && degraded }));
+    let mode =
+        prop::sample::select(vec![Mode::Enforce, Mode::DryRun, Mode::Disabled, Mode::ForcedOpen, Mode::ForcedClosed]);
+    let probe = prop::option::of(
+        (any::<bool>(), any::<bool>()).prop_map(|(ok, degraded)| LastProbe { ok, degraded: ok && degraded }),
+    );
     let rates = || prop::option::of((part(), part()));
     let provider = prop::option::of(prop::sample::select(ProviderStatus::ALL.to_vec()));
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
@@ -42,7 +45,18 @@ fn scene() -> impl Strategy<Value = Scene> {
         |((state, breaker, mode, probe), (failed, opened), provider, flags, flapping)| {
             let (trial_passed, warning, parent_down, blind, maintenance) = flags;
             Scene {
-                state, breaker, mode, probe, failed, opened, trial_passed, provider, warning, parent_down, flapping, blind,
+                state,
+                breaker,
+                mode,
+                probe,
+                failed,
+                opened,
+                trial_passed,
+                provider,
+                warning,
+                parent_down,
+                flapping,
+                blind,
                 maintenance,
             }
         },
@@ -79,7 +93,10 @@ fn worse(scene: &Scene, what: usize) -> Option<Scene> {
     match what {
         0 => worse.state = IntegrationState::Failed,
         1 => worse.probe = Some(LastProbe { ok: false, degraded: false }),
-        2 => worse.probe = scene.probe.filter(|probe| probe.ok).map(|_| LastProbe { ok: true, degraded: true }).or(scene.probe),
+        2 => {
+            worse.probe =
+                scene.probe.filter(|probe| probe.ok).map(|_| LastProbe { ok: true, degraded: true }).or(scene.probe)
+        }
         3 => {
             let (failed, slow) = scene.failed.unwrap_or_default();
             worse.failed = Some(((failed + 0.3).min(1.0), (slow + 0.3).min(1.0)));
@@ -94,9 +111,8 @@ fn worse(scene: &Scene, what: usize) -> Option<Scene> {
         _ => worse.flapping = Some(50),
     }
     // A target that nobody tried becomes known by bad news; that is another question.
-    let known = |scene: &Scene| {
-        scene.state != IntegrationState::Unknown || scene.failed.is_some() || scene.opened.is_some()
-    };
+    let known =
+        |scene: &Scene| scene.state != IntegrationState::Unknown || scene.failed.is_some() || scene.opened.is_some();
     known(scene).then_some(worse)
 }
 

@@ -94,11 +94,8 @@ fn a_slow_answer_degrades_a_connected_target() {
 #[test]
 fn the_example_of_the_guide() {
     let connected = watch(IntegrationState::Connected);
-    let inputs = Inputs {
-        traffic: window(0.38, 0.0),
-        provider: Some(ProviderStatus::PartialOutage),
-        ..of(&connected, GOOD)
-    };
+    let inputs =
+        Inputs { traffic: window(0.38, 0.0), provider: Some(ProviderStatus::PartialOutage), ..of(&connected, GOOD) };
     let cause = "probe ok, 38 % of observed payments fail, provider reports a partial outage";
     check(&inputs, Health::Degraded, cause);
 }
