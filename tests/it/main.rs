@@ -9,3 +9,4 @@ mod node;
 mod outage;
 mod reload;
 mod rules;
+mod verdict;

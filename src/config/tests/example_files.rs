@@ -73,7 +73,7 @@ fn the_defaults_that_the_main_file_shows_are_the_defaults() {
 fn every_key_that_is_read_is_described_in_the_main_file() {
     let described = std::fs::read_to_string(project().join("config/breakwater.toml")).unwrap();
     let text = "defaults = { probe = { auth = { kind = \"KIND\" } } }\nchannel = [{ kind = \"webhook\" }]\n\
-                target = [{ endpoint = \"https://a\" }]";
+                target = [{ endpoint = \"https://a\", maintenance = [{}] }]";
     let mut asked = BTreeSet::new();
     for kind in ["basic", "bearer", "oauth2"] {
         let text = text.replace("KIND", kind);
