@@ -106,7 +106,9 @@ async fn a_child_that_recovers_before_its_parent_was_never_told_of() {
     api.target_when("internet", |target| target["health"] == "healthy").await;
     let of_child = types_of(&api.events(None).await, "PG_KCP");
     assert!(!of_child.iter().any(|kind| kind.starts_with("Alert")), "{of_child:?}");
-    assert!(of_child.iter().any(|kind| kind == "IntegrationFailureRecovered"), "its history is whole: {of_child:?}");
+    let histories = api.read("/integrationFailureHistories?targetSystem=PG_KCP").await;
+    let history = &histories["content"][0];
+    assert_eq!((&history["notified"], history["recoveredAt"].is_string()), (&json!(false), true), "it is kept");
     assert_eq!(heard(&pager).len(), 2);
     node.stop().await;
 }
@@ -249,10 +251,8 @@ impl StatusPage {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_providers_page_degrades_at_most_and_counts_for_nothing_else() {
     let (gateway, page) = (Gateway::start(), StatusPage::start().await);
-    let opinion = format!(
-        "[target.status_page]\nurl = \"http://{}\"\ncomponent = [\"API\"]\ninterval = \"1s\"\n",
-        page.address
-    );
+    let opinion =
+        format!("[target.status_page]\nurl = \"http://{}\"\ncomponent = [\"API\"]\ninterval = \"1s\"\n", page.address);
     let node = Node::start(&format!("{}{opinion}", gateway.target("PG_KCP", ""))).await;
     let api = &node.api;
     let partial = |target: &Value| target["inputs"]["provider"]["status"] == "partial_outage";
@@ -281,9 +281,8 @@ async fn a_providers_page_degrades_at_most_and_counts_for_nothing_else() {
 async fn what_is_worked_on_is_neither_down_nor_told_of_until_it_should_be_well_again() {
     let (gateway, pager) = (Gateway::start(), Pager::start());
     let (from, to) = (seconds_from_now(-60), seconds_from_now(3_600));
-    let window = format!(
-        "[[target.maintenance]]\nfrom = \"{from}\"\nuntil = \"{to}\"\nreason = \"their database upgrade\"\n"
-    );
+    let window =
+        format!("[[target.maintenance]]\nfrom = \"{from}\"\nuntil = \"{to}\"\nreason = \"their database upgrade\"\n");
     let target = gateway.target("PG_KCP", "");
     let node = Node::start(&format!("{}{target}{window}", pager.channel())).await;
     let api = &node.api;
