@@ -173,7 +173,7 @@ impl Connectivity {
 
 /// Whether any address answers within the time limit. The first answer is enough.
 async fn any_answers(rules: &config::Connectivity) -> bool {
-    let mut attempts: FuturesUnordered<_> = rules.addresses.iter().map(|address| answers(address)).collect();
+    let mut attempts: FuturesUnordered<_> = rules.addresses.iter().map(answers).collect();
     let any = async {
         while let Some(answered) = attempts.next().await {
             if answered {

@@ -150,7 +150,7 @@ impl TargetActor {
             && self.watch.status.state == IntegrationState::Connected
             && self.watch.incident.is_none()
             && !observation.degraded
-            && self.nothing_to_tell()
+            && !self.has_something_to_tell()
     }
 
     pub(super) fn note_quiet_success(&mut self, observation: &Observation) {
