@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -26,6 +27,7 @@ use crate::metrics::{TargetNumbers, Traffic};
 pub struct Board {
     slots: RwLock<Slots>,
     connectivity: Connectivity,
+    version: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -245,6 +247,12 @@ impl Board {
         self.slots.read().by_id.get(&id).cloned()
     }
 
+    /// Another one each time a slot was put in its place: who keeps a slot for many calls looks whether to get it anew.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     /// Every target, by id, the newest last.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Slot>> {
@@ -266,5 +274,6 @@ impl Board {
         {
             slots.by_target.remove(&before.target());
         }
+        self.version.fetch_add(1, Ordering::Release);
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that is tested from outside: one file a capability, one binary, since each links the whole program.
 
+mod backend;
 mod bad_input;
 mod command_line;
 mod given_when_then;
@@ -8,6 +9,9 @@ mod http_examples;
 mod http_surface;
 mod node;
 mod outage;
+mod proxy;
+mod proxy_guard;
+mod proxy_wire;
 mod reload;
 mod rules;
 mod verdict;
