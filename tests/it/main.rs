@@ -3,6 +3,7 @@
 mod bad_input;
 mod command_line;
 mod given_when_then;
+mod heartbeats;
 mod http_examples;
 mod http_surface;
 mod node;

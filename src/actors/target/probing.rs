@@ -81,10 +81,6 @@ impl TargetActor {
         let Some(spec) = &self.spec else { return };
         let ended = self.links.clock.moment();
         let began = self.probing_since.take().unwrap_or(ended);
-        if self.silence.is_some() {
-            // It is not called any more since this probe began.
-            return;
-        }
         let refused = observation.failure.as_ref().is_some_and(|failure| failure.reason == Reason::RateLimited);
         let confirming = match (self.watch.breaker.state, self.watch.status.state) {
             // Who asks us to come less often is not asked more often.
@@ -267,6 +263,9 @@ impl Handler<ProbeFinished> for TargetActor {
 
     fn handle(&mut self, finished: ProbeFinished, context: &mut Context<Self>) {
         let observation = finished.observation;
+        if self.silence.is_some() {
+            return self.no_longer_called();
+        }
         self.found(&observation, context);
         self.arm_next(&observation, context);
         self.slot.live(|live| live.found(observation, &self.watch.status));
