@@ -19,3 +19,6 @@ pub mod d0005_jemalloc_is_the_binarys_allocator {}
 
 #[doc = include_str!("0006-a-reported-failure-is-a-message-of-its-own.md")]
 pub mod d0006_a_reported_failure_is_a_message_of_its_own {}
+
+#[doc = include_str!("0010-what-silence-and-a-providers-page-are-worth.md")]
+pub mod d0010_what_silence_and_a_providers_page_are_worth {}
