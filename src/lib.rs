@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod guard;
 pub mod guide;
 pub mod http;
 pub mod listener;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::probe::{Probe, StatusPageProbe};
-use crate::domain::{breaker, watch};
+use crate::domain::{breaker, guard, watch};
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,6 +126,8 @@ pub struct Target {
     pub policy: watch::Policy,
     /// The breaker's policy.
     pub breaker: breaker::Policy,
+    /// What lies around the breaker.
+    pub guard: guard::Policy,
     /// How often it is probed.
     pub interval: Duration,
     /// A probe's deadline.

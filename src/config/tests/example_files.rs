@@ -67,6 +67,8 @@ fn the_defaults_that_the_main_file_shows_are_the_defaults() {
     let target = "[[target]]\nname = \"a\"\nendpoint = \"a:1\"\n[target.breaker]\n";
     let shown = parsed(&format!("{target}{}", uncommented(breaker))).config;
     assert_eq!(shown.targets["a"].breaker, crate::domain::breaker::Policy::default());
+    let guard = crate::domain::guard::Policy { rate_limit: None, ..shown.targets["a"].guard.clone() };
+    assert_eq!(guard, crate::domain::guard::Policy::default());
 }
 
 #[test]

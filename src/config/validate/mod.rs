@@ -17,6 +17,8 @@ pub(crate) mod alert;
 
 pub(crate) mod breaker;
 
+pub(crate) mod guard;
+
 pub(crate) mod probe;
 
 pub(crate) mod http_probe;
