@@ -75,29 +75,33 @@ async fn an_expired_and_an_untrusted_chain_are_failures_and_no_warning() {
     let server = ca.scripted_until("localhost", 2020, "").await;
     let observation = observe(looking_at(&server, &ca), LONG).await;
     let message = failed(&observation, Reason::Tls, "certificate_expired");
-    insta::assert_snapshot!(without(server.address, &message), @"");
+    insta::assert_snapshot!(without(server.address, &message), @"the certificate of HOST expired on 2020-01-01T00:00:00Z");
     assert_eq!(observation.warning, None);
 
     let server = ca.scripted_until("localhost", 2050, "").await;
     let message = failed(&observe(looking_at(&server, &secure::Ca::new()), LONG).await, Reason::Tls, "unknown_ca");
-    insta::assert_snapshot!(without(server.address, &message), @"");
+    insta::assert_snapshot!(without(server.address, &message), @"the certificate of HOST was signed by none of the certificates that are trusted here");
 
     let server = ca.scripted_until("elsewhere.example", 2050, "").await;
     let message = failed(&observe(looking_at(&server, &ca), LONG).await, Reason::Tls, "bad_certificate");
-    insta::assert_snapshot!(without(server.address, &message), @"");
+    insta::assert_snapshot!(without(server.address, &message), @"the certificate of HOST is for elsewhere.example, not for localhost");
 }
 
 #[tokio::test]
 async fn what_speaks_no_tls_and_what_says_nothing_are_told_apart() {
     let ca = secure::Ca::new();
-    let talking = Server::answering(["220 mail.example ESMTP\r\n"]).await;
+    let talking = Server::start(|_, mut connection, _| async move {
+        connection.write_all(b"220 mail.example ESMTP\r\n").await.unwrap();
+        std::future::pending().await
+    })
+    .await;
     let message = failed(&observe(looking_at(&talking, &ca), LONG).await, Reason::Tls, "N/A");
-    insta::assert_snapshot!(without(talking.address, &message), @"");
+    insta::assert_snapshot!(without(talking.address, &message), @"no TLS handshake with HOST: what answers there does not speak TLS");
     let silent = Server::start(|_, connection, _| async move {
         let _open = connection;
         std::future::pending().await
     })
     .await;
     let message = failed(&observe(looking_at(&silent, &ca), SHORT).await, Reason::Timeout, "N/A");
-    insta::assert_snapshot!(without(silent.address, &message), @"");
+    insta::assert_snapshot!(without(silent.address, &message), @"the TLS handshake was not done after 1s (HOST)");
 }

@@ -129,11 +129,11 @@ async fn other_values_are_told_with_what_was_expected() {
     let addresses = (1..=7).map(|last| RData::A(A::new(192, 0, 2, last))).collect();
     let resolver = Resolver::holding(addresses).await;
     let told = async |expect| failed(&look_up(&resolver, DnsRecord::A, expect, LONG).await, Reason::Assertion, "N/A");
-    insta::assert_snapshot!(told(all(&["192.0.2.1", "192.0.2.8", "192.0.2.9"])).await, @"");
-    insta::assert_snapshot!(told(any(&["192.0.2.8", "192.0.2.9"])).await, @"");
+    insta::assert_snapshot!(told(all(&["192.0.2.1", "192.0.2.8", "192.0.2.9"])).await, @"the records A of shop.example should hold 192.0.2.8 and 192.0.2.9, and hold 192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4, 192.0.2.5 and 2 more");
+    insta::assert_snapshot!(told(any(&["192.0.2.8", "192.0.2.9"])).await, @"the records A of shop.example should hold 192.0.2.8 or 192.0.2.9, and hold 192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4, 192.0.2.5 and 2 more");
     let one = Resolver::holding(vec![RData::TXT(TXT::new(vec!["V=spf1".into()]))]).await;
     let texts = look_up(&one, DnsRecord::Txt, all(&["v=spf1"]), LONG).await;
-    insta::assert_snapshot!(failed(&texts, Reason::Assertion, "N/A"), @"");
+    insta::assert_snapshot!(failed(&texts, Reason::Assertion, "N/A"), @"the records TXT of shop.example should hold v=spf1, and hold V=spf1");
 }
 
 #[tokio::test]
@@ -156,17 +156,17 @@ async fn a_name_that_is_not_there_and_a_resolver_that_fails_are_told_apart() {
         let observation = look_up(&resolver, DnsRecord::Mx, DnsExpect::Something, LONG).await;
         without(resolver.address, &failed(&observation, Reason::Dns, name))
     };
-    insta::assert_snapshot!(told(ResponseCode::NXDomain, "NXDOMAIN").await, @"");
-    insta::assert_snapshot!(told(ResponseCode::ServFail, "SERVFAIL").await, @"");
-    insta::assert_snapshot!(told(ResponseCode::Refused, "REFUSED").await, @"");
-    insta::assert_snapshot!(told(ResponseCode::NoError, "NODATA").await, @"");
+    insta::assert_snapshot!(told(ResponseCode::NXDomain, "NXDOMAIN").await, @"the name shop.example does not exist according to the resolver HOST (NXDOMAIN)");
+    insta::assert_snapshot!(told(ResponseCode::ServFail, "SERVFAIL").await, @"the name shop.example was not resolved by the resolver HOST (SERVFAIL)");
+    insta::assert_snapshot!(told(ResponseCode::Refused, "REFUSED").await, @"the name shop.example was not resolved by the resolver HOST (REFUSED)");
+    insta::assert_snapshot!(told(ResponseCode::NoError, "NODATA").await, @"the name shop.example has no record MX according to the resolver HOST");
 }
 
 #[tokio::test]
 async fn a_resolver_that_is_silent_or_lies_is_a_timeout_or_a_broken_protocol() {
     let silent = Resolver::start(|_, _| None).await;
     let message = failed(&look_up(&silent, DnsRecord::A, DnsExpect::Something, SHORT).await, Reason::Timeout, "N/A");
-    insta::assert_snapshot!(without(silent.address, &message), @"");
+    insta::assert_snapshot!(without(silent.address, &message), @"the name was not resolved after 1s (the resolver HOST)");
 
     // What does not fit the question is no answer to it.
     let other = Resolver::start(|_, _| Some(b"220 mail.example ESMTP\r\n".to_vec())).await;
@@ -180,7 +180,7 @@ async fn a_resolver_that_is_silent_or_lies_is_a_timeout_or_a_broken_protocol() {
     })
     .await;
     let message = failed(&look_up(&garbled, DnsRecord::A, DnsExpect::Something, LONG).await, Reason::Protocol, "N/A");
-    insta::assert_snapshot!(without(garbled.address, &message), @"");
+    insta::assert_snapshot!(without(garbled.address, &message), @"the answer of the resolver HOST cannot be used: protocol error: decoding error: unexpected end of input reached");
 }
 
 #[tokio::test]

@@ -96,9 +96,9 @@ async fn a_service_that_does_not_serve_or_is_not_known_is_told() {
         let observation = observe(asking(&server, service), LONG).await;
         without(server.address, &failed(&observation, Reason::Assertion, code))
     };
-    insta::assert_snapshot!(told("down", "NOT_SERVING").await, @"");
-    insta::assert_snapshot!(told("lost", "UNKNOWN").await, @"");
-    insta::assert_snapshot!(told("nobody", "NOT_FOUND").await, @"");
+    insta::assert_snapshot!(told("down", "NOT_SERVING").await, @"the service down does not serve (NOT_SERVING)");
+    insta::assert_snapshot!(told("lost", "UNKNOWN").await, @"the service lost does not know how it is (UNKNOWN)");
+    insta::assert_snapshot!(told("nobody", "NOT_FOUND").await, @"HOST has no service nobody (NOT_FOUND): service not registered");
 }
 
 #[tokio::test]
@@ -145,17 +145,17 @@ async fn what_a_server_refuses_with_has_its_reason() {
         without(server.address, &failed(&observe(asking(&server, ""), LONG).await, reason, code))
     };
     let unimplemented = told(&[GRPC, ("grpc-status", "12")], Reason::Protocol, "UNIMPLEMENTED").await;
-    insta::assert_snapshot!(unimplemented, @"");
+    insta::assert_snapshot!(unimplemented, @"HOST has no grpc.health.v1 (UNIMPLEMENTED)");
     let refused = told(&[GRPC, ("grpc-status", "16"), ("grpc-message", "no%20token")], Reason::Auth, "UNAUTHENTICATED");
-    insta::assert_snapshot!(refused.await, @"");
+    insta::assert_snapshot!(refused.await, @"HOST refuses us (UNAUTHENTICATED): no token");
     let busy = told(&[GRPC, ("grpc-status", "8")], Reason::RateLimited, "RESOURCE_EXHAUSTED").await;
-    insta::assert_snapshot!(busy, @"");
+    insta::assert_snapshot!(busy, @"HOST asks to be called less often (RESOURCE_EXHAUSTED)");
     let unavailable = told(&[GRPC, ("grpc-status", "14")], Reason::Assertion, "UNAVAILABLE").await;
-    insta::assert_snapshot!(unavailable, @"");
+    insta::assert_snapshot!(unavailable, @"HOST did not tell its health (UNAVAILABLE)");
     let late = told(&[GRPC, ("grpc-status", "4")], Reason::Timeout, "DEADLINE_EXCEEDED").await;
-    insta::assert_snapshot!(late, @"");
+    insta::assert_snapshot!(late, @"HOST did not answer in the time that it had (DEADLINE_EXCEEDED)");
     let new = told(&[GRPC, ("grpc-status", "99")], Reason::Assertion, "code 99").await;
-    insta::assert_snapshot!(new, @"");
+    insta::assert_snapshot!(new, @"HOST did not tell its health (code 99)");
 }
 
 #[tokio::test]
@@ -166,22 +166,26 @@ async fn what_is_no_grpc_is_told_by_what_it_is() {
         without(server.address, &failed(&observe(asking(&server, ""), LONG).await, reason, code))
     };
     let gateway = told(502, &[("content-type", "text/html")], b"<html>", Reason::HttpStatus, "502").await;
-    insta::assert_snapshot!(gateway, @"");
+    insta::assert_snapshot!(gateway, @"502 Bad Gateway, expected an answer of gRPC");
     let page = told(200, &[("content-type", "text/html")], b"<html>", Reason::Protocol, "N/A").await;
-    insta::assert_snapshot!(page, @"");
+    insta::assert_snapshot!(page, @"the answer of HOST is not gRPC: its content-type is another");
     let unsaid = told(200, &[GRPC], b"", Reason::Protocol, "N/A").await;
-    insta::assert_snapshot!(unsaid, @"");
+    insta::assert_snapshot!(unsaid, @"the answer of HOST has no grpc-status");
     let garbage = told(200, &[GRPC, ("grpc-status", "0")], b"garbage", Reason::Protocol, "N/A").await;
-    insta::assert_snapshot!(garbage, @"");
+    insta::assert_snapshot!(garbage, @"HOST sent no grpc.health.v1 answer");
     let endless = told(200, &[GRPC, ("grpc-status", "0")], &[0; 5_000], Reason::Protocol, "N/A").await;
-    insta::assert_snapshot!(endless, @"");
+    insta::assert_snapshot!(endless, @"the answer of HOST is longer than 4096 bytes, and health is not");
     let later = told(200, &[GRPC, ("grpc-status", "0")], &[0, 0, 0, 0, 2, 8, 9], Reason::Protocol, "N/A").await;
-    insta::assert_snapshot!(later, @"");
+    insta::assert_snapshot!(later, @"the server has the health 9, which grpc.health.v1 does not know");
 }
 
 #[tokio::test]
 async fn a_server_that_speaks_http_1_or_nothing_is_told() {
-    let old = Server::answering(["HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"]).await;
+    let old = Server::start(|_, mut connection, _| async move {
+        connection.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        std::future::pending().await
+    })
+    .await;
     let message = failed(&observe(asking(&old, ""), LONG).await, Reason::Protocol, "N/A");
     assert!(message.starts_with("no HTTP/2 answer from "), "{message}");
     let silent = Server::start(|_, connection, _| async move {
@@ -190,5 +194,5 @@ async fn a_server_that_speaks_http_1_or_nothing_is_told() {
     })
     .await;
     let message = failed(&observe(asking(&silent, ""), SHORT).await, Reason::Timeout, "N/A");
-    insta::assert_snapshot!(without(silent.address, &message), @"");
+    insta::assert_snapshot!(without(silent.address, &message), @"no answer had come after 1s (HOST)");
 }

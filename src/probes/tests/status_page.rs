@@ -96,10 +96,10 @@ async fn the_page_as_a_whole_only_ever_degrades() {
 async fn a_component_that_is_not_there_is_told_with_the_nearest_that_are() {
     let observation = read(&summary("none", &PAGE), &["Crads API"]).await;
     let message = failed(&observation, Reason::Assertion, "N/A");
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @r#"the provider's page has no component "Crads API"; the nearest are: Cards API, Payouts, Terminals"#);
     assert_eq!(observation.provider, None);
     let message = failed(&read(&summary("none", &[]), &["Cards API"]).await, Reason::Assertion, "N/A");
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @r#"the provider's page has no component "Cards API"; it has none"#);
 }
 
 #[tokio::test]
@@ -119,25 +119,25 @@ async fn what_is_no_summary_is_not_taken_for_one() {
         }
     }
     let message = failed(&read(&summary("purple", &PAGE), &[]).await, Reason::Protocol, "N/A");
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @r#"the indicator of the page is "purple", which is no word of Atlassian Statuspage"#);
 }
 
 #[tokio::test]
 async fn a_page_that_cannot_be_read_says_nothing_of_the_provider() {
     let gone = observe(&Server::answering(["HTTP/1.1 503 Oh\r\ncontent-length: 0\r\n\r\n"]).await, &[], LONG).await;
     let message = failed(&gone, Reason::HttpStatus, "503");
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"503 Service Unavailable, expected 200-299");
     assert_eq!((gone.provider, gone.degraded), (None, false));
     let endless = format!("HTTP/1.1 200 OK\r\n\r\n{}", " ".repeat((2 << 20) + 1));
     let message = failed(&observe(&Server::answering([endless]).await, &[], LONG).await, Reason::Assertion, "N/A");
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"the body is longer than the 2097152 bytes that are read, so it cannot be checked");
     let silent = Server::start(|_, mut connection, _| async move {
         read_request(&mut connection).await;
         std::future::pending().await
     })
     .await;
     let message = failed(&observe(&silent, &[], SHORT).await, Reason::Timeout, "N/A");
-    insta::assert_snapshot!(without(silent.address, &message), @"");
+    insta::assert_snapshot!(without(silent.address, &message), @"no answer had come after 1s (HOST)");
 }
 
 #[tokio::test]
