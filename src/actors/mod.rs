@@ -6,11 +6,13 @@
 pub mod answer;
 pub mod board;
 pub mod callers;
+pub mod connectivity;
 mod failure_history;
 pub mod histories;
 pub mod journal;
 mod notifier;
 mod registry;
+mod sight;
 pub mod system;
 mod target;
 pub mod targets;

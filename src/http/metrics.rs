@@ -17,7 +17,7 @@ use super::state::Http;
 use crate::actors::board::Slot;
 use crate::config;
 use crate::domain::breaker::{Lifetime, Refused, State, View};
-use crate::domain::time::Moment;
+use crate::domain::verdict::{Health, verdict};
 use crate::domain::watch::Watch;
 use crate::metrics::{
     BreakerSample, CallCounts, Format, Page, PassiveSample, Process, RejectionCounts, TargetNumbers, TargetSample,
@@ -115,15 +115,15 @@ fn whole(written: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<Vec<u8
 struct Taken {
     spec: Arc<config::Target>,
     watch: Watch,
+    health: Health,
     numbers: TargetNumbers,
     breaker: BreakerSample,
     traffic: Option<TrafficSample>,
 }
 
 fn write(http: &Http, format: Format, pieces: &mut Pieces) -> io::Result<()> {
-    let now = http.clock.moment();
     let slots = http.board.all();
-    let mut targets: Vec<Taken> = slots.iter().filter_map(|slot| take(slot, now)).collect();
+    let mut targets: Vec<Taken> = slots.iter().filter_map(|slot| take(slot, http)).collect();
     targets.sort_by(|one, other| one.spec.name.cmp(&other.spec.name));
     let targets: Vec<TargetSample<'_>> = targets
         .iter()
@@ -134,6 +134,7 @@ fn write(http: &Http, format: Format, pieces: &mut Pieces) -> io::Result<()> {
             kind: taken.spec.probe.kind(),
             interval: taken.spec.interval,
             watch: &taken.watch,
+            health: taken.health,
             numbers: &taken.numbers,
             breaker: taken.breaker,
             traffic: taken.traffic,
@@ -145,11 +146,14 @@ fn write(http: &Http, format: Format, pieces: &mut Pieces) -> io::Result<()> {
     pieces.send(Piece::End)
 }
 
-fn take(slot: &Slot, now: Moment) -> Option<Taken> {
+fn take(slot: &Slot, http: &Http) -> Option<Taken> {
     let spec = slot.spec.clone()?;
-    let breaker = slot.gate.as_ref().map(|gate| sample(&gate.view(now))).unwrap_or_default();
+    let breaker = slot.gate.as_ref().map(|gate| sample(&gate.view(http.clock.moment()))).unwrap_or_default();
     let traffic = slot.traffic.sample();
-    Some(slot.live(|live| Taken { spec, watch: live.watch.clone(), numbers: live.numbers, breaker, traffic }))
+    Some(http.board.seen(slot, http.clock, |live, inputs| {
+        let health = verdict(inputs).health;
+        Taken { spec, watch: live.watch.clone(), health, numbers: live.numbers, breaker, traffic }
+    }))
 }
 
 fn sample(view: &View) -> BreakerSample {

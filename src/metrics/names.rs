@@ -43,6 +43,8 @@ families! {
         "Whether the last probe found what was expected.";
     PROBE_DURATION: Gauge "probe_duration_seconds",
         "How long the last probe took, all of it.";
+    PROBE_DNS_LOOKUP_TIME: Gauge "probe_dns_lookup_time_seconds",
+        "How long the last probe took to look its name up; missing where there was none to look up.";
     PROBE_HTTP_STATUS_CODE: Gauge "probe_http_status_code",
         "The HTTP status of the last probe, 0 where there was none.";
     PROBE_HTTP_DURATION: Gauge "probe_http_duration_seconds",
@@ -121,6 +123,8 @@ families! {
         "Whether the last attempt to load the configuration succeeded.";
     CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP: Gauge "breakwater_config_last_reload_success_timestamp_seconds",
         "When the configuration in use was loaded, in Unix time.";
+    NODE_BLIND: Gauge "breakwater_node_blind",
+        "Whether this node is cut off: no address of monitor.connectivity answers. Targets are unknown then.";
     BUILD_INFO: Gauge "breakwater_build_info",
         "Which build this is.";
     PROCESS_CPU: Counter "process_cpu_seconds_total",

@@ -14,7 +14,7 @@ use crate::domain::failure_history::FailureType;
 use crate::domain::guard;
 use crate::domain::observation::Reason;
 use crate::domain::status::IntegrationState;
-use crate::domain::verdict::{Health, verdict};
+use crate::domain::verdict::Health;
 use crate::domain::watch::Watch;
 
 /// The label of all targets that nobody configured; no configured target may have this name.
@@ -35,6 +35,8 @@ pub struct TargetSample<'a> {
     pub interval: Duration,
     /// What its actor decided.
     pub watch: &'a Watch,
+    /// What people see of it.
+    pub health: Health,
     /// What was counted of it.
     pub numbers: &'a TargetNumbers,
     /// What its breaker counted.
@@ -103,6 +105,11 @@ impl Page<'_> {
         page.family(&names::PROBE_DURATION, probed(), |lines, (sample, last)| {
             lines.value(&[("target", sample.name)], last.took.as_secs_f64());
         })?;
+        page.family(&names::PROBE_DNS_LOOKUP_TIME, probed(), |lines, (sample, last)| {
+            if let Some(took) = last.phases.resolve {
+                lines.value(&[("target", sample.name)], took.as_secs_f64());
+            }
+        })?;
         page.family(&names::PROBE_HTTP_STATUS_CODE, probed_by_http(), |lines, (sample, last)| {
             lines.count(&[("target", sample.name)], u64::from(last.status_code.unwrap_or(0)));
         })?;
@@ -163,8 +170,8 @@ impl Page<'_> {
             lines.one_of(sample.name, "state", all, sample.watch.status.state.as_str());
         })?;
         page.family(&names::INTEGRATION_HEALTH, self.targets, |lines, sample| {
-            let health = verdict(sample.watch, sample.numbers.last_probe()).health;
-            lines.one_of(sample.name, "health", Health::ALL.into_iter().map(Health::as_str), health.as_str());
+            let all = Health::ALL.into_iter().map(Health::as_str);
+            lines.one_of(sample.name, "health", all, sample.health.as_str());
         })?;
         page.family(&names::INTEGRATION_RETRY_COUNT, self.targets, |lines, sample| {
             lines.count(&[("target", sample.name)], u64::from(sample.watch.status.retry_count));
@@ -261,6 +268,7 @@ impl Page<'_> {
             &names::HTTP_REQUESTS,
             &names::CONFIG_LAST_RELOAD_SUCCESSFUL,
             &names::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP,
+            &names::NODE_BLIND,
             &names::BUILD_INFO,
         ] {
             page.family(family, exporter.of(family), |lines, line| lines.line(line))?;
@@ -357,7 +365,7 @@ mod tests {
             failure: reason.map(|reason| Failure { reason, message: "said".into(), code: "503".into() }),
             degraded: false,
             phases: Phases {
-                resolve: None,
+                resolve: Some(Duration::from_micros(250)),
                 connect: Some(Duration::from_micros(300)),
                 tls: Some(Duration::from_micros(1_500)),
                 processing: Some(Duration::from_millis(took_ms - 2)),
@@ -367,6 +375,8 @@ mod tests {
             bytes: 2,
             certificate_expires_at: Some(Timestamp::from_nanos(1_750_000_000_000_000_000)),
             retry_after: None,
+            warning: None,
+            provider: None,
         }
     }
 
@@ -435,6 +445,7 @@ mod tests {
                 kind: "http",
                 interval: Duration::from_secs(5),
                 watch: &failed,
+                health: Health::Down,
                 numbers: &failing,
                 breaker: BreakerSample {
                     calls: CallCounts { success: 90, failure: 10, ignored: 1, unknown: 2, cancelled: 3 },
@@ -452,6 +463,7 @@ mod tests {
                 kind: "tcp",
                 interval: Duration::from_millis(500),
                 watch: &unknown,
+                health: Health::Unknown,
                 numbers: &untouched,
                 breaker: BreakerSample::default(),
                 traffic: None,
@@ -531,6 +543,7 @@ mod tests {
             kind: "http",
             interval: Duration::from_secs(10),
             watch: &watch,
+            health: Health::Unknown,
             numbers: &numbers,
             breaker: BreakerSample::default(),
             traffic: None,

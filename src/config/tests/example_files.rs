@@ -75,7 +75,7 @@ fn the_defaults_that_the_main_file_shows_are_the_defaults() {
 fn every_key_that_is_read_is_described_in_the_main_file() {
     let described = std::fs::read_to_string(project().join("config/breakwater.toml")).unwrap();
     let text = "defaults = { probe = { auth = { kind = \"KIND\" } } }\nchannel = [{ kind = \"webhook\" }]\n\
-                target = [{ name = \"a\", endpoint = \"https://a\" }]\n\
+                target = [{ name = \"a\", endpoint = \"https://a\", maintenance = [{}] }]\n\
                 proxy = { route = [{ target = \"a\", operation = [{ outcome = [{}] }] }, { target = \"a\", fallback = { target = \"a\" } }] }";
     let mut asked = BTreeSet::new();
     for kind in ["basic", "bearer", "oauth2"] {

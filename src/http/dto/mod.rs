@@ -8,6 +8,7 @@ pub(crate) mod call;
 pub(crate) mod command;
 pub(crate) mod event;
 pub(crate) mod history;
+pub(crate) mod inputs;
 pub(crate) mod list;
 pub(crate) mod problem;
 pub(crate) mod status;
