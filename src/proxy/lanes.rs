@@ -58,12 +58,12 @@ impl Sockets {
 
 /// The threads.
 #[derive(Debug)]
-pub struct DataPlane {
+pub struct Lanes {
     threads: Vec<JoinHandle<()>>,
     end: CancellationToken,
 }
 
-impl DataPlane {
+impl Lanes {
     /// Starts serving.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ impl DataPlane {
     }
 }
 
-impl Drop for DataPlane {
+impl Drop for Lanes {
     fn drop(&mut self) {
         self.end();
     }
