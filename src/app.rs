@@ -158,8 +158,7 @@ impl App {
     /// Runs until `shutdown` is ready, then ends in order.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Ended {
         let Self { clock, listener, proxy, plane, system, board, store, metrics, config, source, vitals, .. } = self;
-        let store_failed = self.store_failed;
-        let (end, died) = (CancellationToken::new(), system.died());
+        let (store_failed, end, died) = (self.store_failed, CancellationToken::new(), system.died());
         let (readiness, ready) = watch::channel(Readiness::Ready);
         let reloader = reload::Reloader::new(reload::Parts {
             source,
