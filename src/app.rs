@@ -24,7 +24,7 @@ use crate::http::{self, Http, Readiness, Reload, Vitals};
 use crate::listener::{self, Limits, Listener};
 use crate::metrics::{Build, NodeMetrics};
 use crate::probes::{self, Prober};
-use crate::proxy::{self, Lanes, Proxy, Sockets};
+use crate::proxy::{self, DataPlane, Proxy, Sockets};
 use crate::store::{self, Reader, Store};
 
 pub use reload::Source;
@@ -57,7 +57,7 @@ pub struct App {
     clock: Clock,
     listener: Listener,
     proxy: Proxy,
-    lanes: Lanes,
+    plane: DataPlane,
     proxy_addresses: Vec<SocketAddr>,
     system: System,
     board: Arc<Board>,
@@ -128,13 +128,13 @@ impl App {
         let vitals = Arc::new(Vitals::new(clock.moment()));
         let proxy_addresses = sockets.addresses().collect();
         let proxy = Proxy::new(&config, sockets.threads(), board.clone(), clock);
-        let lanes = Lanes::start(sockets, &proxy, limits(config.proxy.max_connections))?;
+        let plane = DataPlane::start(sockets, &proxy, limits(config.proxy.max_connections))?;
         let config = Arc::new(ArcSwap::new(config));
         Ok(Self {
             clock,
             listener,
             proxy,
-            lanes,
+            plane,
             proxy_addresses,
             system,
             board,
@@ -173,7 +173,7 @@ impl App {
 
     /// Runs until `shutdown` is ready, then ends in order.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Ended {
-        let Self { clock, listener, proxy, lanes, system, board, store, metrics, config, source, vitals, .. } = self;
+        let Self { clock, listener, proxy, plane, system, board, store, metrics, config, source, vitals, .. } = self;
         let store_failed = self.store_failed;
         let (end, died) = (CancellationToken::new(), system.died());
         let (readiness, ready) = watch::channel(Readiness::Ready);
@@ -221,10 +221,10 @@ impl App {
                     () = died.cancelled() => tracing::error!("an actor died that nobody can go on for; the node ends"),
                 }
                 readiness.send_replace(Readiness::Draining);
-                lanes.end();
+                plane.end();
             };
             listener.serve(service, limits, told).await;
-            lanes.ended().await;
+            plane.ended().await;
             Ended::after(&store_failed, &died)
         };
         end.cancel();

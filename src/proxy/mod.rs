@@ -53,9 +53,9 @@ mod front;
 
 mod service;
 
-mod lanes;
+mod threads;
 
 pub use front::Front;
-pub use lanes::{Lanes, Sockets};
 pub use reply::Reply;
 pub use service::{Error, Proxy};
+pub use threads::{DataPlane, Sockets};

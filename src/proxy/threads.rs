@@ -58,12 +58,12 @@ impl Sockets {
 
 /// The threads.
 #[derive(Debug)]
-pub struct Lanes {
+pub struct DataPlane {
     threads: Vec<JoinHandle<()>>,
     end: CancellationToken,
 }
 
-impl Lanes {
+impl DataPlane {
     /// Starts serving.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ impl Lanes {
     }
 }
 
-impl Drop for Lanes {
+impl Drop for DataPlane {
     fn drop(&mut self) {
         self.end();
     }
