@@ -156,7 +156,7 @@ impl Notifier {
             queue.sender = None;
         }
         for (name, channel) in &self.config.channels {
-            match Sender::new(channel, self.config.node.name.clone(), self.clock) {
+            match Sender::new(&self.config, channel, self.clock) {
                 Ok(sender) => self.queues.entry(name.clone()).or_default().sender = Some(Arc::new(sender)),
                 Err(error) => tracing::error!(channel = %name, %error, "this channel cannot be used; mend its config"),
             }

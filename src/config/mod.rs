@@ -6,8 +6,10 @@
 
 mod load;
 
+pub mod channel;
 mod model;
 pub mod probe;
+pub mod template;
 
 mod raw;
 
@@ -25,8 +27,7 @@ mod error;
 mod tests;
 
 pub use change::{Change, change};
+pub use channel::{Channel, ChannelKind};
 pub use error::{Problem, Problems};
 pub use load::Loaded;
-pub use model::{
-    Alerting, Channel, ChannelKind, Config, Http, LONGEST_TIMEOUT, Monitor, Node, Scope, Secret, Store, Target,
-};
+pub use model::{Alerting, Config, Http, LONGEST_TIMEOUT, Language, Monitor, Node, Scope, Secret, Store, Target};

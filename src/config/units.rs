@@ -1,6 +1,6 @@
-//! Values that carry their unit: durations (`500ms`), sizes (`64KiB`), parts of one (`50%`).
+//! Values that carry their unit: durations (`500ms`), sizes (`64KiB`), parts of one (`50%`), rates (`50/s`, `5/2s`).
 //!
-//! Whole numbers only, so that a value is read and written in one way. A rate (`50/s`) has no key yet that needs it.
+//! Whole numbers only, so that a value is read and written in one way.
 
 use std::time::Duration;
 
@@ -32,6 +32,24 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Error> {
 /// Reads `512B`, `64KiB`, `64MiB` or `2GiB` as bytes.
 pub(crate) fn size(text: &str) -> Result<u64, Error> {
     with_unit(text, &SIZE_UNITS)
+}
+
+/// Reads `50/s`, `30/m` or `5/2s`: how many, and in what time.
+pub(crate) fn rate(text: &str) -> Result<(u32, Duration), Error> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (count, unit) = text.split_at(digits);
+    if count.is_empty() {
+        return Err(Error::NoNumber);
+    }
+    let count = count.parse().map_err(|_| Error::TooLarge)?;
+    let time = unit.strip_prefix('/').ok_or(if unit.is_empty() { Error::NoUnit } else { Error::UnknownUnit })?;
+    let bare = !time.starts_with(|sign: char| sign.is_ascii_digit());
+    let per = if bare { duration(&format!("1{time}")) } else { duration(time) };
+    match per {
+        Ok(per) if per.is_zero() || count == 0 => Err(Error::NoNumber),
+        Ok(per) => Ok((count, per)),
+        Err(_) => Err(Error::UnknownUnit),
+    }
 }
 
 /// Reads `50%` or `2.5%` as a part of one.
@@ -108,6 +126,18 @@ mod tests {
         assert_eq!(percentage("-1%"), Err(Error::NoNumber));
     }
 
+    #[test]
+    fn a_rate_is_a_number_in_a_time() {
+        assert_eq!(rate("1/s"), Ok((1, Duration::from_secs(1))));
+        assert_eq!(rate("30/m"), Ok((30, Duration::from_secs(60))));
+        assert_eq!(rate("5/2s"), Ok((5, Duration::from_secs(2))));
+        assert_eq!(rate("5"), Err(Error::NoUnit));
+        assert_eq!(rate("0/s"), Err(Error::NoNumber));
+        assert_eq!(rate("5/0s"), Err(Error::NoNumber));
+        assert_eq!(rate("5/x"), Err(Error::UnknownUnit));
+        assert_eq!(rate("s"), Err(Error::NoNumber));
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_back(millis in 0_u64..=u64::MAX / 86_400_000) {
@@ -118,7 +148,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text in "\\PC{0,24}") {
-            let _ = (duration(&text), size(&text), percentage(&text));
+            let _ = (duration(&text), size(&text), percentage(&text), rate(&text));
         }
     }
 }

@@ -48,6 +48,12 @@ const SIZE: WithUnit = WithUnit {
     meant: |number| (number >= 0.0).then(|| format!("{number:.0}{}", if number < 4_096.0 { "MiB" } else { "B" })),
 };
 
+const RATE: WithUnit = WithUnit {
+    what: "a rate",
+    known: "/s, /m and /h",
+    meant: |number| (number >= 1.0).then(|| format!("{number:.0}/s")),
+};
+
 impl<'t> Field<'t> {
     /// The value of `name` in the table at `parent`.
     pub(crate) fn new(reading: &'t Reading, parent: &Rc<str>, name: &'t str, value: &'t Value) -> Self {
@@ -203,6 +209,11 @@ impl<'t> Field<'t> {
         let (bytes, shown) = self.with_unit(&SIZE, &least, units::size)?;
         let within = Some(bytes).filter(|bytes| limits.contains(bytes));
         self.within(within, &shown, &least, &most)
+    }
+
+    /// How many in what time.
+    pub(crate) fn rate(&self) -> Option<(u32, Duration)> {
+        self.with_unit(&RATE, "1/s", units::rate).map(|(rate, _)| rate)
     }
 
     /// A part of one: `0.5` or `"50%"`.
