@@ -10,6 +10,7 @@ pub mod histories;
 pub mod journal;
 mod notifier;
 mod registry;
+mod repeats;
 pub mod system;
 mod target;
 pub mod targets;

@@ -24,6 +24,7 @@
 //! | `GET /targets/{name}/breaker` | `breaker` | read |
 //! | `PUT /targets/{name}/breaker` | `breaker` | operate |
 //! | `POST /targets/{name}/breaker/reset` | `breaker` | operate |
+//! | `POST /channels/{name}/test` | `channels` | operate |
 //! | `GET /livez` | `health` | |
 //! | `GET /readyz` | `health` | |
 //! | `GET /-/healthy` | `health` | |
@@ -71,6 +72,8 @@ mod stream;
 mod targets;
 
 mod breaker;
+
+mod channels;
 
 mod health;
 

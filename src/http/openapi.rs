@@ -12,7 +12,7 @@ use super::dto::problem::ProblemBody;
 use super::error::Problem;
 use super::reply;
 use super::request::Request;
-use super::{breaker, events, health, histories, metrics, statuses, stream, targets};
+use super::{breaker, channels, events, health, histories, metrics, statuses, stream, targets};
 
 /// What a command may be refused with.
 #[derive(IntoResponses)]
@@ -93,6 +93,7 @@ pub(super) enum QueryProblems {
         breaker::look,
         breaker::control,
         breaker::reset,
+        channels::test,
         health::livez,
         health::readyz,
         health::healthz,
@@ -120,6 +121,7 @@ pub(super) enum QueryProblems {
         (name = "Events", description = "Everything that happened, as CloudEvents 1.0."),
         (name = "Targets", description = "How each target is, and how it was."),
         (name = "Breaker", description = "The circuit breakers."),
+        (name = "Channels", description = "The ways to tell people."),
         (name = "Node", description = "This node."),
     ),
 )]

@@ -12,7 +12,7 @@ use warp::{Filter, path};
 
 use super::request::{Asked, Rule, decoded};
 use super::state::Http;
-use super::{breaker, events, health, histories, metrics, openapi, page, statuses, stream, targets};
+use super::{breaker, channels, events, health, histories, metrics, openapi, page, statuses, stream, targets};
 use crate::config::Scope;
 use crate::listener::from_tower;
 
@@ -46,6 +46,8 @@ pub fn routes(http: Http) -> BoxedFilter<(Response,)> {
         .or(histories_routes(&http))
         .unify()
         .or(targets_routes(&http))
+        .unify()
+        .or(channels_routes(&http))
         .unify()
         .or(events_routes(&http))
         .unify()
@@ -123,6 +125,13 @@ fn targets_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     let past = uptime.or(transitions).unify().boxed();
     let acts = probe.or(breaker).unify().or(reset).unify().boxed();
     list.or(details).unify().or(past).unify().or(acts).unify().boxed()
+}
+
+fn channels_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
+    let test = path!("channels" / String / "test").and(asked(http)).then(|name: String, asked: Asked| {
+        asked.answer(OPERATE, move |request| channels::test(request, decoded(&name)))
+    });
+    test.boxed()
 }
 
 fn events_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {

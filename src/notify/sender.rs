@@ -137,11 +137,13 @@ impl Sender {
     pub async fn say_again(&self, standing: &[Standing]) {
         let Way::Alertmanager { alertmanager, transport } = &self.way else { return };
         let now = self.clock.now();
-        for standing in standing.chunks(AGAIN_AT_ONCE) {
-            let told: Vec<Told<'_>> =
-                standing.iter().map(|one| self.teller.tell_again(&one.alert, one.until, now)).collect();
-            // What is not taken is told to the log there.
-            drop(self.to_every_replica(&told, alertmanager, transport).await);
+        let told: Vec<Told<'_>> =
+            standing.iter().map(|one| self.teller.tell_again(&one.alert, one.until, now)).collect();
+        let requests = told.chunks(AGAIN_AT_ONCE).map(|told| self.to_every_replica(told, alertmanager, transport));
+        // A replica that hangs must not keep the others from hearing in time.
+        if tokio::time::timeout(alertmanager.interval, join_all(requests)).await.is_err() {
+            let channel = &self.teller.channel;
+            tracing::warn!(%channel, "a replica of the Alertmanager did not answer within an interval");
         }
     }
 

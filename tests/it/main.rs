@@ -1,6 +1,8 @@
 //! Everything that is tested from outside: one file a capability, one binary, since each links the whole program.
 
+mod alertmanager;
 mod bad_input;
+mod channels;
 mod command_line;
 mod given_when_then;
 mod http_examples;

@@ -4,6 +4,7 @@
 //! member is a compile error here and no silent loss.
 
 pub(crate) mod breaker;
+pub(crate) mod channel;
 pub(crate) mod command;
 pub(crate) mod event;
 pub(crate) mod history;
