@@ -19,6 +19,9 @@ pub(crate) enum Error {
     /// Something else.
     #[error("it does not begin with a whole number")]
     NoNumber,
+    /// A rate of none, or in no time.
+    #[error("it lets nothing through")]
+    Nothing,
     /// Larger than can be held.
     #[error("it is too large")]
     TooLarge,
@@ -46,7 +49,7 @@ pub(crate) fn rate(text: &str) -> Result<(u32, Duration), Error> {
     let bare = !time.starts_with(|sign: char| sign.is_ascii_digit());
     let per = if bare { duration(&format!("1{time}")) } else { duration(time) };
     match per {
-        Ok(per) if per.is_zero() || count == 0 => Err(Error::NoNumber),
+        Ok(per) if per.is_zero() || count == 0 => Err(Error::Nothing),
         Ok(per) => Ok((count, per)),
         Err(_) => Err(Error::UnknownUnit),
     }
@@ -132,8 +135,8 @@ mod tests {
         assert_eq!(rate("30/m"), Ok((30, Duration::from_secs(60))));
         assert_eq!(rate("5/2s"), Ok((5, Duration::from_secs(2))));
         assert_eq!(rate("5"), Err(Error::NoUnit));
-        assert_eq!(rate("0/s"), Err(Error::NoNumber));
-        assert_eq!(rate("5/0s"), Err(Error::NoNumber));
+        assert_eq!(rate("0/s"), Err(Error::Nothing));
+        assert_eq!(rate("5/0s"), Err(Error::Nothing));
         assert_eq!(rate("5/x"), Err(Error::UnknownUnit));
         assert_eq!(rate("s"), Err(Error::NoNumber));
     }

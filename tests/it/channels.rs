@@ -62,7 +62,7 @@ async fn a_channel_is_tried_and_answers_with_what_the_receiver_said() {
     let said = test("busy").await.ok();
     assert_eq!((&said["outcome"], &said["error"]), (&json!("transient"), &json!("503 Service Unavailable")));
     test("nobody").await.refused(404, "no-such-channel");
-    assert_eq!(node.api.metric("OUTBOX_METRIC").await, Some(0.0), "it went past the outbox");
+    assert_eq!(node.api.metric("breakwater_outbox_pending").await, Some(0.0), "it went past the outbox");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +89,7 @@ async fn a_channel_that_hangs_delays_no_other() {
     // The silent one has its message and has not answered.
     let mut byte = [0];
     assert_eq!(asked.read(&mut byte).await.expect("it is still open"), 1);
-    let waits = async || (node.api.metric("OUTBOX_METRIC").await == Some(1.0)).then_some(());
+    let waits = async || (node.api.metric("breakwater_outbox_pending").await == Some(1.0)).then_some(());
     until("one message under way", waits).await;
 }
 

@@ -19,3 +19,6 @@ pub mod d0005_jemalloc_is_the_binarys_allocator {}
 
 #[doc = include_str!("0006-a-reported-failure-is-a-message-of-its-own.md")]
 pub mod d0006_a_reported_failure_is_a_message_of_its_own {}
+
+#[doc = include_str!("0012-an-alertmanager-is-told-by-repetition.md")]
+pub mod d0012_an_alertmanager_is_told_by_repetition {}
