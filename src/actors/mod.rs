@@ -9,6 +9,7 @@ mod failure_history;
 pub mod histories;
 pub mod journal;
 mod notifier;
+mod queue;
 mod registry;
 mod repeats;
 pub mod system;

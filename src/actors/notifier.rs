@@ -5,7 +5,7 @@
 //! beginning. To a channel that takes silence for the end it says again what fires. What survives a restart: the outbox
 //! and the incidents in the store; this actor reads them again.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,23 +19,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure_history::{FailureHistory, GivenUp};
 use super::journal::{Commit, Journal, Landed};
+use super::queue::Queue;
 use super::repeats::Repeats;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::change::{Change, DeliveryChange};
-use crate::domain::delivery::{Delivery, Message as Notice, Next, Outcome};
+use crate::domain::delivery::{Delivery, Next, Outcome};
 use crate::domain::id::{DeliveryId, NoticeId};
 use crate::domain::time::Timestamp;
 use crate::domain::watch::Watch;
 use crate::metrics::{DeliveryResult, NodeMetrics};
 use crate::notify::Sender;
 use crate::store::Reader;
-
-/// Attempts of one channel at a time: enough to empty a queue of thousands in seconds, few enough for any receiver.
-const AT_ONCE: usize = 8;
-
-/// Entries of one channel that are remembered here; the others wait on disk until there is room.
-const REMEMBERED: usize = 10_000;
 
 /// How often the outbox is measured for `/metrics`.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
@@ -75,33 +70,6 @@ pub(crate) struct Drain(pub(crate) oneshot::Sender<()>);
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct AdoptChannels(pub(crate) Arc<Config>);
-
-/// What must be told in order: an incident's beginning before its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Line {
-    Incident(u64),
-    Report(u64),
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    due: Timestamp,
-    line: Line,
-    queued_at: Timestamp,
-}
-
-#[derive(Default)]
-struct Queue {
-    sender: Option<Arc<Sender>>,
-    lines: BTreeMap<Line, VecDeque<DeliveryId>>,
-    due: BTreeSet<(Timestamp, DeliveryId, Line)>,
-    remembered: BTreeMap<DeliveryId, Entry>,
-    in_flight: BTreeSet<DeliveryId>,
-    more_on_disk: bool,
-    /// What it is told again, where it wants that.
-    repeats: Option<Repeats>,
-    repeating: Option<SpawnHandle>,
-}
 
 /// The actor.
 pub(crate) struct Notifier {
@@ -324,83 +292,6 @@ impl Notifier {
                 error = dead.last_error.as_deref().unwrap_or_default(), "given up: nobody was told over this channel"
             ),
         }
-    }
-}
-
-impl Queue {
-    fn remember(&mut self, delivery: &Delivery) {
-        let (id, line) = (delivery.id, line_of(delivery));
-        let entry = Entry { due: delivery.next_attempt_at, line, queued_at: delivery.queued_at };
-        if let Some(before) = self.remembered.get_mut(&id) {
-            if self.in_flight.contains(&id) && before.due == entry.due {
-                // A hint that was doubled: its attempt is under way.
-                return;
-            }
-            let before = std::mem::replace(before, entry);
-            self.in_flight.remove(&id);
-            self.due.remove(&(before.due, id, line));
-        } else if self.more_on_disk || self.remembered.len() >= REMEMBERED {
-            // What comes later than something that was left on disk waits there too, or it would overtake it.
-            self.more_on_disk = true;
-            return;
-        } else {
-            self.remembered.insert(id, entry);
-            self.lines.entry(line).or_default().push_back(id);
-        }
-        self.make_due(line);
-    }
-
-    /// Only the first of a line may go, and not twice at once.
-    fn make_due(&mut self, line: Line) {
-        let Some(head) = self.lines.get(&line).and_then(VecDeque::front) else { return };
-        if let (false, Some(entry)) = (self.in_flight.contains(head), self.remembered.get(head)) {
-            self.due.insert((entry.due, *head, line));
-        }
-    }
-
-    /// Ids are given in order, so the first that is remembered waits longest.
-    fn oldest(&self) -> Option<Timestamp> {
-        self.remembered.first_key_value().map(|(_, entry)| entry.queued_at)
-    }
-
-    fn take_due(&mut self, now: Timestamp) -> Option<DeliveryId> {
-        if self.in_flight.len() >= AT_ONCE {
-            return None;
-        }
-        let first = self.due.first().copied().filter(|(due, ..)| *due <= now)?;
-        self.due.remove(&first);
-        self.in_flight.insert(first.1);
-        Some(first.1)
-    }
-
-    fn next_due(&self) -> Option<Timestamp> {
-        if self.in_flight.len() >= AT_ONCE { None } else { self.due.first().map(|(due, ..)| *due) }
-    }
-
-    fn forget(&mut self, id: DeliveryId) {
-        self.in_flight.remove(&id);
-        let Some(Entry { due, line, .. }) = self.remembered.remove(&id) else { return };
-        self.due.remove(&(due, id, line));
-        if let Some(ids) = self.lines.get_mut(&line) {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.lines.remove(&line);
-            }
-        }
-        self.make_due(line);
-    }
-
-    fn has_room_for_more(&self) -> bool {
-        self.more_on_disk && self.remembered.len() < REMEMBERED / 2
-    }
-}
-
-fn line_of(delivery: &Delivery) -> Line {
-    match &delivery.message {
-        Notice::Firing(alert) | Notice::Reminder(alert) | Notice::Resolved { alert, .. } => {
-            Line::Incident(alert.incident.0)
-        }
-        Notice::FailureRecorded { history, .. } => Line::Report(history.0),
     }
 }
 

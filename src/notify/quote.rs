@@ -22,7 +22,8 @@ pub(super) fn cut(text: &str, limit: usize) -> String {
 
 /// `text` of at most `limit` bytes, and no half letter at its end.
 pub(super) fn cut_bytes(text: &str, limit: usize) -> &str {
-    &text[..text.floor_char_boundary(limit)]
+    let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or_default()]
 }
 
 /// `text` without any of `confidential`. Done before a text is cut, so that no half of a secret stays.
@@ -44,6 +45,11 @@ mod tests {
         let cut = one_line(&"결제".repeat(200), 200);
         assert_eq!(cut.chars().count(), 200);
         assert!(cut.ends_with('…'));
+    }
+
+    #[test]
+    fn a_text_is_cut_by_bytes_between_letters() {
+        assert_eq!((cut_bytes("결제", 4), cut_bytes("결제", 6), cut_bytes("", 3)), ("결", "결제", ""));
     }
 
     #[test]
