@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -22,6 +23,7 @@ use crate::metrics::{TargetNumbers, Traffic};
 #[derive(Debug, Default)]
 pub struct Board {
     slots: RwLock<Slots>,
+    version: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -188,6 +190,12 @@ impl Board {
         self.slots.read().by_id.get(&id).cloned()
     }
 
+    /// Another one each time a slot was put in its place: who keeps a slot for many calls looks whether to get it anew.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     /// Every target, by id, the newest last.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Slot>> {
@@ -209,5 +217,6 @@ impl Board {
         {
             slots.by_target.remove(&before.target());
         }
+        self.version.fetch_add(1, Ordering::Release);
     }
 }

@@ -11,6 +11,8 @@ mod model;
 pub mod probe;
 pub mod template;
 
+pub mod proxy;
+
 mod raw;
 
 mod env;

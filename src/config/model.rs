@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use super::channel::Channel;
 use super::probe::Probe;
-use crate::domain::{breaker, watch};
+use super::proxy::Proxy;
+use crate::domain::{breaker, guard, watch};
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +31,8 @@ pub struct Config {
     pub alerting: Alerting,
     /// The integration targets by their names.
     pub targets: BTreeMap<Arc<str>, Arc<Target>>,
+    /// The guarded proxy.
+    pub proxy: Proxy,
     /// The channels by their names; the built-in `log` channel is among them unless it is turned off.
     pub channels: BTreeMap<Arc<str>, Arc<Channel>>,
 }
@@ -141,6 +144,8 @@ pub struct Target {
     pub policy: watch::Policy,
     /// The breaker's policy.
     pub breaker: breaker::Policy,
+    /// What lies around the breaker.
+    pub guard: guard::Policy,
     /// How often it is probed.
     pub interval: Duration,
     /// A probe's deadline.

@@ -1,13 +1,18 @@
 //! Everything that is tested from outside: one file a capability, one binary, since each links the whole program.
 
 mod alertmanager;
+mod backend;
 mod bad_input;
 mod channels;
 mod command_line;
 mod given_when_then;
+mod guard;
 mod http_examples;
 mod http_surface;
 mod node;
 mod outage;
+mod proxy;
+mod proxy_guard;
+mod proxy_wire;
 mod reload;
 mod rules;

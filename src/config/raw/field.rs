@@ -50,7 +50,7 @@ const SIZE: WithUnit = WithUnit {
 
 const RATE: WithUnit = WithUnit {
     what: "a rate",
-    known: "/s, /m and /h",
+    known: "/s, /m or /h",
     meant: |number| (number >= 1.0).then(|| format!("{number:.0}/s")),
 };
 
@@ -211,9 +211,16 @@ impl<'t> Field<'t> {
         self.within(within, &shown, &least, &most)
     }
 
-    /// How many in what time.
-    pub(crate) fn rate(&self) -> Option<(u32, Duration)> {
-        self.with_unit(&RATE, "1/s", units::rate).map(|(rate, _)| rate)
+    /// A rate within limits as a number and the time it is for, or `"off"` as the inner `None`.
+    #[expect(clippy::option_option, reason = "told a problem, off, and a rate are three things")]
+    pub(crate) fn rate_or_off(&self, limits: RangeInclusive<u32>) -> Option<Option<(u32, Duration)>> {
+        if self.value.as_text() == Some("off") {
+            return Some(None);
+        }
+        let [least, most] = [limits.start(), limits.end()].map(|limit| format!("{limit}/s"));
+        let ((number, per), shown) = self.with_unit(&RATE, &least, units::rate)?;
+        let within = u32::try_from(number).ok().filter(|number| limits.contains(number));
+        self.within(within, &shown, &least, &most).map(|number| Some((number, per)))
     }
 
     /// A part of one: `0.5` or `"50%"`.

@@ -74,6 +74,8 @@ fn the_defaults_that_the_main_file_shows_are_the_defaults() {
     let target = "[[target]]\nname = \"a\"\nendpoint = \"a:1\"\n[target.breaker]\n";
     let shown = parsed(&format!("{target}{}", uncommented(breaker))).config;
     assert_eq!(shown.targets["a"].breaker, crate::domain::breaker::Policy::default());
+    let guard = crate::domain::guard::Policy { rate_limit: None, ..shown.targets["a"].guard.clone() };
+    assert_eq!(guard, crate::domain::guard::Policy::default());
 }
 
 #[test]
@@ -98,7 +100,9 @@ fn every_key_that_is_read_is_described_in_the_main_file() {
     let channels: Vec<String> = kinds.iter().map(|kind| format!("{{ kind = \"{kind}\" }}")).collect();
     let text = format!(
         "defaults = {{ probe = {{ auth = {{ kind = \"KIND\" }} }} }}\nchannel = [{}]\n\
-         target = [{{ endpoint = \"https://a\" }}]",
+         target = [{{ name = \"a\", endpoint = \"https://a\" }}]\n\
+         proxy = {{ route = [{{ target = \"a\", operation = [{{ outcome = [{{}}] }}] }}, \
+         {{ target = \"a\", fallback = {{ target = \"a\" }} }}] }}",
         channels.join(", ")
     );
     let mut asked = BTreeSet::new();

@@ -17,11 +17,21 @@ pub(crate) mod alert;
 
 pub(crate) mod breaker;
 
+pub(crate) mod guard;
+
 pub(crate) mod http_probe;
 
 pub(crate) mod http_checks;
 
 pub(crate) mod tcp_probe;
+
+pub(crate) mod proxy;
+
+pub(crate) mod proxy_route;
+
+pub(crate) mod proxy_headers;
+
+pub(crate) mod proxy_operation;
 
 pub(crate) mod auth;
 

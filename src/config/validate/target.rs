@@ -8,13 +8,14 @@ use super::address::{self, Endpoint};
 use super::attachments::Attachments;
 use super::channel::Channels;
 use super::dependencies::Dependencies;
-use super::{alert, breaker, http_probe, name, tcp_probe};
+use super::{alert, breaker, guard, http_probe, name, tcp_probe};
 use crate::config::model::{LONGEST_TIMEOUT, Monitor, Target};
 use crate::config::probe::Probe;
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
 use crate::domain::breaker::Policy as BreakerPolicy;
 use crate::domain::failure_history::FailureType;
+use crate::domain::guard::Policy as GuardPolicy;
 use crate::domain::watch;
 
 /// Twice of what one node was measured with.
@@ -84,7 +85,7 @@ fn target<'t>(
 ) -> Option<Target> {
     let endpoint_field = section.require("endpoint", "Write endpoint = \"https://api.example.com\" or \"host:port\"");
     let endpoint = endpoint_field.as_ref().and_then(address::endpoint_of);
-    let Rules { group, policy, breaker, interval, timeout } = rules(&mut section, surroundings);
+    let Rules { group, policy, breaker, guard, interval, timeout } = rules(&mut section, surroundings);
     let depends_on = dependencies.read(&mut section, name.as_ref());
     let probe = probe(section.section("probe"), endpoint.as_ref(), timeout, surroundings.attachments);
     section.not_in_this_version(&["slo", "maintenance", "enabled", "operation", "heartbeat"]);
@@ -96,6 +97,7 @@ fn target<'t>(
         depends_on,
         policy,
         breaker,
+        guard,
         interval,
         timeout,
         probe: probe?,
@@ -106,6 +108,7 @@ struct Rules {
     group: Arc<str>,
     policy: watch::Policy,
     breaker: BreakerPolicy,
+    guard: GuardPolicy,
     interval: Duration,
     timeout: Duration,
 }
@@ -120,6 +123,8 @@ fn rules(section: &mut Section<'_>, surroundings: &Surroundings<'_>) -> Rules {
     let mut threshold = |key| section.take(key).and_then(|field| field.whole(1..=1_000));
     let failure_threshold = threshold("failure_threshold");
     let success_threshold = threshold("success_threshold");
+    let mut breaker_section = section.section("breaker");
+    let guard = guard::guard(&mut breaker_section);
     let known = alert::Known { channels, everyone, incomplete: *incomplete };
     Rules {
         group: group.unwrap_or_default(),
@@ -130,7 +135,8 @@ fn rules(section: &mut Section<'_>, surroundings: &Surroundings<'_>) -> Rules {
             failure_type: failure_type.unwrap_or(FailureType::Other),
             alert: alert::alert(section.section("alert"), known),
         },
-        breaker: breaker::breaker(section.section("breaker")),
+        breaker: breaker::breaker(breaker_section),
+        guard,
         interval: interval.unwrap_or(INTERVAL),
         timeout: timeout.unwrap_or(TIMEOUT),
     }

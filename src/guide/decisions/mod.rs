@@ -20,5 +20,11 @@ pub mod d0005_jemalloc_is_the_binarys_allocator {}
 #[doc = include_str!("0006-a-reported-failure-is-a-message-of-its-own.md")]
 pub mod d0006_a_reported_failure_is_a_message_of_its_own {}
 
+#[doc = include_str!("0007-a-breaker-lets-callers-back-by-counting-and-judges-attempts.md")]
+pub mod d0007_a_breaker_lets_callers_back_by_counting_and_judges_attempts {}
+
+#[doc = include_str!("0008-retries-share-a-budget-and-operations-their-targets-breaker.md")]
+pub mod d0008_retries_share_a_budget_and_operations_their_targets_breaker {}
+
 #[doc = include_str!("0012-an-alertmanager-is-told-by-repetition.md")]
 pub mod d0012_an_alertmanager_is_told_by_repetition {}

@@ -1,7 +1,6 @@
 //! Keys that several kinds have.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::channel::{Login, Rate};
 use crate::config::model::Secret;
@@ -11,8 +10,8 @@ use crate::config::template::{Escaping, Template};
 use crate::config::validate::attachments::Attachments;
 use crate::config::validate::{address, secret};
 
-/// A channel that speaks once a day is told wrongly.
-const SLOWEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// No receiver of messages takes more.
+const MAX_RATE: u32 = 100_000;
 /// Templates are read by people.
 const MAX_TEMPLATE_BYTES: usize = 64 * 1024;
 
@@ -164,14 +163,7 @@ pub(super) fn line_of(field: &Field<'_>) -> Option<Arc<str>> {
 /// `rate_limit`, or the vendor's.
 pub(super) fn rate_limit(section: &mut Section<'_>, vendors: Option<Rate>) -> Option<Rate> {
     let Some(field) = section.take("rate_limit") else { return vendors };
-    if field.value().as_text() == Some("off") {
-        return None;
-    }
-    let (count, per) = field.rate()?;
-    if per / count > SLOWEST || per > SLOWEST {
-        field.fail(&format!("{} is slower than once a day", field.shown()), "Write rate_limit = \"1/s\", or \"off\"");
-        return None;
-    }
+    let (count, per) = field.rate_or_off(1..=MAX_RATE)??;
     Some(Rate { count, per })
 }
 
