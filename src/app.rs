@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::board::Board;
+use crate::actors::callers::Callers;
 use crate::actors::system::{self, Parts, System};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -97,6 +98,9 @@ impl App {
         let watches = store.reader().watches()?;
         let prober = Prober::new(clock, &config.node.name).map_err(Error::Probes)?;
         let (board, config) = (Arc::new(Board::default()), Arc::new(config));
+        if config.monitor.connectivity.is_some() {
+            board.connectivity().will_be_checked();
+        }
         let system = System::start(Parts {
             clock,
             config: config.clone(),
@@ -185,6 +189,7 @@ impl App {
             targets: system.targets.clone(),
             histories: system.histories.clone(),
             board: board.clone(),
+            callers: Arc::new(Callers::new(clock)),
             reader: store.reader(),
             journal: system.journal.clone(),
             metrics,

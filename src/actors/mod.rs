@@ -5,6 +5,8 @@
 
 pub mod answer;
 pub mod board;
+pub mod callers;
+pub mod connectivity;
 mod failure_history;
 pub mod histories;
 pub mod journal;
@@ -12,6 +14,7 @@ mod notifier;
 mod queue;
 mod registry;
 mod repeats;
+mod sight;
 pub mod system;
 mod target;
 pub mod targets;

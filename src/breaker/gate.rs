@@ -123,6 +123,13 @@ impl Shared {
         }
     }
 
+    fn done_after(&self, ticket: &mut Ticket, outcome: Outcome, took: Duration, now: Moment) {
+        if self.concerns(ticket) {
+            self.decide(|core| core.breaker.attempt_took(ticket, took, now));
+        }
+        self.done(ticket, outcome, now);
+    }
+
     #[inline(never)]
     fn done_with_care(&self, ticket: &Ticket, outcome: Outcome, now: Moment) {
         if !self.concerns(ticket) {
@@ -166,6 +173,22 @@ impl Gate {
             let draw = core.draw();
             if let Some(transition) = core.breaker.observed(outcome, took, draw, now) {
                 core.decided(transition);
+            }
+        });
+    }
+
+    /// As [`Gate::observe`], for many calls in their order.
+    pub fn observe_all(&self, calls: impl IntoIterator<Item = (Outcome, Duration)>, now: Moment) {
+        let mut calls = calls.into_iter().peekable();
+        if calls.peek().is_none() {
+            return;
+        }
+        self.shared.decide(|core| {
+            for (outcome, took) in calls {
+                let draw = core.draw();
+                if let Some(transition) = core.breaker.observed(outcome, took, draw, now) {
+                    core.decided(transition);
+                }
             }
         });
     }
@@ -236,6 +259,14 @@ impl Permit<'_> {
     pub fn attempt_ended(&mut self, now: Moment) {
         if let Some(ticket) = &mut self.ticket {
             self.gate.shared().attempt_ended(ticket, now);
+        }
+    }
+
+    /// The call was made elsewhere, took `took`, and is reported at `now`, whenever that is. As [`Permit::done`] for a
+    /// permit whose attempt was ended when it was handed out.
+    pub fn done_after(mut self, outcome: Outcome, took: Duration, now: Moment) {
+        if let Some(mut ticket) = self.ticket.take() {
+            self.gate.shared().done_after(&mut ticket, outcome, took, now);
         }
     }
 

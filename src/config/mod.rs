@@ -32,4 +32,6 @@ pub use change::{Change, change};
 pub use channel::{Channel, ChannelKind};
 pub use error::{Problem, Problems};
 pub use load::Loaded;
-pub use model::{Alerting, Config, Http, LONGEST_TIMEOUT, Language, Monitor, Node, Scope, Secret, Store, Target};
+pub use model::{
+    Alerting, Config, Connectivity, Http, LONGEST_TIMEOUT, Language, Monitor, Node, Scope, Secret, Store, Target,
+};

@@ -2,13 +2,17 @@
 
 pub mod alert;
 pub mod breaker;
+pub mod call;
 pub mod change;
 pub mod delivery;
 pub mod event;
 pub mod failure_history;
+pub mod flapping;
 pub mod guard;
+pub mod heartbeat;
 pub mod id;
 pub mod invariant;
+pub mod maintenance;
 pub mod notice;
 pub mod observation;
 pub mod rollup;

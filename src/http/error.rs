@@ -10,9 +10,12 @@ use warp::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use warp::reply::Response;
 
 use super::dto::problem::{FieldError, ProblemBody};
+use super::dto::words::millis;
 use crate::actors::answer::Refused;
+use crate::actors::callers::NotLent;
 use crate::clock::Rfc3339;
 use crate::config::{Problems, Scope};
+use crate::domain::breaker::{self, Rejected};
 use crate::domain::id::{CorrelationId, Sequence};
 use crate::domain::{failure_history, status};
 
@@ -20,6 +23,8 @@ use crate::domain::{failure_history, status};
 const PASSIVE_PAUSE: Duration = Duration::from_secs(60);
 /// After this time an attempt that this node could not make may work: what it lacked is back, or is not.
 const ATTEMPT_PAUSE: Duration = Duration::from_secs(5);
+/// Mistakes in a body that are told; of more only the number is.
+const ERRORS_MAX: usize = 100;
 
 /// How an answer that is no refusal is marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +77,8 @@ pub(super) enum Kind {
     HistoryClosed,
     OtherEndpoint,
     NotConfigured,
+    ReportsIn,
+    IsCalled,
     DuplicateEvent,
     EventsGone,
     BodyTooLarge,
@@ -81,6 +88,8 @@ pub(super) enum Kind {
     Busy,
     InternalError,
     AttemptImpossible,
+    CallRefused,
+    TooManyPermits,
     NoAnswer,
 }
 
@@ -111,6 +120,8 @@ impl Kind {
             Self::HistoryClosed => (S::CONFLICT, "history-closed", "The failure was recovered before"),
             Self::OtherEndpoint => (S::CONFLICT, "other-endpoint", "The system is configured with another endpoint"),
             Self::NotConfigured => (S::CONFLICT, "not-configured", "The system is not configured"),
+            Self::ReportsIn => (S::CONFLICT, "reports-in", "The target is not called"),
+            Self::IsCalled => (S::CONFLICT, "is-called", "The target does not report in"),
             Self::DuplicateEvent => (S::CONFLICT, "duplicate-event", "The event was received before"),
             Self::EventsGone => (S::GONE, "events-gone", "These events are no longer kept"),
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
@@ -128,6 +139,8 @@ impl Kind {
             Self::AttemptImpossible => {
                 (S::SERVICE_UNAVAILABLE, "attempt-impossible", "This node could not make the attempt")
             }
+            Self::CallRefused => (S::SERVICE_UNAVAILABLE, "call-refused", "The target may not be called now"),
+            Self::TooManyPermits => (S::SERVICE_UNAVAILABLE, "too-many-permits", "Too many permits are out"),
             Self::NoAnswer => (S::GATEWAY_TIMEOUT, "no-answer", "No answer in time"),
         }
     }
@@ -138,22 +151,25 @@ impl Kind {
 #[error("{detail}")]
 pub(super) struct Problem {
     kind: Kind,
-    detail: String,
+    detail: Box<str>,
     errors: Vec<FieldError>,
     allow: Option<&'static str>,
     retry_after: Option<Duration>,
+    /// Why a call was refused; with it the pause is told to the millisecond.
+    reason: Option<&'static str>,
     first: Option<Sequence>,
     expected_retry_count: Option<u32>,
 }
 
 impl Problem {
-    fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    fn new(kind: Kind, detail: impl Into<Box<str>>) -> Self {
         Self {
             kind,
             detail: detail.into(),
             errors: Vec::new(),
             allow: None,
             retry_after: None,
+            reason: None,
             first: None,
             expected_retry_count: None,
         }
@@ -164,8 +180,9 @@ impl Problem {
         Self::new(Kind::MalformedJson, format!("the body is not JSON: {reason}"))
     }
 
-    pub(super) fn invalid_body(errors: Vec<FieldError>) -> Self {
+    pub(super) fn invalid_body(mut errors: Vec<FieldError>) -> Self {
         let detail = sentence(errors.len(), "one member of the body is wrong", "members of the body are wrong");
+        errors.truncate(ERRORS_MAX);
         Self { errors, ..Self::new(Kind::InvalidBody, detail) }
     }
 
@@ -222,6 +239,10 @@ impl Problem {
         Self::new(Kind::NoSuchTarget, "there is no integration target with this name")
     }
 
+    pub(super) fn no_breaker() -> Self {
+        Self::new(Kind::NotConfigured, "the system is not configured, so this node has no circuit breaker for it")
+    }
+
     pub(super) fn no_such_channel() -> Self {
         Self::new(Kind::NoSuchChannel, "there is no channel with this name")
     }
@@ -261,11 +282,13 @@ impl Problem {
             kind: format!("urn:breakwater:problem:{slug}"),
             title: title.to_owned(),
             status: status.as_u16(),
-            detail: self.detail.clone(),
+            detail: self.detail.to_string(),
             correlation_id: correlation.to_string(),
             errors: self.errors.clone(),
             first: self.first.map(|first| first.0),
             expected_retry_count: self.expected_retry_count,
+            reason: self.reason,
+            retry_after_ms: self.reason.and(self.retry_after).map(millis),
         }
     }
 
@@ -280,10 +303,15 @@ impl Problem {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         if let Some(pause) = self.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(pause.as_secs().max(1)));
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(pause)));
         }
         response
     }
+}
+
+/// Rounded up, and at least 1: who comes back then is not too early.
+fn whole_seconds(pause: Duration) -> u64 {
+    (pause.as_secs() + u64::from(pause.subsec_nanos() > 0)).max(1)
 }
 
 fn sentence(number: usize, one: &str, many: &str) -> String {
@@ -304,6 +332,13 @@ impl From<Refused> for Problem {
                 Kind::NotConfigured,
                 "the system is not configured, so this node makes no attempt of its own; report one with its time",
             ),
+            Refused::ReportsIn { .. } => Self::new(
+                Kind::ReportsIn,
+                "this node does not call the target: it reports in by POST /heartbeats/ and its name",
+            ),
+            Refused::IsCalled { .. } => {
+                Self::new(Kind::IsCalled, "the target does not report in: the kind of its probe is not heartbeat")
+            }
             Refused::TooManyPassive { .. } => Self::new(Kind::TooManyPassiveTargets, said).after(PASSIVE_PAUSE),
             Refused::AttemptImpossible { .. } => Self::new(Kind::AttemptImpossible, said).after(ATTEMPT_PAUSE),
             Refused::Busy { retry_after } => Self::new(Kind::Busy, said).after(retry_after),
@@ -314,6 +349,35 @@ impl From<Refused> for Problem {
                 Self::new(Kind::AlreadyOver, "the end is not in the future").at("/until", "must be in the future")
             }
         }
+    }
+}
+
+impl From<NotLent> for Problem {
+    fn from(not_lent: NotLent) -> Self {
+        let said = not_lent.to_string();
+        match not_lent {
+            NotLent::NotConfigured => Self::no_breaker(),
+            NotLent::Rejected(rejected) => Self::from(rejected),
+            NotLent::TooMany { retry_after, .. } => Self {
+                reason: Some("too_many_permits"),
+                ..Self::new(Kind::TooManyPermits, format!("{said}; come back in {} s", whole_seconds(retry_after)))
+                    .after(retry_after)
+            },
+        }
+    }
+}
+
+impl From<Rejected> for Problem {
+    fn from(rejected: Rejected) -> Self {
+        let Rejected { reason, retry_after } = rejected;
+        let why = match reason {
+            breaker::Refusal::Open => "the circuit breaker is open",
+            breaker::Refusal::ForcedOpen => "an operator holds the circuit breaker open",
+            breaker::Refusal::TrialsTaken => "the circuit breaker is half-open, and its trials are all taken",
+            breaker::Refusal::Ramping => "the circuit breaker has closed and lets calls back little by little",
+        };
+        let detail = format!("{why}; come back in {} s", whole_seconds(retry_after));
+        Self { reason: Some(reason.as_str()), ..Self::new(Kind::CallRefused, detail).after(retry_after) }
     }
 }
 

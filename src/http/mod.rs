@@ -21,9 +21,12 @@
 //! | `GET /targets/{name}/uptime` | `targets` | read |
 //! | `GET /targets/{name}/transitions` | `targets` | read |
 //! | `POST /targets/{name}/probe` | `targets` | operate |
+//! | `POST /heartbeats/{name}` | `heartbeats` | report |
 //! | `GET /targets/{name}/breaker` | `breaker` | read |
 //! | `PUT /targets/{name}/breaker` | `breaker` | operate |
 //! | `POST /targets/{name}/breaker/reset` | `breaker` | operate |
+//! | `GET /targets/{name}/permit` | `callers` | report |
+//! | `POST /targets/{name}/observations` | `callers` | report |
 //! | `POST /channels/{name}/test` | `channels` | operate |
 //! | `GET /livez` | `health` | |
 //! | `GET /readyz` | `health` | |
@@ -39,7 +42,7 @@
 //!
 //! What holds for all of them is in `request` (correlation, methods, scopes, panics), `body` (limits), `fields` and
 //! `query` (everything that is wrong is told at once) and `error` (refusals and status codes). `HEAD` goes wherever
-//! `GET` does. JSON shapes are in `dto`. Not here: sockets, TLS and connection limits, which are the listener's.
+//! `GET` does, but to a permit, which it would lend to nobody. JSON shapes are in `dto`. Not here: sockets, TLS and connection limits, which are the listener's.
 
 mod state;
 
@@ -73,9 +76,13 @@ mod targets;
 
 mod breaker;
 
+mod callers;
+
 mod channels;
 
 mod health;
+
+mod heartbeats;
 
 mod metrics;
 

@@ -12,7 +12,7 @@ use super::dto::problem::ProblemBody;
 use super::error::Problem;
 use super::reply;
 use super::request::Request;
-use super::{breaker, channels, events, health, histories, metrics, statuses, stream, targets};
+use super::{breaker, callers, channels, events, health, heartbeats, histories, metrics, statuses, stream, targets};
 
 /// What a command may be refused with.
 #[derive(IntoResponses)]
@@ -28,7 +28,7 @@ pub(super) enum CommandProblems {
     #[response(status = 404, content_type = "application/problem+json")]
     Unknown(ProblemBody),
     /// What is known does not allow it: a stale report, another retry count, a closed history, another endpoint, a
-    /// system that is not configured.
+    /// system that is not configured, a target that is not called or does not report in.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(ProblemBody),
     /// The body is larger than 256 KiB.
@@ -63,6 +63,25 @@ pub(super) enum QueryProblems {
     Unknown(ProblemBody),
 }
 
+/// What a permit may be refused with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "a description")]
+pub(super) enum PermitProblems {
+    /// Not allowed without a token, or not from the page of another site.
+    #[response(status = 403, content_type = "application/problem+json")]
+    NotAllowed(ProblemBody),
+    /// There is nothing with this name.
+    #[response(status = 404, content_type = "application/problem+json")]
+    Unknown(ProblemBody),
+    /// The system is not configured.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(ProblemBody),
+    /// The call may not be made now, `reason` says why; or too many permits are out. `Retry-After` and `retryAfterMs` say
+    /// when to come again.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Refused(ProblemBody),
+}
+
 /// The whole surface.
 #[derive(OpenApi)]
 #[openapi(
@@ -90,9 +109,12 @@ pub(super) enum QueryProblems {
         targets::uptime,
         targets::transitions,
         targets::probe,
+        heartbeats::beat,
         breaker::look,
         breaker::control,
         breaker::reset,
+        callers::permit,
+        callers::observations,
         channels::test,
         health::livez,
         health::readyz,
@@ -121,6 +143,7 @@ pub(super) enum QueryProblems {
         (name = "Events", description = "Everything that happened, as CloudEvents 1.0."),
         (name = "Targets", description = "How each target is, and how it was."),
         (name = "Breaker", description = "The circuit breakers."),
+        (name = "Calls", description = "For applications that call a target: may I, and how did it go."),
         (name = "Channels", description = "The ways to tell people."),
         (name = "Node", description = "This node."),
     ),

@@ -12,7 +12,10 @@ use warp::{Filter, path};
 
 use super::request::{Asked, Rule, decoded};
 use super::state::Http;
-use super::{breaker, channels, events, health, histories, metrics, openapi, page, statuses, stream, targets};
+use super::{
+    breaker, callers, channels, events, health, heartbeats, histories, metrics, openapi, page, statuses, stream,
+    targets,
+};
 use crate::config::Scope;
 use crate::listener::from_tower;
 
@@ -22,6 +25,8 @@ const REPORT: Rule = Rule { allow: "POST", scope: Some(Scope::Report) };
 const CHANGE: Rule = Rule { allow: "PATCH", scope: Some(Scope::Report) };
 const OPERATE: Rule = Rule { allow: "POST", scope: Some(Scope::Operate) };
 const RELOAD: Rule = Rule { allow: "POST", scope: Some(Scope::Admin) };
+/// A permit is lent: a reporter's act, and nothing for who only wants the headers.
+const LEND: Rule = Rule { allow: "GET", scope: Some(Scope::Report) };
 const EVENTS: &str = "GET, HEAD, POST";
 const BREAKER: &str = "GET, HEAD, PUT";
 
@@ -122,9 +127,20 @@ fn targets_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     let reset = path!("targets" / String / "breaker" / "reset").and(asked(http)).then(|name: String, asked: Asked| {
         asked.answer(OPERATE, move |request| breaker::reset(request, decoded(&name)))
     });
+    let beat = path!("heartbeats" / String).and(asked(http)).then(|name: String, asked: Asked| {
+        asked.answer(REPORT, move |request| heartbeats::beat(request, decoded(&name)))
+    });
+    let permit = path!("targets" / String / "permit")
+        .and(asked(http))
+        .then(|name: String, asked: Asked| asked.answer(LEND, move |request| callers::permit(request, decoded(&name))));
+    let observations =
+        path!("targets" / String / "observations").and(asked(http)).then(|name: String, asked: Asked| {
+            asked.answer(REPORT, move |request| callers::observations(request, decoded(&name)))
+        });
     let past = uptime.or(transitions).unify().boxed();
-    let acts = probe.or(breaker).unify().or(reset).unify().boxed();
-    list.or(details).unify().or(past).unify().or(acts).unify().boxed()
+    let acts = probe.or(beat).unify().or(breaker).unify().or(reset).unify().boxed();
+    let calls = permit.or(observations).unify().boxed();
+    list.or(details).unify().or(past).unify().or(acts).unify().or(calls).unify().boxed()
 }
 
 fn channels_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {

@@ -52,7 +52,8 @@ async fn answer(caller: &Caller, route: &Route, request: Request<Incoming>) -> R
     headers::of_request(&mut parts.headers, host, &caller.origin, via, route.spec.trust_forwarded);
     let mut template = Template { method: parts.method, path, headers: parts.headers, host: preserved, payload };
     let call = Call { caller, route, operation, safety };
-    let called = call.to(&route.main, &mut template).await;
+    let is_last = !matches!(route.fallback, Some(Fallback::Target(_)));
+    let called = call.to(&route.main, &mut template, is_last).await;
     let called = match &route.fallback {
         Some(fallback) if called.may_fall_back => Box::pin(fall_back(&call, fallback, called, &mut template)).await,
         Some(_) | None => called,
@@ -100,7 +101,7 @@ async fn fall_back(call: &Call<'_>, fallback: &Fallback, called: Called, templat
         Fallback::Target(_) if !template.can_be_sent() => called,
         Fallback::Target(destination) => {
             drop(called);
-            call.to(destination, template).await
+            call.to(destination, template, true).await
         }
     }
 }

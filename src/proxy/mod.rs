@@ -55,9 +55,6 @@ mod service;
 
 mod data_plane;
 
-#[cfg(test)]
-mod tests;
-
 pub use data_plane::{DataPlane, Sockets};
 pub use front::Front;
 pub use reply::Reply;

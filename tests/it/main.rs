@@ -3,10 +3,12 @@
 mod alertmanager;
 mod backend;
 mod bad_input;
+mod callers;
 mod channels;
 mod command_line;
 mod given_when_then;
 mod guard;
+mod heartbeats;
 mod http_examples;
 mod http_surface;
 mod node;
@@ -16,3 +18,4 @@ mod proxy_guard;
 mod proxy_wire;
 mod reload;
 mod rules;
+mod verdict;

@@ -137,7 +137,7 @@ async fn clients_may_speak_http_2() {
     tokio::spawn(connection);
     let asked = (0..8).map(|number| {
         let uri = format!("http://shop.example/{number}");
-        sender.send_request(hyper::Request::put(uri).body(Full::from(format!("body {number}"))).unwrap())
+        sender.send_request(hyper::Request::put(uri).body(Full::<Bytes>::from(format!("body {number}"))).unwrap())
     });
     for (number, answer) in futures_util::future::join_all(asked).await.into_iter().enumerate() {
         let answer = answer.unwrap();

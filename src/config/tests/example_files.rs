@@ -100,7 +100,7 @@ fn every_key_that_is_read_is_described_in_the_main_file() {
     let channels: Vec<String> = kinds.iter().map(|kind| format!("{{ kind = \"{kind}\" }}")).collect();
     let text = format!(
         "defaults = {{ probe = {{ auth = {{ kind = \"KIND\" }} }} }}\nchannel = [{}]\n\
-         target = [{{ name = \"a\", endpoint = \"https://a\" }}]\n\
+         target = [{{ name = \"a\", endpoint = \"https://a\", maintenance = [{{}}] }}]\n\
          proxy = {{ route = [{{ target = \"a\", operation = [{{ outcome = [{{}}] }}] }}, \
          {{ target = \"a\", fallback = {{ target = \"a\" }} }}] }}",
         channels.join(", ")

@@ -190,10 +190,8 @@ endpoint = "http://a"
 interval = "1s"
 timeout = "2s"
 probe = { max_latency = "2s", tls = { server_name = "a" } }
-depends_on = ["b"]
-[[target]]
-name = "b"
-endpoint = "b:1"
+[monitor.connectivity]
+addresses = ["b:1"]
 "#;
     let warnings: Vec<String> = parsed(text).warnings.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(warnings.join("\n"));

@@ -82,6 +82,22 @@ impl Breaker {
         ticket.attempt = Attempt::Between;
     }
 
+    /// An attempt was made where nobody could say when it began and ended; it took `took`, and the call ends now. Only
+    /// for a call whose own attempt has ended.
+    pub fn attempt_took(&mut self, ticket: &mut Ticket, took: Duration, now: Moment) {
+        self.roll(now);
+        let between = ticket.generation == self.generation && ticket.attempt == Attempt::Between;
+        if !between || took < self.policy.slow_call {
+            return;
+        }
+        (ticket.at, ticket.attempt) = (now, Attempt::Slow);
+        if ticket.pass == Pass::Counted {
+            // A slow call stays among those in flight to its end.
+            ticket.epoch = self.epoch;
+            self.in_flight.began(now);
+        }
+    }
+
     /// It leaves the calls in flight, if it is among them.
     pub(super) fn ended(&mut self, ticket: &Ticket) {
         let has_begun = ticket.pass == Pass::Counted && ticket.attempt != Attempt::Between;

@@ -4,7 +4,7 @@ use crate::domain::breaker;
 use crate::domain::failure_history::{FailureDetail, Record};
 use crate::domain::id::{CorrelationId, HistoryId, Ids};
 use crate::domain::time::Timestamp;
-use crate::domain::watch::Policy;
+use crate::domain::watch::{Origin, Policy};
 
 /// What a turn decides by, apart from the watch.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,9 @@ pub struct Attempt {
     pub at: Timestamp,
     /// What was wrong; `None` is good.
     pub fault: Option<FailureDetail>,
+    /// Who else says that it fails: [`Origin::Traffic`] while the breaker is open because of calls, else
+    /// [`Origin::Probe`].
+    pub origin: Origin,
     /// Whether somebody waits for its event.
     pub asked: Asked,
 }
@@ -71,6 +74,11 @@ pub enum HistoryStep {
         /// When.
         at: Timestamp,
     },
+    /// People are told of it only now: something held the message back when it was recorded.
+    Told {
+        /// Which.
+        id: HistoryId,
+    },
     /// The outage is over.
     Recover {
         /// Which.
@@ -78,4 +86,22 @@ pub enum HistoryStep {
         /// When.
         at: Timestamp,
     },
+}
+
+/// Why people are told that calls opened the breaker.
+pub(super) const fn opened_because(cause: breaker::Cause) -> &'static str {
+    match cause {
+        breaker::Cause::FailureRate => "the circuit breaker opened: too many calls fail",
+        breaker::Cause::SlowRate => "the circuit breaker opened: too many calls are slow",
+        breaker::Cause::BadRate => "the circuit breaker opened: too many calls fail or are slow",
+        breaker::Cause::Consecutive => "the circuit breaker opened: too many calls failed in a row",
+        breaker::Cause::Probe
+        | breaker::Cause::Report
+        | breaker::Cause::TrialFailed
+        | breaker::Cause::TrialsTimedOut
+        | breaker::Cause::OpenTimeOver
+        | breaker::Cause::ProbePassed
+        | breaker::Cause::TrialsPassed
+        | breaker::Cause::Operator => "the circuit breaker opened",
+    }
 }

@@ -4,10 +4,12 @@
 //! member is a compile error here and no silent loss.
 
 pub(crate) mod breaker;
+pub(crate) mod call;
 pub(crate) mod channel;
 pub(crate) mod command;
 pub(crate) mod event;
 pub(crate) mod history;
+pub(crate) mod inputs;
 pub(crate) mod list;
 pub(crate) mod problem;
 pub(crate) mod status;
