@@ -80,6 +80,18 @@ pub enum Ended {
     ActorDied,
 }
 
+impl Ended {
+    fn after(store_failed: &CancellationToken, died: &CancellationToken) -> Self {
+        if store_failed.is_cancelled() {
+            Self::StoreFailed
+        } else if died.is_cancelled() {
+            Self::ActorDied
+        } else {
+            Self::AsAsked
+        }
+    }
+}
+
 impl App {
     /// Makes a node of a configuration; `source` is where the configuration can be read again.
     ///
@@ -213,13 +225,7 @@ impl App {
             };
             listener.serve(service, limits, told).await;
             plane.ended().await;
-            if store_failed.is_cancelled() {
-                Ended::StoreFailed
-            } else if died.is_cancelled() {
-                Ended::ActorDied
-            } else {
-                Ended::AsAsked
-            }
+            Ended::after(&store_failed, &died)
         };
         end.cancel();
         if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {

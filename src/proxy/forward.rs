@@ -1,6 +1,6 @@
 //! A request, from its head to the head of its answer.
 
-use http::header::HeaderValue;
+use http::header::{EXPECT, HeaderValue};
 use http::{Request, Response, Version};
 use hyper::body::{Body, Incoming};
 
@@ -37,7 +37,18 @@ pub(super) fn problem(problem: &Problem) -> Response<Reply> {
 /// `Err` is what is refused for the request's own sake.
 async fn answer(caller: &Caller, route: &Route, request: Request<Incoming>) -> Result<Response<Reply>, Why> {
     let (mut parts, body) = request.into_parts();
-    let Admitted { host, path, length } = admission::admit(route, &parts, &caller.shared.node)?;
+    // Who waits for a "100 Continue" has sent nothing, and is not asked to.
+    let may_be_sending = !parts.headers.contains_key(EXPECT);
+    let admitted = admission::admit(route, &parts, &caller.shared.node);
+    let Admitted { host, path, length } = match admitted {
+        Ok(admitted) => admitted,
+        Err(why) => {
+            if may_be_sending && !body.is_end_stream() {
+                Box::pin(outgoing::drain(body)).await;
+            }
+            return Err(why);
+        }
+    };
     let operation = outcome::operation(&route.spec.operations, &parts.method, path.path());
     let safety = safety(route, operation, &parts);
     let is_declared = operation.is_some_and(|one| one.outcomes.iter().any(|row| row.not_processed));
@@ -58,6 +69,12 @@ async fn answer(caller: &Caller, route: &Route, request: Request<Incoming>) -> R
         Some(fallback) if called.may_fall_back => Box::pin(fall_back(&call, fallback, called, &mut template)).await,
         Some(_) | None => called,
     };
+    if called.answer.is_err()
+        && may_be_sending
+        && let Payload::Passing { body: Some(body), .. } = template.payload
+    {
+        Box::pin(outgoing::drain(body)).await;
+    }
     Ok(called.answer.unwrap_or_else(|refused| problem(&refused)))
 }
 
