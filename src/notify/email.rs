@@ -4,43 +4,89 @@
 //! answer to it, whether it arrived or not. A mail that is tried again is the same mail, so that one that arrives twice
 //! is shown once. `Auto-Submitted` (RFC 3834) keeps machines from answering.
 
-use std::time::{Duration, UNIX_EPOCH};
-
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox as MailMailbox, Message};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::quote::one_line;
 use super::told::{Kind, Told};
+use crate::clock;
 use crate::config::channel::{Email, Mailbox};
-use crate::domain::time::Timestamp;
+use crate::domain::alert::Severity;
 
 /// Letters of a subject.
 const SUBJECT_MAX: usize = 200;
+/// Bytes of an encoded word before it is encoded: it may then have 75 signs (RFC 2047, 2).
+const WORD_BYTES: usize = 45;
+/// Signs of a line of a body in Base64 (RFC 2045, 6.8), and of a line of plain text (RFC 5322, 2.1.1).
+const BASE64_LINE: usize = 76;
+const TEXT_LINE_MAX: usize = 998;
 
 /// The whole mail, headers and all.
-pub(super) fn render(told: &Told<'_>, email: &Email) -> Result<Vec<u8>, String> {
+pub(super) fn render(told: &Told<'_>, email: &Email) -> Vec<u8> {
     let conversation = message_id(&told.key, told.node);
     let is_first = matches!(told.kind, Kind::Firing | Kind::Recorded | Kind::Test);
     let own = if is_first { conversation.clone() } else { message_id(&format!("{}/{}", told.key, told.id), told.node) };
-    let mut mail = Message::builder()
-        .from(mailbox(&email.from)?)
-        .subject(one_line(&told.title, SUBJECT_MAX))
-        .date(UNIX_EPOCH + since_epoch(told.at))
-        .message_id(Some(own))
-        .user_agent(concat!("breakwater/", env!("CARGO_PKG_VERSION")).to_owned())
-        .raw_header(header("Auto-Submitted", "auto-generated"))
-        .raw_header(header("X-Auto-Response-Suppress", "All"));
-    for recipient in &email.to {
-        mail = mail.to(mailbox(recipient)?);
-    }
+    let to: Vec<String> = email.to.iter().map(mailbox).collect();
+    let mut headers = vec![
+        ("Date", clock::format_mail_date(told.at)),
+        ("From", mailbox(&email.from)),
+        ("To", to.join(",\r\n ")),
+        ("Subject", words(&one_line(&told.title, SUBJECT_MAX))),
+        ("Message-ID", own),
+    ];
     if !is_first {
-        mail = mail.in_reply_to(conversation.clone()).references(conversation);
+        headers.extend([("In-Reply-To", conversation.clone()), ("References", conversation)]);
     }
-    if told.severity == crate::domain::alert::Severity::Critical && !told.kind.is_over() {
-        mail = mail.raw_header(header("X-Priority", "1"));
+    headers.push(("Auto-Submitted", "auto-generated".to_owned()));
+    headers.push(("X-Auto-Response-Suppress", "All".to_owned()));
+    if told.severity == Severity::Critical && !told.kind.is_over() {
+        headers.push(("X-Priority", "1".to_owned()));
     }
-    let mail = mail.header(ContentType::TEXT_PLAIN).body(text(told)).map_err(|error| error.to_string())?;
-    Ok(mail.formatted())
+    let (encoding, body) = encoded_body(&text(told));
+    headers.push(("MIME-Version", "1.0".to_owned()));
+    headers.push(("Content-Type", "text/plain; charset=utf-8".to_owned()));
+    headers.push(("Content-Transfer-Encoding", encoding.to_owned()));
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("{headers}\r\n{body}").into_bytes()
+}
+
+/// Text as a header can carry it: as it is in ASCII, else as encoded words (RFC 2047). No control character gets here.
+fn words(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
+    let mut words: Vec<String> = Vec::new();
+    let mut part = String::new();
+    for letter in text.chars() {
+        if part.len() + letter.len_utf8() > WORD_BYTES {
+            words.push(std::mem::take(&mut part));
+        }
+        part.push(letter);
+    }
+    words.push(part);
+    words.iter().map(|word| format!("=?utf-8?B?{}?=", STANDARD.encode(word))).collect::<Vec<_>>().join("\r\n ")
+}
+
+fn mailbox(mailbox: &Mailbox) -> String {
+    let Mailbox { name, address } = mailbox;
+    if name.is_empty() {
+        return address.to_string();
+    }
+    if name.is_ascii() {
+        return format!("\"{}\" <{address}>", name.replace('\\', "\\\\").replace('"', "\\\""));
+    }
+    format!("{} <{address}>", words(name))
+}
+
+/// The body and how it is encoded: as it is where every server takes it, else in Base64.
+fn encoded_body(text: &str) -> (&'static str, String) {
+    if text.is_ascii() && text.split("\r\n").all(|line| line.len() <= TEXT_LINE_MAX) {
+        return ("7bit", text.to_owned());
+    }
+    let encoded = STANDARD.encode(text);
+    let lines: String =
+        encoded.as_bytes().chunks(BASE64_LINE).map(|line| format!("{}\r\n", String::from_utf8_lossy(line))).collect();
+    ("base64", lines)
 }
 
 /// The words, with the link and the key at their end.
@@ -56,7 +102,8 @@ fn text(told: &Told<'_>) -> String {
     text.push_str("\n\n-- \n");
     text.push_str(&told.key);
     text.push('\n');
-    text.replace("\r\n", "\n").replace('\n', "\r\n")
+    let lines = text.lines().map(|line| line.replace(char::is_control, " "));
+    lines.map(|line| format!("{line}\r\n")).collect()
 }
 
 /// A key as a message's id (RFC 5322, 3.6.4): signs that an atom has not are written by their numbers.
@@ -70,20 +117,6 @@ fn message_id(key: &str, node: &str) -> String {
         }
     }
     format!("<{left}@{node}>")
-}
-
-fn since_epoch(time: Timestamp) -> Duration {
-    Duration::from_secs(u64::try_from(time.as_nanos().div_euclid(1_000_000_000)).unwrap_or_default())
-}
-
-pub(super) fn mailbox(mailbox: &Mailbox) -> Result<MailMailbox, String> {
-    let address = mailbox.address.parse().map_err(|_| format!("{} is not a mail address", mailbox.address))?;
-    Ok(MailMailbox::new(Some(mailbox.name.to_string()).filter(|name| !name.is_empty()), address))
-}
-
-fn header(name: &'static str, value: &str) -> HeaderValue {
-    let name = HeaderName::new_from_ascii(name.to_owned()).expect("these names are in ASCII");
-    HeaderValue::new(name, value.to_owned())
 }
 
 #[cfg(test)]
@@ -109,8 +142,9 @@ mod tests {
     }
 
     fn mail(told: &Told<'_>) -> String {
-        let mail = String::from_utf8(render(told, &email()).unwrap()).unwrap();
-        mail.replace("\r\n", "\n").replace(env!("CARGO_PKG_VERSION"), "VERSION")
+        let mail = String::from_utf8(render(told, &email())).unwrap();
+        assert!(!mail.replace("\r\n", "").contains(['\r', '\n']), "{mail}");
+        mail.replace("\r\n", "\n")
     }
 
     fn header_of<'a>(mail: &'a str, name: &str) -> Option<&'a str> {
@@ -153,6 +187,20 @@ mod tests {
         let (head, body) = mail.split_once("\n\n").unwrap();
         assert!(!head.to_lowercase().contains("bcc:"), "{head}");
         assert!(!body.lines().any(|line| line == "."), "{body}");
+    }
+
+    #[test]
+    fn a_long_subject_in_korean_is_cut_into_words_that_are_whole_letters() {
+        let folded = words(&"결제".repeat(40));
+        let decoded: String = folded
+            .split("\r\n ")
+            .map(|word| {
+                assert!(word.len() <= 75, "{word}");
+                let inner = word.strip_prefix("=?utf-8?B?").and_then(|word| word.strip_suffix("?=")).unwrap();
+                String::from_utf8(STANDARD.decode(inner).unwrap()).unwrap()
+            })
+            .collect();
+        assert_eq!(decoded, "결제".repeat(40));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::quote::{one_line, without};
 use super::told::Told;
 use super::transport::{WORDS_MAX, confidential};
 use crate::config::Secret;
-use crate::config::channel::{Email, Encryption};
+use crate::config::channel::{Email, Encryption, Mailbox};
 use crate::domain::delivery::Outcome;
 
 /// Sends mails through one server.
@@ -46,7 +46,8 @@ impl Mailer {
             Encryption::None => None,
             Encryption::StartTls | Encryption::Tls => Some(tls(email)?),
         };
-        let address = |mailbox| email::mailbox(mailbox).map(|mailbox| mailbox.email);
+        let address =
+            |mailbox: &Mailbox| mailbox.address.parse().map_err(|_| format!("{} is no mail address", mailbox.address));
         let logins = email.login.iter().flat_map(|(user, password)| {
             // As AUTH PLAIN writes the two.
             [password.clone(), Secret::new(format!("\0{user}\0{}", password.text()).as_bytes())]
@@ -66,10 +67,7 @@ impl Mailer {
 
     /// Makes one attempt.
     pub(super) async fn send(&self, told: &Told<'_>) -> Outcome {
-        let mail = match email::render(told, &self.email) {
-            Ok(mail) => mail,
-            Err(error) => return Outcome::Permanent { error: error.into() },
-        };
+        let mail = email::render(told, &self.email);
         let refused = match tokio::time::timeout(self.timeout, self.converse(&mail)).await {
             Ok(Ok(())) => return Outcome::Delivered,
             Ok(Err(refused)) => refused,

@@ -48,6 +48,8 @@ impl Alertmanager {
 
     /// Its alerts of ours, once they are what is looked for.
     async fn alerts_when(&self, what: &str, are: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        // Another test of this process may have been first.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let client = Client::new();
         until(&format!("an Alertmanager in which {what}"), async || {
             let answer = client.get(format!("{}/api/v2/alerts", self.base)).send().await.ok()?;
