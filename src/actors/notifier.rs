@@ -2,9 +2,10 @@
 //!
 //! Senders: the journal (the outbox grew: a hint), its own attempts. It keeps a queue per channel, so that a channel
 //! that hangs delays no other, and in a channel a line per incident, so that nobody hears of an end before the
-//! beginning. What survives a restart: the outbox in the store; this actor reads it again.
+//! beginning. To a channel that takes silence for the end it says again what fires. What survives a restart: the outbox
+//! and the incidents in the store; this actor reads them again.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,21 +19,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure_history::{FailureHistory, GivenUp};
 use super::journal::{Commit, Journal, Landed};
+use super::queue::Queue;
+use super::repeats::Repeats;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::change::{Change, DeliveryChange};
-use crate::domain::delivery::{Delivery, Message as Notice, Next, Outcome};
+use crate::domain::delivery::{Delivery, Next, Outcome};
 use crate::domain::id::{DeliveryId, NoticeId};
 use crate::domain::time::Timestamp;
+use crate::domain::watch::Watch;
 use crate::metrics::{DeliveryResult, NodeMetrics};
 use crate::notify::Sender;
 use crate::store::Reader;
-
-/// Attempts of one channel at a time: enough to empty a queue of thousands in seconds, few enough for any receiver.
-const AT_ONCE: usize = 8;
-
-/// Entries of one channel that are remembered here; the others wait on disk until there is room.
-const REMEMBERED: usize = 10_000;
 
 /// How often the outbox is measured for `/metrics`.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
@@ -55,6 +53,14 @@ struct AttemptFinished {
 #[rtype(result = "()")]
 struct OutboxRead(Vec<Delivery>);
 
+/// A channel was told again; next time after this pause.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct SaidAgain {
+    channel: Arc<str>,
+    pause: Duration,
+}
+
 /// Begin nothing new, and say when nothing is under way.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -64,30 +70,6 @@ pub(crate) struct Drain(pub(crate) oneshot::Sender<()>);
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct AdoptChannels(pub(crate) Arc<Config>);
-
-/// What must be told in order: an incident's beginning before its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Line {
-    Incident(u64),
-    Report(u64),
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    due: Timestamp,
-    line: Line,
-    queued_at: Timestamp,
-}
-
-#[derive(Default)]
-struct Queue {
-    sender: Option<Arc<Sender>>,
-    lines: BTreeMap<Line, VecDeque<DeliveryId>>,
-    due: BTreeSet<(Timestamp, DeliveryId, Line)>,
-    remembered: BTreeMap<DeliveryId, Entry>,
-    in_flight: BTreeSet<DeliveryId>,
-    more_on_disk: bool,
-}
 
 /// The actor.
 pub(crate) struct Notifier {
@@ -112,7 +94,7 @@ pub(crate) struct Notifier {
 }
 
 /// What the notifier is connected to.
-pub(crate) struct Wiring {
+pub(crate) struct Wiring<'a> {
     pub(crate) reader: Reader,
     pub(crate) clock: Clock,
     pub(crate) journal: Addr<Journal>,
@@ -120,6 +102,8 @@ pub(crate) struct Wiring {
     pub(crate) metrics: Arc<NodeMetrics>,
     pub(crate) io: tokio::runtime::Handle,
     pub(crate) config: Arc<Config>,
+    /// The targets as the store knows them.
+    pub(crate) watches: &'a [Watch],
     /// The last notice of the process before.
     pub(crate) last_notice: NoticeId,
     /// Told if this actor dies.
@@ -127,10 +111,14 @@ pub(crate) struct Wiring {
 }
 
 impl Notifier {
-    pub(crate) fn start(wiring: Wiring) -> Addr<Self> {
-        let Wiring { reader, clock, journal, histories, metrics, io, config, last_notice, died } = wiring;
+    pub(crate) fn start(wiring: Wiring<'_>) -> Addr<Self> {
+        let Wiring { reader, clock, journal, histories, metrics, io, config, watches, last_notice, died } = wiring;
         let rng = SmallRng::seed_from_u64(clock.now().as_nanos().unsigned_abs());
-        let queues = BTreeMap::new();
+        let restored = config.channels.keys().map(|name| {
+            let repeats = Some(Repeats::restored(watches, name));
+            (name.clone(), Queue { repeats, ..Queue::default() })
+        });
+        let queues = restored.collect();
         Self {
             reader,
             clock,
@@ -151,16 +139,45 @@ impl Notifier {
         .start()
     }
 
-    fn build_senders(&mut self) {
+    fn build_senders(&mut self, context: &mut Context<Self>) {
         for queue in self.queues.values_mut() {
             queue.sender = None;
+            if let Some(timer) = queue.repeating.take() {
+                context.cancel_future(timer);
+            }
         }
         for (name, channel) in &self.config.channels {
-            match Sender::new(channel, self.config.node.name.clone(), self.clock) {
-                Ok(sender) => self.queues.entry(name.clone()).or_default().sender = Some(Arc::new(sender)),
+            match Sender::new(&self.config, channel, self.clock) {
+                Ok(sender) => {
+                    let queue = self.queues.entry(name.clone()).or_default();
+                    if sender.repeats_every().is_none() {
+                        queue.repeats = None;
+                    } else {
+                        queue.repeats.get_or_insert_default();
+                        let channel = name.clone();
+                        queue.repeating = Some(context.run_later(Duration::ZERO, |notifier, context| {
+                            notifier.say_again(channel, context);
+                        }));
+                    }
+                    queue.sender = Some(Arc::new(sender));
+                }
                 Err(error) => tracing::error!(channel = %name, %error, "this channel cannot be used; mend its config"),
             }
         }
+    }
+
+    /// Says again what fires. The next time comes when this one is done, so that they never pile up.
+    fn say_again(&mut self, channel: Arc<str>, context: &Context<Self>) {
+        let Some(queue) = self.queues.get_mut(&channel) else { return };
+        let (Some(sender), Some(repeats)) = (queue.sender.clone(), queue.repeats.as_mut()) else { return };
+        let Some(pause) = sender.repeats_every() else { return };
+        let (standing, myself) = (repeats.due(self.clock.now()), context.address());
+        self.io.spawn(async move {
+            if AssertUnwindSafe(sender.say_again(&standing)).catch_unwind().await.is_err() {
+                tracing::error!(%channel, "saying again what fires fell over; the log says where");
+            }
+            myself.do_send(SaidAgain { channel, pause });
+        });
     }
 
     /// Reads the outbox away from the actors' thread: it may be long.
@@ -179,7 +196,11 @@ impl Notifier {
     }
 
     fn remember(&mut self, delivery: &Delivery) {
+        let now = self.clock.now();
         let queue = self.queues.entry(delivery.channel.clone()).or_default();
+        if let Some(repeats) = queue.repeats.as_mut() {
+            repeats.ended(&delivery.message, now);
+        }
         queue.remember(delivery);
     }
 
@@ -274,88 +295,11 @@ impl Notifier {
     }
 }
 
-impl Queue {
-    fn remember(&mut self, delivery: &Delivery) {
-        let (id, line) = (delivery.id, line_of(delivery));
-        let entry = Entry { due: delivery.next_attempt_at, line, queued_at: delivery.queued_at };
-        if let Some(before) = self.remembered.get_mut(&id) {
-            if self.in_flight.contains(&id) && before.due == entry.due {
-                // A hint that was doubled: its attempt is under way.
-                return;
-            }
-            let before = std::mem::replace(before, entry);
-            self.in_flight.remove(&id);
-            self.due.remove(&(before.due, id, line));
-        } else if self.more_on_disk || self.remembered.len() >= REMEMBERED {
-            // What comes later than something that was left on disk waits there too, or it would overtake it.
-            self.more_on_disk = true;
-            return;
-        } else {
-            self.remembered.insert(id, entry);
-            self.lines.entry(line).or_default().push_back(id);
-        }
-        self.make_due(line);
-    }
-
-    /// Only the first of a line may go, and not twice at once.
-    fn make_due(&mut self, line: Line) {
-        let Some(head) = self.lines.get(&line).and_then(VecDeque::front) else { return };
-        if let (false, Some(entry)) = (self.in_flight.contains(head), self.remembered.get(head)) {
-            self.due.insert((entry.due, *head, line));
-        }
-    }
-
-    /// Ids are given in order, so the first that is remembered waits longest.
-    fn oldest(&self) -> Option<Timestamp> {
-        self.remembered.first_key_value().map(|(_, entry)| entry.queued_at)
-    }
-
-    fn take_due(&mut self, now: Timestamp) -> Option<DeliveryId> {
-        if self.in_flight.len() >= AT_ONCE {
-            return None;
-        }
-        let first = self.due.first().copied().filter(|(due, ..)| *due <= now)?;
-        self.due.remove(&first);
-        self.in_flight.insert(first.1);
-        Some(first.1)
-    }
-
-    fn next_due(&self) -> Option<Timestamp> {
-        if self.in_flight.len() >= AT_ONCE { None } else { self.due.first().map(|(due, ..)| *due) }
-    }
-
-    fn forget(&mut self, id: DeliveryId) {
-        self.in_flight.remove(&id);
-        let Some(Entry { due, line, .. }) = self.remembered.remove(&id) else { return };
-        self.due.remove(&(due, id, line));
-        if let Some(ids) = self.lines.get_mut(&line) {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.lines.remove(&line);
-            }
-        }
-        self.make_due(line);
-    }
-
-    fn has_room_for_more(&self) -> bool {
-        self.more_on_disk && self.remembered.len() < REMEMBERED / 2
-    }
-}
-
-fn line_of(delivery: &Delivery) -> Line {
-    match &delivery.message {
-        Notice::Firing(alert) | Notice::Reminder(alert) | Notice::Resolved { alert, .. } => {
-            Line::Incident(alert.incident.0)
-        }
-        Notice::FailureRecorded { history, .. } => Line::Report(history.0),
-    }
-}
-
 impl Actor for Notifier {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        self.build_senders();
+        self.build_senders(context);
         self.read_outbox(context);
         self.measure(context);
     }
@@ -417,8 +361,16 @@ impl Handler<AttemptFinished> for Notifier {
 
     fn handle(&mut self, finished: AttemptFinished, context: &mut Context<Self>) {
         let AttemptFinished { delivery, outcome } = finished;
+        let now = self.clock.now();
+        if let Some(repeats) = self.queues.get_mut(&delivery.channel).and_then(|queue| queue.repeats.as_mut()) {
+            if outcome == Outcome::Delivered {
+                repeats.delivered(&delivery.message, now);
+            } else {
+                repeats.ended(&delivery.message, now);
+            }
+        }
         let (id, jitter) = (delivery.id, self.rng.random_range(0.0..=1.0));
-        let next = delivery.clone().after(outcome, jitter, self.clock.now());
+        let next = delivery.clone().after(outcome, jitter, now);
         Self::log(&delivery, &next);
         let landed: Recipient<Landed> = context.address().recipient();
         let (result, change) = match next {
@@ -432,6 +384,19 @@ impl Handler<AttemptFinished> for Notifier {
         self.metrics.notification(&delivery.channel, result);
         let change = Change { deliveries: vec![change], ..Change::default() };
         self.journal.do_send(Commit { change, landed: vec![landed], answer: None });
+    }
+}
+
+impl Handler<SaidAgain> for Notifier {
+    type Result = ();
+
+    fn handle(&mut self, said: SaidAgain, context: &mut Context<Self>) {
+        let SaidAgain { channel, pause } = said;
+        let Some(queue) = self.queues.get_mut(&channel) else { return };
+        if let Some(other) = queue.repeating.take() {
+            context.cancel_future(other);
+        }
+        queue.repeating = Some(context.run_later(pause, |notifier, context| notifier.say_again(channel, context)));
     }
 }
 
@@ -459,7 +424,7 @@ impl Handler<AdoptChannels> for Notifier {
 
     fn handle(&mut self, adopt: AdoptChannels, context: &mut Context<Self>) {
         self.config = adopt.0;
-        self.build_senders();
+        self.build_senders(context);
         self.pump(context);
     }
 }

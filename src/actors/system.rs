@@ -176,6 +176,7 @@ fn start(parts: Parts, died: &CancellationToken) -> Started {
         metrics: metrics.clone(),
         io: io.clone(),
         config: config.clone(),
+        watches: &watches,
         last_notice: ids.marks().notice,
         died: died.clone(),
     });

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, chain, exit_of, say, say_error, say_not_started, say_problems, told_to_stop};
 use crate::app::{App, Source};
 use crate::clock::Clock;
+use crate::config::channel::Webhook;
 use crate::config::{ChannelKind, Config, Secret};
 use crate::domain::breaker::State;
 use crate::domain::event::{Event, Logged};
@@ -92,14 +93,12 @@ async fn until(end: CancellationToken, story: impl Future<Output = ()>) {
 }
 
 fn secrets(config: &Config) -> Vec<Secret> {
-    config
-        .channels
-        .values()
-        .flat_map(|channel| match &channel.kind {
-            ChannelKind::Webhook { secrets, .. } => secrets.clone(),
-            ChannelKind::Log => Vec::new(),
-        })
-        .collect()
+    let webhooks = config.channels.values().filter_map(|channel| match_webhook(&channel.kind));
+    webhooks.flat_map(|webhook| webhook.secrets.clone()).collect()
+}
+
+fn match_webhook(kind: &ChannelKind) -> Option<&Webhook> {
+    if let ChannelKind::Webhook(webhook) = kind { Some(webhook) } else { None }
 }
 
 fn introduce(app: &App) {

@@ -69,6 +69,7 @@ pub(super) enum Kind {
     NoSuchStatus,
     NoSuchHistory,
     NoSuchTarget,
+    NoSuchChannel,
     MethodNotAllowed,
     BodyTooSlow,
     StaleReport,
@@ -111,6 +112,7 @@ impl Kind {
             Self::NoSuchStatus => (S::NOT_FOUND, "no-such-status", "No such integration status"),
             Self::NoSuchHistory => (S::NOT_FOUND, "no-such-history", "No such failure history"),
             Self::NoSuchTarget => (S::NOT_FOUND, "no-such-target", "No such integration target"),
+            Self::NoSuchChannel => (S::NOT_FOUND, "no-such-channel", "No such channel"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method"),
             Self::BodyTooSlow => (S::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly"),
             Self::StaleReport => (S::CONFLICT, "stale-report", "The report is older than what is known"),
@@ -239,6 +241,10 @@ impl Problem {
 
     pub(super) fn no_breaker() -> Self {
         Self::new(Kind::NotConfigured, "the system is not configured, so this node has no circuit breaker for it")
+    }
+
+    pub(super) fn no_such_channel() -> Self {
+        Self::new(Kind::NoSuchChannel, "there is no channel with this name")
     }
 
     pub(super) fn method_not_allowed(allow: &'static str) -> Self {

@@ -27,6 +27,7 @@
 //! | `POST /targets/{name}/breaker/reset` | `breaker` | operate |
 //! | `GET /targets/{name}/permit` | `callers` | report |
 //! | `POST /targets/{name}/observations` | `callers` | report |
+//! | `POST /channels/{name}/test` | `channels` | operate |
 //! | `GET /livez` | `health` | |
 //! | `GET /readyz` | `health` | |
 //! | `GET /-/healthy` | `health` | |
@@ -76,6 +77,8 @@ mod targets;
 mod breaker;
 
 mod callers;
+
+mod channels;
 
 mod health;
 

@@ -12,7 +12,7 @@ use super::dto::problem::ProblemBody;
 use super::error::Problem;
 use super::reply;
 use super::request::Request;
-use super::{breaker, callers, events, health, heartbeats, histories, metrics, statuses, stream, targets};
+use super::{breaker, callers, channels, events, health, heartbeats, histories, metrics, statuses, stream, targets};
 
 /// What a command may be refused with.
 #[derive(IntoResponses)]
@@ -115,6 +115,7 @@ pub(super) enum PermitProblems {
         breaker::reset,
         callers::permit,
         callers::observations,
+        channels::test,
         health::livez,
         health::readyz,
         health::healthz,
@@ -143,6 +144,7 @@ pub(super) enum PermitProblems {
         (name = "Targets", description = "How each target is, and how it was."),
         (name = "Breaker", description = "The circuit breakers."),
         (name = "Calls", description = "For applications that call a target: may I, and how did it go."),
+        (name = "Channels", description = "The ways to tell people."),
         (name = "Node", description = "This node."),
     ),
 )]

@@ -13,43 +13,29 @@ use hmac::{Hmac, Mac as _};
 use serde::Serialize;
 use sha2::Sha256;
 
+use super::request::Request;
+use super::told::{Kind, Told};
 use crate::clock;
 use crate::config::Secret;
-use crate::domain::alert::Severity;
-use crate::domain::delivery::{Alert, Delivery, Message};
+use crate::config::channel::Webhook;
 
-/// The end of an incident in the receiver's eyes, also in a text.
-const RESOLVED: &str = "resolved";
-/// What stands for that word in a cause ("the name could not be resolved") of a message that is none.
-const INSTEAD_OF_RESOLVED: &str = "found";
-
-/// An HTTP request as it goes on the wire.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Request {
-    pub(super) method: &'static str,
-    pub(super) url: String,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: String,
-}
-
-/// What `delivery` is on the wire. With no secrets it is not signed.
-pub(super) fn render(delivery: &Delivery, url: &str, node: &str, now_unix: i64, secrets: &[Secret]) -> Request {
-    let id = notice_id(delivery);
-    let body = body(delivery, &id, node);
+/// What `told` is on the wire. With no secrets it is not signed.
+pub(super) fn render(told: &Told<'_>, webhook: &Webhook, now_unix: i64) -> Request {
+    let Webhook { url, secrets, content_type } = webhook;
+    let (content_type, body) = match &told.custom {
+        Some(body) => (content_type.to_string(), body.clone()),
+        None => ("application/cloudevents+json".to_owned(), body(told)),
+    };
     let mut headers = vec![
-        ("content-type", "application/cloudevents+json".to_owned()),
-        ("user-agent", user_agent(node)),
-        ("webhook-id", id.clone()),
+        ("content-type", content_type),
+        ("user-agent", user_agent(told.node)),
+        ("webhook-id", told.id.clone()),
         ("webhook-timestamp", now_unix.to_string()),
     ];
     if !secrets.is_empty() {
-        headers.push(("webhook-signature", sign(&id, now_unix, &body, secrets)));
+        headers.push(("webhook-signature", sign(&told.id, now_unix, &body, secrets)));
     }
-    Request { method: "POST", url: url.to_owned(), headers, body }
-}
-
-fn notice_id(delivery: &Delivery) -> String {
-    format!("n-{}", delivery.id)
+    Request { method: "POST", url: url.text().into_owned(), headers, body }
 }
 
 /// This program and its version; the node's name too, where it can stand in a header's comment.
@@ -80,14 +66,15 @@ struct CloudEvent<'a> {
     subject: &'a str,
     time: String,
     datacontenttype: &'static str,
-    correlationid: &'a str,
-    data: Told<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlationid: Option<&'a str>,
+    data: Data<'a>,
 }
 
 /// What is told; a member that a message does not have is left out.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Told<'a> {
+struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     incident: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,152 +86,69 @@ struct Told<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     severity: Option<&'static str>,
     target: &'a str,
-    cause: String,
+    cause: &'a str,
     since: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
 }
 
-fn body(delivery: &Delivery, id: &str, node: &str) -> String {
-    let (r#type, data) = match &delivery.message {
-        Message::Firing(alert) => ("breakwater.alert.firing", lasting(alert)),
-        Message::Reminder(alert) => ("breakwater.alert.reminder", lasting(alert)),
-        Message::Resolved { alert, until } => {
-            let over = Told {
-                status: Some(RESOLVED),
-                cause: alert.cause.to_string(),
-                until: Some(clock::format(*until)),
-                ..lasting(alert)
-            };
-            ("breakwater.alert.resolved", over)
-        }
-        Message::FailureRecorded { history, failure_type, target, cause, occurred_at } => {
-            let recorded = Told {
-                incident: None,
-                status: None,
-                integration_failure_history_id: Some(history.0),
-                failure_type: Some(failure_type.as_str()),
-                severity: None,
-                target,
-                cause: without_resolved(cause),
-                since: clock::format(*occurred_at),
-                until: None,
-            };
-            ("breakwater.failure.recorded", recorded)
-        }
+/// The CloudEvent.
+pub(super) fn body(told: &Told<'_>) -> String {
+    let r#type = match told.kind {
+        Kind::Firing => "breakwater.alert.firing",
+        Kind::Reminder => "breakwater.alert.reminder",
+        Kind::Resolved => "breakwater.alert.resolved",
+        Kind::Recorded => "breakwater.failure.recorded",
+        Kind::Test | Kind::TestOver => "breakwater.channel.test",
     };
     let event = CloudEvent {
         specversion: "1.0",
-        id,
-        source: node,
+        id: &told.id,
+        source: told.node,
         r#type,
-        subject: data.target,
-        time: clock::format(delivery.queued_at),
+        subject: told.target,
+        time: clock::format(told.at),
         datacontenttype: "application/json",
-        correlationid: &delivery.correlation.0,
-        data,
+        correlationid: Some(told.correlation).filter(|correlation| !correlation.is_empty()),
+        data: Data {
+            incident: told.incident,
+            status: told.status(),
+            integration_failure_history_id: told.history,
+            failure_type: told.failure_type,
+            severity: told.incident.map(|_| told.severity.as_str()),
+            target: told.target,
+            cause: &told.cause,
+            since: clock::format(told.since),
+            until: told.until.map(clock::format),
+        },
     };
     serde_json::to_string(&event).expect("a struct of texts and numbers is always JSON")
 }
 
-fn lasting(alert: &Alert) -> Told<'_> {
-    let Alert { incident, severity, target, cause, since } = alert;
-    Told {
-        incident: Some(incident.0),
-        status: Some("firing"),
-        integration_failure_history_id: None,
-        failure_type: None,
-        severity: Some(Severity::as_str(*severity)),
-        target,
-        cause: without_resolved(cause),
-        since: clock::format(*since),
-        until: None,
-    }
-}
-
-/// `cause` without the word that means the end of an incident, in any case of its letters.
-fn without_resolved(cause: &str) -> String {
-    let mut rest = cause;
-    let mut clean = String::with_capacity(cause.len());
-    while let Some(at) = rest.to_ascii_lowercase().find(RESOLVED) {
-        clean.push_str(&rest[..at]);
-        clean.push_str(INSTEAD_OF_RESOLVED);
-        rest = &rest[at + RESOLVED.len()..];
-    }
-    clean.push_str(rest);
-    clean
-}
-
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::examples::{self, alert, at, delivery, firing, recorded, reminder, resolved, teller};
     use super::*;
-    use crate::domain::failure_history::FailureType;
-    use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, IncidentId, NoticeId};
-    use crate::domain::time::Timestamp;
+    use crate::config::Language;
+    use crate::config::template::{Escaping, Template};
+    use crate::domain::delivery::{Delivery, Message};
 
     const URL: &str = "https://hooks.example/breakwater";
     const NOW: i64 = 1_717_236_010;
-
-    fn at(text: &str) -> Timestamp {
-        clock::parse(text).unwrap()
-    }
-
-    fn alert() -> Alert {
-        Alert {
-            incident: IncidentId(7),
-            severity: Severity::Critical,
-            target: "PG_KCP".into(),
-            cause: "3 probes in a row failed: HTTP 503".into(),
-            since: at("2024-06-01T10:00:00.25Z"),
-        }
-    }
-
-    pub(crate) fn firing() -> Message {
-        Message::Firing(alert())
-    }
-
-    pub(crate) fn reminder() -> Message {
-        Message::Reminder(alert())
-    }
-
-    pub(crate) fn resolved() -> Message {
-        Message::Resolved { alert: alert(), until: at("2024-06-01T10:05:00Z") }
-    }
-
-    pub(crate) fn recorded() -> Message {
-        Message::FailureRecorded {
-            history: HistoryId(12),
-            failure_type: FailureType::LocationWeatherApi,
-            target: "WEATHER_API".into(),
-            cause: "캠핑장 날씨를 \"읽지\" 못함".into(),
-            occurred_at: at("2024-06-01T09:59:00Z"),
-        }
-    }
-
-    pub(crate) fn delivery(message: Message) -> Delivery {
-        Delivery {
-            id: DeliveryId { notice: NoticeId(41), ordinal: 1 },
-            siblings: 2,
-            channel: "ops".into(),
-            message,
-            history: None,
-            correlation: CorrelationId::new("018fd3a0-7000-7000-8000-000000000001"),
-            queued_at: at("2024-06-01T10:00:03Z"),
-            attempts: 0,
-            next_attempt_at: at("2024-06-01T10:00:03Z"),
-            last_error: None,
-        }
-    }
 
     fn secrets() -> Vec<Secret> {
         vec![Secret::new(b"the key of today"), Secret::new(b"the key of yesterday")]
     }
 
+    fn sent(delivery: &Delivery, node: &str, now_unix: i64, secrets: Vec<Secret>) -> Request {
+        let mut teller = teller(Language::Korean);
+        teller.node = node.into();
+        let webhook = Webhook { url: Secret::new(URL.as_bytes()), secrets, content_type: "application/json".into() };
+        render(&teller.tell(delivery), &webhook, now_unix)
+    }
+
     fn wire(message: Message) -> String {
-        let Request { method, url, headers, body } = render(&delivery(message), URL, "breakwater-1", NOW, &secrets());
-        let headers: String = headers.into_iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-        let headers = headers.replace(env!("CARGO_PKG_VERSION"), "VERSION");
-        format!("{method} {url}\n{headers}\n{body}")
+        examples::wire(sent(&delivery(message), "breakwater-1", NOW, secrets()))
     }
 
     #[test]
@@ -284,8 +188,8 @@ pub(super) mod tests {
             retry.next_attempt_at = at("2024-06-01T11:00:00Z");
             retry.last_error = Some("503 Service Unavailable".into());
 
-            let first = render(&first, URL, "breakwater-1", NOW, &secrets());
-            let retry = render(&retry, URL, "breakwater-1", NOW + 3_600, &secrets());
+            let first = sent(&first, "breakwater-1", NOW, secrets());
+            let retry = sent(&retry, "breakwater-1", NOW + 3_600, secrets());
 
             assert_eq!(first.body, retry.body);
             assert_eq!(header(&first, "webhook-id"), header(&retry, "webhook-id"));
@@ -295,7 +199,7 @@ pub(super) mod tests {
 
     #[test]
     fn without_secrets_it_is_not_signed() {
-        let request = render(&delivery(firing()), URL, "breakwater-1", NOW, &[]);
+        let request = sent(&delivery(firing()), "breakwater-1", NOW, vec![]);
         assert_eq!(header(&request, "webhook-signature"), None);
         assert_eq!(header(&request, "webhook-id"), Some("n-41.1"));
     }
@@ -305,19 +209,29 @@ pub(super) mod tests {
         let mut unlucky = alert();
         unlucky.cause = "DNS: api.kcp.com could not be resolved (Resolved by 10.0.0.2)".into();
         for message in [Message::Firing(unlucky.clone()), Message::Reminder(unlucky.clone())] {
-            let body = render(&delivery(message), URL, "n", NOW, &[]).body;
-            assert!(!body.to_ascii_lowercase().contains(RESOLVED), "{body}");
+            let body = sent(&delivery(message), "n", NOW, vec![]).body;
+            assert!(!body.to_ascii_lowercase().contains("resolved"), "{body}");
             assert!(body.contains("api.kcp.com could not be found (found by 10.0.0.2)"), "{body}");
         }
         let over = Message::Resolved { alert: unlucky, until: at("2024-06-01T10:05:00Z") };
-        assert!(render(&delivery(over), URL, "n", NOW, &[]).body.contains("could not be resolved"));
+        assert!(sent(&delivery(over), "n", NOW, vec![]).body.contains("could not be resolved"));
     }
 
     #[test]
     fn a_node_name_that_fits_no_header_is_left_out_of_the_user_agent() {
-        let request = render(&delivery(firing()), URL, "방파제 (1)", NOW, &[]);
+        let request = sent(&delivery(firing()), "방파제 (1)", NOW, vec![]);
         assert_eq!(header(&request, "user-agent"), Some(concat!("breakwater/", env!("CARGO_PKG_VERSION"))));
         assert!(request.body.contains(r#""source":"방파제 (1)""#), "{}", request.body);
+    }
+
+    #[test]
+    fn a_template_makes_the_whole_body_and_names_its_type() {
+        let template = Template::new(r#"{"text": {{ title }}}"#, Escaping::Json).unwrap();
+        let teller = examples::teller_with(template);
+        let webhook = Webhook { url: Secret::new(URL.as_bytes()), secrets: vec![], content_type: "text/json".into() };
+        let request = render(&teller.tell(&delivery(firing())), &webhook, NOW);
+        assert_eq!(request.body, r#"{"text": "PG_KCP is in trouble"}"#);
+        assert_eq!(header(&request, "content-type"), Some("text/json"));
     }
 
     fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {

@@ -19,17 +19,17 @@ pub(crate) fn config(reading: &Reading, tables: &[Table], attachments: &Attachme
     let http = settings::http(&mut main);
     let store = settings::store(&mut main);
     let monitor = settings::monitor(&mut main);
-    let mut alerting = main.section("alerting");
+    let mut alerting_section = main.section("alerting");
     let mut channel_sections = main.sections("channel");
     let mut target_sections = main.sections("target");
     for document in &mut included {
         channel_sections.extend(document.sections("channel"));
         target_sections.extend(document.sections("target"));
     }
-    let channels = channel::channels(&mut alerting, channel_sections, attachments);
-    alerting.not_in_this_version(&["locale", "group_by", "group_wait", "group_interval", "silences", "maintenances"]);
-    alerting.finish();
-    let alerting = channel::alerting(&channels);
+    let channels = channel::channels(&mut alerting_section, channel_sections, attachments);
+    let alerting = channel::alerting(&mut alerting_section, &channels);
+    alerting_section.not_in_this_version(&["group_by", "group_wait", "group_interval", "silences", "maintenances"]);
+    alerting_section.finish();
     let surroundings =
         Surroundings { attachments, channels: &channels, everyone: &alerting.everyone, monitor: &monitor, incomplete };
     let targets = target::targets(main.section("defaults"), target_sections, &surroundings);

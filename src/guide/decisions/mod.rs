@@ -26,6 +26,8 @@ pub mod d0007_a_breaker_lets_callers_back_by_counting_and_judges_attempts {}
 #[doc = include_str!("0008-retries-share-a-budget-and-operations-their-targets-breaker.md")]
 pub mod d0008_retries_share_a_budget_and_operations_their_targets_breaker {}
 
+#[doc = include_str!("0012-an-alertmanager-is-told-by-repetition.md")]
+pub mod d0012_an_alertmanager_is_told_by_repetition {}
 #[doc = include_str!("0009-a-proxied-call-ends-with-its-body-and-is-judged-by-its-head.md")]
 pub mod d0009_a_proxied_call_ends_with_its_body_and_is_judged_by_its_head {}
 #[doc = include_str!("0010-what-silence-and-a-providers-page-are-worth.md")]
