@@ -2,7 +2,7 @@
 //!
 //! A target's actor writes its slot: what is committed when it is committed, what a probe found at once. Nothing is
 //! decided by it but whether people are told of a target that needs another one. Removed targets leave; passive ones
-//! have a slot without a configuration. What people make of it all is [`super::sight`].
+//! have a slot without a configuration. What people make of it all is in `sight`, beside this.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //! this node that is cut off, and not all of its targets that failed.
 //!
 //! One task checks, every interval and whenever a probe failed in a way that being cut off would explain too
-//! ([`Connectivity::explains`]). Such a probe waits for a check that began after it, so that no failure is counted that
+//! (`Connectivity::explains`). Such a probe waits for a check that began after it, so that no failure is counted that
 //! a cut line may have caused, and the first targets that notice are treated as the last. Waiting costs as long as the
 //! nearest address needs to answer; all who wait share one check.
 
