@@ -106,10 +106,11 @@ impl Slot {
         Self { id: self.id, name, endpoint, spec, gate, traffic: self.traffic.clone(), live: self.live.clone() }
     }
 
-    /// The same target, configured, at another endpoint; what is known of it is shared by both.
+    /// The same target, configured, at another endpoint; what is known of it is shared by both, and its breaker stays until
+    /// there is another.
     #[must_use]
     pub(crate) fn moved_to(&self, endpoint: &Arc<str>, spec: Option<Arc<config::Target>>) -> Self {
-        Self { endpoint: endpoint.clone(), ..self.with(spec, None) }
+        Self { endpoint: endpoint.clone(), ..self.with(spec, self.gate.clone()) }
     }
 
     /// Which target it is.

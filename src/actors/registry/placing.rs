@@ -104,7 +104,11 @@ impl Registry {
         let built = slot.spec.as_ref().map(|spec| {
             slot.live(|live| breaker_for(slot.id, &spec.breaker, &live.watch.breaker, (now, moment), hint.clone()))
         });
-        let (driver, gate) = built.unzip();
+        let (mut driver, gate) = built.unzip();
+        // What was counted before goes on, so that the counters on the page do not fall.
+        if let (Some(driver), Some(before)) = (&mut driver, &slot.gate) {
+            driver.go_on_counting(&before.view(moment));
+        }
         let slot = Arc::new(slot.with(slot.spec.clone(), gate));
         self.wiring.board.put(slot.clone());
         let target = slot.target();
