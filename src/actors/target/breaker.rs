@@ -177,8 +177,9 @@ impl TargetActor {
             Act::LetGo => driver.set_mode(None, moment),
             Act::Reset => driver.reset(moment),
         };
-        let mode = driver.view(moment).mode;
-        self.watch.breaker.mode = mode;
+        let View { mode, level, .. } = driver.view(moment);
+        // Also a reset that moves no state: with a level left, a restart would begin the ramp anew.
+        (self.watch.breaker.mode, self.watch.breaker.level) = (mode, level);
         match act {
             Act::Hold(_) => {
                 self.watch.breaker.forced = Some(Forced { who: who.clone(), reason: reason.clone(), until });

@@ -77,12 +77,16 @@ impl Breaker {
         self.follow_mode(before, now).or_else(|| self.judge(draw, now))
     }
 
-    /// Empties the window, forgets the level and closes, unless it is forced open.
+    /// Empties the window, forgets the level, lets all callers pass that a ramp still held back, and closes, unless it is
+    /// forced open.
     pub fn reset(&mut self, now: Moment) -> Option<Transition> {
         self.roll(now);
         self.level = 0;
         self.window.clear();
         self.failures_in_row = 0;
+        if let Phase::Closed { ramp, .. } = &mut self.phase {
+            *ramp = None;
+        }
         let closes = self.state() != State::Closed && self.mode() != Mode::ForcedOpen;
         closes.then(|| self.close(Cause::Operator, now))
     }
