@@ -65,6 +65,8 @@ pub struct Live {
     pub last: Option<Observation>,
     /// Probes since the last save, by the minute in which they began.
     pub minutes: Vec<(Timestamp, Rollup)>,
+    /// The store knew it when the process began: its breaker has been in its state since before.
+    pub(crate) stored: bool,
     /// What is not so of most targets.
     aside: Option<Box<Aside>>,
 }
@@ -86,7 +88,14 @@ impl Slot {
     pub fn new(watch: Watch, spec: Option<Arc<config::Target>>, gate: Option<Gate>) -> Self {
         let id = watch.status.id;
         let Target { system_name: name, endpoint } = watch.status.target.clone();
-        let live = Live { watch, numbers: TargetNumbers::default(), last: None, minutes: Vec::new(), aside: None };
+        let live = Live {
+            watch,
+            numbers: TargetNumbers::default(),
+            last: None,
+            minutes: Vec::new(),
+            stored: false,
+            aside: None,
+        };
         Self { id, name, endpoint, spec, gate, traffic: Arc::default(), live: Arc::new(Mutex::new(live)) }
     }
 
@@ -97,10 +106,11 @@ impl Slot {
         Self { id: self.id, name, endpoint, spec, gate, traffic: self.traffic.clone(), live: self.live.clone() }
     }
 
-    /// The same target, configured, at another endpoint; what is known of it is shared by both.
+    /// The same target, configured, at another endpoint; what is known of it is shared by both, and its breaker stays until
+    /// there is another.
     #[must_use]
     pub(crate) fn moved_to(&self, endpoint: &Arc<str>, spec: Option<Arc<config::Target>>) -> Self {
-        Self { endpoint: endpoint.clone(), ..self.with(spec, None) }
+        Self { endpoint: endpoint.clone(), ..self.with(spec, self.gate.clone()) }
     }
 
     /// Which target it is.

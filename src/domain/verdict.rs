@@ -88,7 +88,7 @@ pub struct Traffic {
     pub window: Option<Rates>,
     /// What it held when it opened the breaker; `None` once that is closed, and where calls were not the cause.
     pub opened: Option<Rates>,
-    /// A trial has passed since.
+    /// A trial that a real call made has passed since.
     pub trial_passed: bool,
 }
 

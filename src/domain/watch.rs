@@ -17,7 +17,7 @@ pub struct Watch {
     pub status: IntegrationStatus,
     /// Failed attempts since the last good one.
     pub failures_in_row: u32,
-    /// Good attempts since the last failed one.
+    /// Good attempts since the last failed one, and since the breaker last opened.
     pub successes_in_row: u32,
     /// What goes on since the first failed attempt.
     pub trouble: Option<Trouble>,

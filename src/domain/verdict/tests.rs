@@ -138,6 +138,8 @@ fn what_opened_the_breaker_is_remembered_until_a_trial_says_otherwise() {
     let cause = "probe ok, every observed payment fails, the circuit breaker tries a few calls before it closes";
     check(&Inputs { traffic: opened, ..of(&trying, GOOD) }, Health::Down, cause);
     let passed = Traffic { trial_passed: true, ..opened };
+    let cause = "probe ok, every observed payment failed until a trial passed, \
+                 the circuit breaker tries a few calls before it closes";
     check(&Inputs { traffic: passed, ..of(&trying, GOOD) }, Health::Degraded, cause);
 }
 

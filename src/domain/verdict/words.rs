@@ -26,8 +26,12 @@ fn traffic<'a>(inputs: &Inputs<'_>) -> Option<Complaint<'a>> {
     };
     let rates = rates(&inputs.traffic)?;
     if all_fail(&rates) {
-        let health = if inputs.traffic.trial_passed { Health::Degraded } else { Health::Down };
-        return Some(Complaint { health, said: format!("every observed {what} fails").into() });
+        let (health, said) = if inputs.traffic.trial_passed {
+            (Health::Degraded, format!("every observed {what} failed until a trial passed"))
+        } else {
+            (Health::Down, format!("every observed {what} fails"))
+        };
+        return Some(Complaint { health, said: said.into() });
     }
     let percent = |part: f64| (part * 100.0).floor();
     let (failed, slow) = (percent(rates.failed), percent(rates.slow));
