@@ -99,11 +99,6 @@ impl Connectivity {
         ascribe(observation, blind)
     }
 
-    /// The same by the last check, for who cannot wait and needs not: he has waited for longer than checks are apart.
-    pub(crate) fn ascribe(&self, observation: Observation) -> Observation {
-        ascribe(observation, self.is_blind())
-    }
-
     /// Waits for a check that began at `moment` or later, and tells whether this node is cut off by it; by the last one
     /// where nobody checks any more.
     async fn check_after(&self, moment: Moment) -> bool {

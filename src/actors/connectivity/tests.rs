@@ -147,7 +147,6 @@ async fn while_it_is_cut_off_who_was_answered_is_still_believed() {
         let own = matches!(told, Reason::Dns | Reason::Connect | Reason::Timeout | Reason::Tls | Reason::Internal);
         let expected = if own { Reason::Internal } else { told };
         assert_eq!(reason(&node.judged(told).await), Some(expected));
-        assert_eq!(reason(&node.connectivity.ascribe(failed(told))), Some(expected));
     }
 }
 
