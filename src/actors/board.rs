@@ -146,7 +146,9 @@ impl Live {
         }
         // What it warned of holds until a probe that got as far says something else.
         if let Some(last) = self.last.as_mut().filter(|_| !observation.is_ok()) {
-            observation.warning = observation.warning.or_else(|| last.warning.take());
+            // A page that was read says all that it has to say.
+            let unread = observation.provider.is_none();
+            observation.warning = observation.warning.or_else(|| last.warning.take().filter(|_| unread));
             observation.provider = observation.provider.or(last.provider);
         }
         keep_newer(&mut self.watch.status, decided);

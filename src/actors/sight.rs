@@ -10,7 +10,7 @@ use crate::config;
 use crate::domain::breaker::View;
 use crate::domain::failure_history::FailureType;
 use crate::domain::maintenance;
-use crate::domain::verdict::{Inputs, Standing, Traffic, standing};
+use crate::domain::verdict::{Inputs, LastProbe, Standing, Traffic, standing};
 
 impl Board {
     /// Looks at a target with all that its health depends on, at this moment.
@@ -22,10 +22,16 @@ impl Board {
         slot.live(|live| {
             let aside = live.aside();
             let last = live.last.as_ref();
+            let probes_page = last.is_some_and(|last| last.provider.is_some());
             let inputs = Inputs {
                 watch: &live.watch,
                 failure_type: slot.spec.as_ref().map_or(FailureType::Other, |spec| spec.policy.failure_type),
-                probe: live.numbers.last_probe(),
+                // A page that tells of trouble was not slow to do so.
+                probe: live
+                    .numbers
+                    .last_probe()
+                    .map(|probe| LastProbe { degraded: probe.degraded && !probes_page, ..probe }),
+                probes_page,
                 warning: last.and_then(|last| last.warning.as_deref()),
                 traffic: view
                     .as_ref()

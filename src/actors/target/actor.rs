@@ -8,7 +8,6 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::sync::oneshot;
 
-use super::heartbeat::Silence;
 use super::messages::{Errand, Look, Order, Resettle, Stop};
 use super::opinion::Opinion;
 use crate::actors::answer::{Answer, Outcome, Refused};
@@ -23,6 +22,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::domain::change::{Change, DeliveryChange};
 use crate::domain::flapping::Flapping;
+use crate::domain::heartbeat::Waiting as Silence;
 use crate::domain::id::{CorrelationId, Ids};
 use crate::domain::observation::Observation;
 use crate::domain::status::Command;
@@ -67,6 +67,8 @@ pub(crate) struct TargetActor {
     pub(super) rng: SmallRng,
     /// Whether the last good probe was slower than it should be; `None` before the first.
     pub(super) degraded: Option<bool>,
+    /// What the last good probe said of why, where it was not slow: the words of a provider's page.
+    pub(super) degraded_by: Option<Box<str>>,
     /// What the last good probe said of its certificate.
     pub(super) certificate: Option<Box<str>>,
     pub(super) flapping: Flapping,
@@ -110,6 +112,7 @@ impl TargetActor {
             probe: None,
             driver,
             degraded: None,
+            degraded_by: None,
             certificate: None,
             flapping: Flapping::default(),
             opinion: None,
@@ -285,13 +288,17 @@ impl Handler<Resettle> for TargetActor {
         let Resettle { spec, slot, at } = resettle;
         self.probe = prepare(&self.links.prober, &spec);
         let breaker = spec.breaker.clone();
-        self.spec = Some(spec);
+        let before = self.spec.replace(spec);
         self.slot = slot;
+        self.forget_another_kind(before.as_deref());
         self.first_probe_at = at.max(self.not_before);
         self.arm_first_probe(context);
         self.await_beats(context);
         self.seek_opinion(at, context);
         self.resettle_breaker(breaker, context);
+        if self.silence.is_some() {
+            self.tell_what_was_held_back(context);
+        }
     }
 }
 

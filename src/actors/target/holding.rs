@@ -1,6 +1,7 @@
 //! When people are told, and what keeps a target from telling them: flapping, what it needs, maintenance, blindness.
 
 use super::actor::TargetActor;
+use crate::config;
 use crate::domain::alert::{Condition, Hold};
 use crate::domain::flapping::Change;
 use crate::domain::id::CorrelationId;
@@ -17,9 +18,16 @@ impl TargetActor {
         let unknown = incident.filter(|_| self.degraded.is_none()).map(|incident| incident.cause.clone());
         let degraded = self.degraded.unwrap_or(unknown.is_some());
         let (certificate, flapping, hold) = (self.certificate.take(), self.flapping_score(), self.hold());
-        let beside = Beside { degraded, certificate: certificate.as_deref().or(unknown.as_deref()), flapping, hold };
+        let degraded_by = self.degraded_by.take();
+        let beside = Beside {
+            degraded,
+            degraded_by: degraded_by.as_deref(),
+            certificate: certificate.as_deref().or(unknown.as_deref()),
+            flapping,
+            hold,
+        };
         self.decide(correlation, |watch, with| turn.settle(watch, &beside, with));
-        self.certificate = certificate;
+        (self.certificate, self.degraded_by) = (certificate, degraded_by);
     }
 
     /// Why people are not told now, if they are not.
@@ -32,6 +40,16 @@ impl TargetActor {
             Hold::Dependency => !spec.depends_on.is_empty() && !board.needs(spec).is_empty(),
             Hold::Flapping => self.flapping.is_on(),
         })
+    }
+
+    /// It is in trouble, and nobody was told.
+    pub(super) fn is_untold(&self) -> bool {
+        self.watch.incident.is_none() && !self.watch.conditions(&Beside::default()).is_empty()
+    }
+
+    /// It is in trouble, and people are to be told as soon as what holds that back is over.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.is_untold() && self.hold().is_some()
     }
 
     pub(super) fn is_in_maintenance(&self) -> bool {
@@ -72,6 +90,21 @@ impl TargetActor {
         if self.certificate.as_ref() != said {
             self.certificate = said.cloned();
         }
+    }
+
+    /// What a probe of another kind said of slowness and certificates is not true of this one.
+    pub(super) fn forget_another_kind(&mut self, before: Option<&config::Target>) {
+        let kind = |spec: &config::Target| spec.probe.kind();
+        if before.map(kind) == self.spec.as_deref().map(kind) {
+            return;
+        }
+        (self.degraded, self.degraded_by, self.certificate) = (None, None, None);
+        self.slot.live(|live| {
+            live.numbers.forget_last_probe();
+            if let Some(last) = live.last.as_mut() {
+                (last.warning, last.provider) = (None, None);
+            }
+        });
     }
 
     /// Whether a good probe, or time, brought something to tell of.

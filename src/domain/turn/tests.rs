@@ -426,3 +426,29 @@ fn a_certificate_and_flapping_are_told_to_those_who_asked() {
     check(&stage.attempt(5, None), &["AlertFired"], &[]);
     assert_eq!(&*stage.watch.incident.as_ref().unwrap().cause, "it flaps, with a score of 24 %");
 }
+
+#[test]
+fn an_alert_speaks_of_what_was_asked_for_and_of_nothing_else() {
+    let page = "the provider reports a partial outage of Payouts";
+    let beside = Beside {
+        degraded: true,
+        degraded_by: Some(page),
+        certificate: Some("the certificate ends in 9 days"),
+        ..Beside::default()
+    };
+    let slow = Beside { degraded_by: None, ..beside };
+    for (on, beside, cause) in [
+        (Condition::Certificate, slow, "the certificate ends in 9 days"),
+        (Condition::Degraded, slow, "it answers too slowly"),
+        (Condition::Degraded, beside, page),
+    ] {
+        let asked = alert::Policy { on: [on].into_iter().collect(), ..policy().alert };
+        let mut stage = Stage::new(Policy { alert: asked, ..policy() });
+        stage.attempt(1, None);
+        // What failed once, and is over, is not why.
+        stage.watch.status.failure_reason = Some("503".into());
+        stage.beside = beside;
+        check(&stage.attempt(2, None), &["AlertFired"], &[]);
+        assert_eq!(&*stage.watch.incident.as_ref().unwrap().cause, cause);
+    }
+}

@@ -37,6 +37,7 @@ pub(super) fn of(watch: &Watch, probe: Option<LastProbe>) -> Inputs<'_> {
         warning: None,
         traffic: Traffic::default(),
         provider: None,
+        probes_page: false,
         maintenance: None,
         flapping: None,
         blind: false,
@@ -171,6 +172,17 @@ fn a_certificate_near_its_end_degrades_and_is_no_downtime() {
     let connected = watch(IntegrationState::Connected);
     let inputs = Inputs { warning: Some("the certificate ends in 9 days"), ..of(&connected, GOOD) };
     check(&inputs, Health::Degraded, "probe ok, the certificate ends in 9 days");
+}
+
+#[test]
+fn a_target_that_is_a_page_says_once_what_the_page_says() {
+    let connected = watch(IntegrationState::Connected);
+    let said = "the provider reports a partial outage of Payouts";
+    let provider = Some(ProviderStatus::PartialOutage);
+    let page = Inputs { provider, warning: Some(said), probes_page: true, ..of(&connected, GOOD) };
+    check(&page, Health::Degraded, "probe ok, the provider reports a partial outage of Payouts");
+    let unsaid = Inputs { warning: None, ..page };
+    check(&unsaid, Health::Degraded, "probe ok, provider reports a partial outage");
 }
 
 #[test]

@@ -11,7 +11,9 @@ use crate::domain::watch::Watch;
 
 /// Everything but the state and the probe that speaks against the target, the gravest evidence first.
 pub(super) fn complaints<'a>(inputs: &Inputs<'a>) -> Vec<Complaint<'a>> {
-    let provider = inputs.provider.filter(|status| *status != ProviderStatus::Operational).map(|status| Complaint {
+    let warned_of = inputs.probes_page && inputs.warning.is_some();
+    let reported = inputs.provider.filter(|status| *status != ProviderStatus::Operational && !warned_of);
+    let provider = reported.map(|status| Complaint {
         health: Health::Degraded,
         said: format!("provider reports {}", status.in_words()).into(),
     });
