@@ -37,11 +37,28 @@ pub(super) struct Addressed {
     path: PathAndQuery,
 }
 
+impl Addressed {
+    /// What is sent.
+    pub(super) const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+}
+
 impl Template {
-    /// For `destination`, with what it says of the headers. If it is the last one the headers go with it.
+    /// The path behind what `destination` puts before it; `None` if that is longer than a URI may be here (65,534 bytes).
+    pub(super) fn path_at(&self, destination: &Destination) -> Option<PathAndQuery> {
+        if destination.base.is_empty() {
+            return Some(self.path.clone());
+        }
+        let whole = [&destination.base, self.path.as_str()].concat();
+        PathAndQuery::from_maybe_shared(Bytes::from(whole)).ok()
+    }
+
+    /// For `destination`, where it is `path`, with what it says of the headers. If it is the last one the headers go with it.
     pub(super) fn addressed_to(
         &mut self,
         destination: &Destination,
+        path: PathAndQuery,
         looks_into_body: bool,
         is_last: bool,
     ) -> Addressed {
@@ -50,12 +67,6 @@ impl Template {
         if looks_into_body {
             super::headers::without_compression(&mut headers);
         }
-        let path = if destination.base.is_empty() {
-            self.path.clone()
-        } else {
-            let whole = [&destination.base, self.path.as_str()].concat();
-            PathAndQuery::from_maybe_shared(Bytes::from(whole)).expect("two paths after each other are a path")
-        };
         headers.insert(HOST, self.host.clone().unwrap_or_else(|| destination.host.clone()));
         Addressed { headers, path }
     }
