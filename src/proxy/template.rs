@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderMap, HeaderValue};
+use http::header::{HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{Parts, PathAndQuery};
 use http::{Method, Request, Uri, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 
 use super::outgoing::{Outgoing, Progress, Stage};
 use super::routes::Destination;
@@ -93,6 +93,13 @@ impl Template {
             *request.uri_mut() = Uri::from_parts(parts).unwrap_or_else(|_| Uri::from(to.path.clone()));
         } else {
             *request.uri_mut() = Uri::from(to.path.clone());
+            // Left to itself, hyper sends no such body with the methods that seldom have one.
+            let is_unknown = matches!(request.body(), Outgoing::Streamed { .. })
+                && !request.body().is_end_stream()
+                && request.body().size_hint().exact().is_none();
+            if is_unknown {
+                request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
         }
         request
     }
