@@ -14,6 +14,7 @@ mod http_surface;
 mod node;
 mod outage;
 mod proxy;
+mod proxy_fallback;
 mod proxy_guard;
 mod proxy_smuggling;
 mod proxy_wire;
