@@ -8,8 +8,8 @@ use crate::node::{Answer, Api, Node};
 
 const KEY: [(&str, &str); 1] = [("idempotency-key", "7")];
 const ONCE: &str = "mode = \"dry_run\"\nattempts = 1\nattempt_timeout = \"300ms\"";
-const ROUTES: &str = "[[proxy.route]]\nlisten = \"127.0.0.1:0\"\ntarget = \"PG\"\nfallback = { target = \"TOSS\" }\n\
-                      [[proxy.route]]\nlisten = \"127.0.0.1:0\"\ntarget = \"PG\"\n\
+const ROUTES: &str = "[[proxy.route]]\nprefix = \"/other\"\ntarget = \"PG\"\nfallback = { target = \"TOSS\" }\n\
+                      [[proxy.route]]\nprefix = \"/standing\"\ntarget = \"PG\"\n\
                       fallback = { status = 202, content_type = \"text/plain\", body = \"later\" }\n";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,20 +17,19 @@ async fn a_payment_with_a_key_that_may_have_been_made_is_made_nowhere_else() {
     let (raw, second) = (Raw::start().await, Backend::start(|_, _| says(200, "second")).await);
     let first = target_at("PG", &format!("http://{}", raw.address), ONCE);
     let node = Node::start(&format!("{first}{}{ROUTES}", second.target("TOSS", ""))).await;
-    for (number, address) in node.proxy.iter().enumerate() {
-        let own = Api::new(*address);
+    for path in ["/other", "/standing"] {
         for (method, text) in [(Method::POST, "pay"), (Method::PUT, "put"), (Method::DELETE, "gone")] {
-            let text = format!("{text} {number}");
-            let send = || own.send(method.clone(), "/", &KEY, text.clone());
+            let text = format!("{text} {path}");
+            let send = || node.api.send(method.clone(), path, &KEY, text.clone());
             let (refused, ()) = tokio::join!(send(), async {
                 let mut asked = raw.hears(&text).await;
                 asked.say("HTTP/1.1 503 No\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno").await;
             });
-            assert_eq!((refused.status, refused.text.as_str()), (503, "no"), "{method} at {number}");
+            assert_eq!((refused.status, refused.text.as_str()), (503, "no"), "{method} {path}");
             let (late, _held) = tokio::join!(send(), raw.hears(&text));
-            assert_eq!(late.status, 504, "{method} at {number}: {}", late.text);
+            assert_eq!(late.status, 504, "{method} {path}: {}", late.text);
             let (cut, ()) = tokio::join!(send(), async { drop(raw.hears(&text).await) });
-            assert_eq!(cut.status, 502, "{method} at {number}: {}", cut.text);
+            assert_eq!(cut.status, 502, "{method} {path}: {}", cut.text);
         }
     }
     assert_eq!(second.seen().len(), 0, "the key is worth nothing there");
@@ -43,12 +42,11 @@ async fn what_was_not_done_or_only_reads_may_be_asked_elsewhere() {
     let second = Backend::start(|seen, _| says(200, format!("second {}", seen.header("idempotency-key")))).await;
     let targets = format!("{}{}", first.target("PG", ONCE), second.target("TOSS", ""));
     let node = Node::start(&format!("{targets}{ROUTES}")).await;
-    let (other, standing) = (Api::new(node.proxy[0]), Api::new(node.proxy[1]));
     for method in [Method::GET, Method::POST] {
         let said = |answer: Answer| (answer.status, answer.text);
-        let send = async |own: &Api| said(own.send(method.clone(), "/", &KEY, String::new()).await);
-        assert_eq!(send(&other).await, (200, "second 7".to_owned()), "{method}");
-        assert_eq!(send(&standing).await, (202, "later".to_owned()), "{method}");
+        let send = async |path| said(node.api.send(method.clone(), path, &KEY, String::new()).await);
+        assert_eq!(send("/other").await, (200, "second 7".to_owned()), "{method}");
+        assert_eq!(send("/standing").await, (202, "later".to_owned()), "{method}");
     }
     node.stop().await;
 }

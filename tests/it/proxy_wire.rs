@@ -66,11 +66,9 @@ async fn a_request_that_could_be_read_in_two_ways_reaches_nobody() {
         assert!(!answered.contains("passed on"), "{body:?}: {answered}");
     }
     // What is behind a good body is a request, so it would have been heard.
-    let good = raw(
-        node.proxy[0],
-        &format!("{chunked}4\r\nabcd\r\n0\r\n\r\nGET /seen HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"),
-    );
-    assert_eq!(good.await.matches("passed on").count(), 2);
+    let next = "GET /seen HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let good = raw(node.proxy[0], &format!("{chunked}4\r\nabcd\r\n0\r\n\r\n{next}")).await;
+    assert_eq!(good.matches("passed on").count(), 2);
     let seen = backend.seen();
     let whole: Vec<_> = seen.iter().map(|seen| (seen.uri.as_str(), seen.body.as_str())).collect();
     assert_eq!(whole, [("/", "abcd"), ("/seen", "")]);
@@ -186,9 +184,10 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let (sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let stream = tokio::net::TcpStream::connect(address).await.expect("somebody listens");
+    let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .expect("it speaks HTTP/2");
     tokio::spawn(connection);
     sender
 }
