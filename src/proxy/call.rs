@@ -1,9 +1,10 @@
 //! A guarded call to one target: let in or refused, attempted once or several times, and what came of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Response;
+use http::{Response, Version};
 use tokio::time::Instant;
 
 use super::attempt::{self, Answer, Terms};
@@ -27,6 +28,13 @@ pub(super) struct Called {
     pub(super) may_fall_back: bool,
 }
 
+impl Called {
+    fn refused(why: Why, destination: &Destination) -> Self {
+        let problem = Problem { why, target: Arc::clone(&destination.target.name) };
+        Self { answer: Err(problem), may_fall_back: true }
+    }
+}
+
 /// A call as it is to be made.
 pub(super) struct Call<'c> {
     pub(super) caller: &'c Caller,
@@ -44,13 +52,25 @@ struct Seen {
 }
 
 impl Call<'_> {
+    /// A refusal that is known before anything of the request's body was read. `Ok` promises nothing.
+    pub(super) fn glance(&self, destination: &Destination) -> Result<(), Called> {
+        let shared = &self.caller.shared;
+        let Some(guarded) = destination.target.guarded(&shared.board, shared.clock) else { return Ok(()) };
+        let refused = guarded.around.glance(&guarded.gate);
+        refused.map_err(|no| Called::refused(Why::Guarded(no.why, no.retry_after), destination))
+    }
+
+    /// How long it may take to one target, as far as is known now.
+    pub(super) fn budget(&self, destination: &Destination) -> Duration {
+        let shared = &self.caller.shared;
+        let guarded = destination.target.guarded(&shared.board, shared.clock);
+        guarded.map_or(Duration::MAX, |guarded| self.limits(guarded.around.policy().limits()).call_budget)
+    }
+
     /// Makes it. If it is the last one the template's headers go with it.
     pub(super) async fn to(&self, destination: &Destination, template: &mut Template, is_last: bool) -> Called {
         let shared = &self.caller.shared;
-        let refused = |why| {
-            let problem = Problem { why, target: Arc::clone(&destination.target.name) };
-            Called { answer: Err(problem), may_fall_back: true }
-        };
+        let refused = |why| Called::refused(why, destination);
         let Some(guarded) = destination.target.guarded(&shared.board, shared.clock) else {
             return refused(Why::NoTarget);
         };
@@ -62,22 +82,24 @@ impl Call<'_> {
         };
         let looks_into_body = self.operation.is_some_and(|one| one.outcomes.iter().any(|row| row.json.is_some()));
         let to = template.addressed_to(destination, looks_into_body, is_last);
-        let mut last = None;
+        let mut last: Option<(Ended, Result<Seen, Fault>)> = None;
         loop {
             let limit = entered.attempt_limit();
             if limit.is_zero() {
-                if let Some(outcome) = last {
-                    entered.done(outcome);
-                }
-                // Else nothing was asked of the target: the permit goes back, and nothing is counted.
-                return refused(Why::BudgetOver);
+                return match last {
+                    Some((ended, seen)) => self.conclude(destination, entered, limits, ended, seen),
+                    // Nothing was asked of the target: the permit goes back, and nothing is counted.
+                    None => refused(Why::BudgetOver),
+                };
+            }
+            if let Some((_, Ok(Seen { answer, .. }))) = last.take() {
+                answer.body.discard();
             }
             entered.attempt_began();
             let terms = Terms {
                 lane: self.caller.lane,
                 connect_timeout: policy.connect_timeout,
                 deadline: Instant::now() + limit,
-                is_repeatable: self.safety > Safety::Unsafe,
             };
             let attempted = attempt::attempt(destination, template, &to, terms).await;
             let (ended, seen) = match attempted {
@@ -87,13 +109,10 @@ impl Call<'_> {
                 },
                 Err(fault) => (fault.ended(self.safety), Err(fault)),
             };
-            last = Some(ended.outcome);
             let repeatable = if template.can_be_sent() { ended } else { ended.with_safety(Safety::Unsafe) };
             match entered.attempt_ended(&repeatable) {
                 Next::Again { after } => {
-                    if let Ok(Seen { answer, .. }) = seen {
-                        answer.body.discard();
-                    }
+                    last = Some((ended, seen));
                     tokio::time::sleep(after).await;
                 }
                 Next::Enough(_) => return self.conclude(destination, entered, limits, ended, seen),
@@ -134,7 +153,7 @@ impl Call<'_> {
             let Ok(part) = tokio::time::timeout_at(deadline, part).await else { return Err(Fault::TimedOut) };
             match part {
                 None => break true,
-                Some(Err(source)) => return Err(Fault::Broken { stale: false, source }),
+                Some(Err(source)) => return Err(Fault::Broken(source)),
                 Some(Ok(frame)) => read.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),
             }
             if read.len() > self.route.spec.inspect_limit {
@@ -172,7 +191,11 @@ impl Call<'_> {
             entered.done(ended.outcome);
             return Called { answer: Err(problem(Why::AnswerTooLarge)), may_fall_back: false };
         }
-        let answer = respond(seen, &self.caller.shared.via_http1, |first, body| {
+        let via = match seen.answer.head.version {
+            Version::HTTP_2 => &self.caller.shared.via_http2,
+            _ => &self.caller.shared.via_http1,
+        };
+        let answer = respond(seen, via, |first, body| {
             Passing::new(first, body, (entered, ended.outcome), limit, limits.attempt_timeout)
         });
         Called { answer: Ok(answer), may_fall_back }
@@ -193,7 +216,10 @@ fn respond(
     let mut passing = passing(read, body);
     *response.body_mut() = match passing.whole_at_once() {
         Some(bytes) => Reply::Whole(bytes),
-        None => Reply::Passing(Box::new(passing)),
+        None => {
+            passing.goes_on();
+            Reply::Passing(Box::new(passing))
+        }
     };
     response
 }

@@ -15,6 +15,7 @@ mod node;
 mod outage;
 mod proxy;
 mod proxy_guard;
+mod proxy_slow;
 mod proxy_wire;
 mod reload;
 mod rules;
