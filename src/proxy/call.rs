@@ -52,12 +52,12 @@ struct Seen {
 }
 
 impl Call<'_> {
-    /// A refusal that is known before anything of the request's body was read. `Ok` promises nothing.
-    pub(super) fn glance(&self, destination: &Destination) -> Result<(), Called> {
+    /// A refusal that is known before anything of the request's body was read. `None` promises nothing.
+    pub(super) fn glance(&self, destination: &Destination) -> Option<Called> {
         let shared = &self.caller.shared;
-        let Some(guarded) = destination.target.guarded(&shared.board, shared.clock) else { return Ok(()) };
-        let refused = guarded.around.glance(&guarded.gate);
-        refused.map_err(|no| Called::refused(Why::Guarded(no.why, no.retry_after), destination))
+        let guarded = destination.target.guarded(&shared.board, shared.clock)?;
+        let no = guarded.around.glance(&guarded.gate).err()?;
+        Some(Called::refused(Why::Guarded(no.why, no.retry_after), destination))
     }
 
     /// How long it may take to one target, as far as is known now.

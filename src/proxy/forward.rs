@@ -52,8 +52,8 @@ async fn answer(caller: &Caller, route: &Route, request: Request<Incoming>) -> R
     let operation = outcome::operation(&route.spec.operations, &parts.method, path.path());
     let safety = safety(route, operation, &parts);
     let call = Call { caller, route, operation, safety };
-    let refused = if body.is_end_stream() { Ok(()) } else { call.glance(&route.main) };
-    let is_wanted = refused.is_ok() || matches!(route.fallback, Some(Fallback::Target(_)));
+    let refused = if body.is_end_stream() { None } else { call.glance(&route.main) };
+    let is_wanted = refused.is_none() || matches!(route.fallback, Some(Fallback::Target(_)));
     let (payload, _taken) =
         if is_wanted { payload(&call, body, length).await? } else { (passing(body.into(), route), None) };
     let preserved = if route.spec.preserve_host { host.clone() } else { None };
@@ -66,8 +66,8 @@ async fn answer(caller: &Caller, route: &Route, request: Request<Incoming>) -> R
     let mut template = Template { method: parts.method, path, headers: parts.headers, host: preserved, payload };
     let is_last = !matches!(route.fallback, Some(Fallback::Target(_)));
     let called = match refused {
-        Ok(()) => call.to(&route.main, &mut template, is_last).await,
-        Err(called) => called,
+        None => call.to(&route.main, &mut template, is_last).await,
+        Some(called) => called,
     };
     let called = match &route.fallback {
         Some(fallback) if called.may_fall_back => Box::pin(fall_back(&call, fallback, called, &mut template)).await,

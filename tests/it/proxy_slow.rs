@@ -87,9 +87,15 @@ async fn a_trial_is_judged_by_its_head_however_long_its_body_takes() {
     }
     let state = async || node.api.read("/targets/PG/breaker").await["state"].clone();
     until("half-open", async || (state().await == "half_open").then_some(())).await;
-    let mut client = Wire::connect(node.proxy[0]).await;
-    client.say(GET).await;
-    let mut asked = raw.hears("\r\n\r\n").await;
+    // What is shown may be ahead of what is committed, and only then a trial is let in.
+    let (mut client, mut asked) = loop {
+        let mut client = Wire::connect(node.proxy[0]).await;
+        client.say(GET).await;
+        tokio::select! {
+            asked = raw.hears("\r\n\r\n") => break (client, asked),
+            () = client.until("\"status\":503") => {}
+        }
+    };
     asked.say("HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\nfirst").await;
     client.until("first").await;
     until("closed, while the body is under way", async || (state().await == "closed").then_some(())).await;
