@@ -344,10 +344,11 @@ impl Queue {
 
 fn line_of(delivery: &Delivery) -> Line {
     match &delivery.message {
-        Notice::Firing(alert) | Notice::Reminder(alert) | Notice::Resolved { alert, .. } => {
+        Notice::Firing(alert) | Notice::Reminder(alert) | Notice::Escalated(alert) | Notice::Resolved { alert, .. } => {
             Line::Incident(alert.incident.0)
         }
         Notice::FailureRecorded { history, .. } => Line::Report(history.0),
+        Notice::Grouped(_) => Line::Report(0),
     }
 }
 

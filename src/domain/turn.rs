@@ -377,7 +377,11 @@ impl Turn {
     fn queue(&mut self, incident: &Incident, message: &Message, context: &Context<'_>) {
         let history = match message {
             Message::Firing(_) => incident.history,
-            Message::Reminder(_) | Message::Resolved { .. } | Message::FailureRecorded { .. } => None,
+            Message::Reminder(_)
+            | Message::Escalated(_)
+            | Message::Resolved { .. }
+            | Message::FailureRecorded { .. }
+            | Message::Grouped(_) => None,
         };
         let about = About { message, history, correlation: &incident.correlation };
         self.deliveries.extend(deliveries(&about, &incident.channels, context.ids, context.now));
@@ -408,6 +412,7 @@ fn alert(incident: &Incident, target: &Arc<str>) -> Alert {
         target: target.clone(),
         cause: incident.cause.clone(),
         since: incident.since,
+        acknowledge: None,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::words::one_line;
 use crate::clock::Rfc3339;
-use crate::domain::delivery::{Alert, Delivery, Message};
+use crate::domain::delivery::{Alert, Delivery, Group, Message, Of};
 
 /// A cause longer than this is cut; the whole of it is in the failure history.
 const CAUSE_MAX: usize = 300;
@@ -36,11 +36,17 @@ pub(super) fn write(delivery: &Delivery) {
 }
 
 fn render(delivery: &Delivery) -> Line {
-    match &delivery.message {
+    of(&delivery.message)
+}
+
+fn of(message: &Message) -> Line {
+    match message {
         Message::Firing(alert) => Line { attention: Attention::Wanted, text: trouble("is in trouble", alert) },
         Message::Reminder(alert) => Line { attention: Attention::Wanted, text: trouble("is still in trouble", alert) },
+        Message::Escalated(alert) => Line { attention: Attention::Wanted, text: trouble("needs somebody", alert) },
+        Message::Grouped(group) => grouped(group),
         Message::Resolved { alert, until } => {
-            let Alert { incident, severity, target, cause, since } = alert;
+            let Alert { incident, severity, target, cause, since, acknowledge: _ } = alert;
             let text = format!(
                 "{target} is well again: {severity} incident {incident} resolved, it lasted from {since} to {until}; \
                  its cause was: {cause}",
@@ -63,8 +69,25 @@ fn render(delivery: &Delivery) -> Line {
     }
 }
 
+/// Members of a group that are written out.
+const WRITTEN_OUT: usize = 5;
+
+fn grouped(group: &Group) -> Line {
+    let Group { of: what, name, count, messages, members: _ } = group;
+    let (attention, words) = match what {
+        Of::Trouble => (Attention::Wanted, "alerts"),
+        Of::Ends => (Attention::NotWanted, "alerts resolved"),
+        Of::Reports => (Attention::Wanted, "reported failures"),
+    };
+    let told: Vec<String> = messages.iter().take(WRITTEN_OUT).map(|message| of(message).text).collect();
+    let name = if name.is_empty() { "everything" } else { name };
+    let more = usize::try_from(*count).unwrap_or(usize::MAX).saturating_sub(told.len());
+    let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
+    Line { attention, text: format!("{count} {words} of {name}: {}{rest}", told.join("; ")) }
+}
+
 fn trouble(how: &str, alert: &Alert) -> String {
-    let Alert { incident, severity, target, cause, since } = alert;
+    let Alert { incident, severity, target, cause, since, acknowledge: _ } = alert;
     format!(
         "{target} {how}: {severity} incident {incident} since {since}: {cause}",
         severity = severity.as_str(),

@@ -16,7 +16,7 @@ use sha2::Sha256;
 use crate::clock;
 use crate::config::Secret;
 use crate::domain::alert::Severity;
-use crate::domain::delivery::{Alert, Delivery, Message};
+use crate::domain::delivery::{Alert, Delivery, Group, Message, Of};
 
 /// The end of an incident in the receiver's eyes, also in a text.
 const RESOLVED: &str = "resolved";
@@ -85,7 +85,7 @@ struct CloudEvent<'a> {
 }
 
 /// What is told; a member that a message does not have is left out.
-#[derive(Serialize)]
+#[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct Told<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,47 +98,44 @@ struct Told<'a> {
     failure_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     severity: Option<&'static str>,
-    target: &'a str,
-    cause: String,
-    since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledge_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u32>,
+    /// The members of a group, at most 100; `count` says how many there are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alerts: Vec<Told<'a>>,
+    /// The histories of a group of reports, at most 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    integration_failure_history_ids: Vec<u64>,
 }
 
 fn body(delivery: &Delivery, id: &str, node: &str) -> String {
-    let (r#type, data) = match &delivery.message {
-        Message::Firing(alert) => ("breakwater.alert.firing", lasting(alert)),
-        Message::Reminder(alert) => ("breakwater.alert.reminder", lasting(alert)),
-        Message::Resolved { alert, until } => {
-            let over = Told {
-                status: Some(RESOLVED),
-                cause: alert.cause.to_string(),
-                until: Some(clock::format(*until)),
-                ..lasting(alert)
-            };
-            ("breakwater.alert.resolved", over)
-        }
-        Message::FailureRecorded { history, failure_type, target, cause, occurred_at } => {
-            let recorded = Told {
-                incident: None,
-                status: None,
-                integration_failure_history_id: Some(history.0),
-                failure_type: Some(failure_type.as_str()),
-                severity: None,
-                target,
-                cause: without_resolved(cause),
-                since: clock::format(*occurred_at),
-                until: None,
-            };
-            ("breakwater.failure.recorded", recorded)
-        }
+    let data = told(&delivery.message);
+    let subject = match &delivery.message {
+        Message::Grouped(group) => &*group.name,
+        Message::Firing(_)
+        | Message::Reminder(_)
+        | Message::Escalated(_)
+        | Message::Resolved { .. }
+        | Message::FailureRecorded { .. } => data.target.unwrap_or_default(),
     };
     let event = CloudEvent {
         specversion: "1.0",
         id,
         source: node,
-        r#type,
-        subject: data.target,
+        r#type: type_of(&delivery.message),
+        subject,
         time: clock::format(delivery.queued_at),
         datacontenttype: "application/json",
         correlationid: &delivery.correlation.0,
@@ -147,18 +144,79 @@ fn body(delivery: &Delivery, id: &str, node: &str) -> String {
     serde_json::to_string(&event).expect("a struct of texts and numbers is always JSON")
 }
 
+/// A group has the type of what it holds; a group of trouble says `firing`, whatever else is in it.
+const fn type_of(message: &Message) -> &'static str {
+    match message {
+        Message::Firing(_) | Message::Grouped(Group { of: Of::Trouble, .. }) => "breakwater.alert.firing",
+        Message::Reminder(_) => "breakwater.alert.reminder",
+        Message::Escalated(_) => "breakwater.alert.escalated",
+        Message::Resolved { .. } | Message::Grouped(Group { of: Of::Ends, .. }) => "breakwater.alert.resolved",
+        Message::FailureRecorded { .. } | Message::Grouped(Group { of: Of::Reports, .. }) => {
+            "breakwater.failure.recorded"
+        }
+    }
+}
+
+fn told(message: &Message) -> Told<'_> {
+    match message {
+        Message::Firing(alert) | Message::Reminder(alert) | Message::Escalated(alert) => lasting(alert),
+        Message::Resolved { alert, until } => Told {
+            status: Some(RESOLVED),
+            cause: Some(alert.cause.to_string()),
+            until: Some(clock::format(*until)),
+            acknowledge_url: None,
+            ..lasting(alert)
+        },
+        Message::FailureRecorded { history, failure_type, target, cause, occurred_at } => Told {
+            integration_failure_history_id: Some(history.0),
+            failure_type: Some(failure_type.as_str()),
+            target: Some(target),
+            cause: Some(without_resolved(cause)),
+            since: Some(clock::format(*occurred_at)),
+            ..Told::default()
+        },
+        Message::Grouped(group) => grouped(group),
+    }
+}
+
+fn grouped(group: &Group) -> Told<'_> {
+    let Group { of, name, count, messages, members: _ } = group;
+    let whole = Told { group: Some(name), count: Some(*count), ..Told::default() };
+    match of {
+        Of::Trouble => Told { status: Some("firing"), alerts: messages.iter().map(told).collect(), ..whole },
+        Of::Ends => Told { status: Some(RESOLVED), alerts: messages.iter().map(told).collect(), ..whole },
+        Of::Reports => reports(messages, whole),
+    }
+}
+
+/// What all of them share is said once; the first one's cause stands for them.
+fn reports<'a>(messages: &'a [Message], whole: Told<'a>) -> Told<'a> {
+    let first = messages.first().map(told).unwrap_or_default();
+    let all = |same: &dyn Fn(&Told<'_>) -> bool| messages.iter().map(told).all(|other| same(&other));
+    Told {
+        failure_type: first.failure_type.filter(|kind| all(&|other| other.failure_type == Some(*kind))),
+        target: first.target.filter(|target| all(&|other| other.target == Some(*target))),
+        cause: first.cause.clone(),
+        since: first.since.clone(),
+        integration_failure_history_ids: messages
+            .iter()
+            .filter_map(|message| told(message).integration_failure_history_id)
+            .collect(),
+        ..whole
+    }
+}
+
 fn lasting(alert: &Alert) -> Told<'_> {
-    let Alert { incident, severity, target, cause, since } = alert;
+    let Alert { incident, severity, target, cause, since, acknowledge } = alert;
     Told {
         incident: Some(incident.0),
         status: Some("firing"),
-        integration_failure_history_id: None,
-        failure_type: None,
         severity: Some(Severity::as_str(*severity)),
-        target,
-        cause: without_resolved(cause),
-        since: clock::format(*since),
-        until: None,
+        target: Some(target),
+        cause: Some(without_resolved(cause)),
+        since: Some(clock::format(*since)),
+        acknowledge_url: acknowledge.as_deref(),
+        ..Told::default()
     }
 }
 
@@ -196,6 +254,7 @@ pub(super) mod tests {
             target: "PG_KCP".into(),
             cause: "3 probes in a row failed: HTTP 503".into(),
             since: at("2024-06-01T10:00:00.25Z"),
+            acknowledge: None,
         }
     }
 
@@ -221,6 +280,16 @@ pub(super) mod tests {
         }
     }
 
+    pub(crate) fn escalated() -> Message {
+        Message::Escalated(alert())
+    }
+
+    pub(crate) fn group(of: Of, messages: Vec<Message>) -> Message {
+        let members = (1..=messages.len() as u64).map(|n| DeliveryId { notice: NoticeId(n), ordinal: 1 }).collect();
+        let count = u32::try_from(messages.len()).unwrap();
+        Message::Grouped(Group { of, name: "payments".into(), count, messages, members })
+    }
+
     pub(crate) fn delivery(message: Message) -> Delivery {
         Delivery {
             id: DeliveryId { notice: NoticeId(41), ordinal: 1 },
@@ -230,6 +299,7 @@ pub(super) mod tests {
             history: None,
             correlation: CorrelationId::new("018fd3a0-7000-7000-8000-000000000001"),
             queued_at: at("2024-06-01T10:00:03Z"),
+            tried_since: at("2024-06-01T10:00:03Z"),
             attempts: 0,
             next_attempt_at: at("2024-06-01T10:00:03Z"),
             last_error: None,
@@ -268,6 +338,17 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn groups_on_the_wire() {
+        let mut linked = alert();
+        linked.acknowledge = Some("https://node/alerts/7/acknowledge?token=t".into());
+        let trouble = group(Of::Trouble, vec![Message::Firing(linked), reminder(), escalated()]);
+        let groups = [trouble, group(Of::Ends, vec![resolved()]), group(Of::Reports, vec![recorded(), recorded()])];
+        let bodies: Vec<_> =
+            groups.into_iter().map(|one| render(&delivery(one), URL, "breakwater-1", NOW, &[]).body).collect();
+        insta::assert_snapshot!(bodies.join("\n\n"));
+    }
+
+    #[test]
     fn the_signature_is_that_of_the_published_example() {
         let key = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let signature =
@@ -277,7 +358,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_retry_repeats_id_and_body_byte_for_byte() {
-        for message in [firing(), reminder(), resolved(), recorded()] {
+        for message in [firing(), reminder(), escalated(), resolved(), recorded(), group(Of::Ends, vec![resolved()])] {
             let first = delivery(message);
             let mut retry = first.clone();
             retry.attempts = 5;
