@@ -89,6 +89,9 @@ impl App {
         let watches = store.reader().watches()?;
         let prober = Prober::new(clock, &config.node.name).map_err(Error::Probes)?;
         let (board, config) = (Arc::new(Board::default()), Arc::new(config));
+        if config.monitor.connectivity.is_some() {
+            board.connectivity().will_be_checked();
+        }
         let system = System::start(Parts {
             clock,
             config: config.clone(),

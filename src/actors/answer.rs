@@ -66,6 +66,18 @@ pub enum Refused {
         /// Which.
         name: Arc<str>,
     },
+    /// The node never calls this one.
+    #[error("{name} is not called: it reports in by POST /heartbeats/{name}")]
+    ReportsIn {
+        /// Which.
+        name: Arc<str>,
+    },
+    /// The node calls this one, and takes no heartbeat of it.
+    #[error("{name} does not report in: it is probed; its probe.kind is not \"heartbeat\"")]
+    IsCalled {
+        /// Which.
+        name: Arc<str>,
+    },
     /// Too many targets exist through reports.
     #[error(
         "{limit} systems that are not configured report already; configure this one or raise monitor.max_passive_targets"

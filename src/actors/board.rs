@@ -1,17 +1,20 @@
 //! What is known of each target at this moment, for everybody who only looks: pages, queries, metrics, the saver.
 //!
-//! A target's actor writes its slot: what is committed when it is committed, what a probe found at once. Nobody
-//! decides anything by it. Removed targets leave; passive ones have a slot without a configuration.
+//! A target's actor writes its slot: what is committed when it is committed, what a probe found at once. Nothing is
+//! decided by it but whether people are told of a target that needs another one. Removed targets leave; passive ones
+//! have a slot without a configuration. What people make of it all is [`super::sight`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::connectivity::Connectivity;
 use crate::breaker::Gate;
 use crate::config;
+use crate::domain::breaker::Rates;
 use crate::domain::id::{StatusId, Target};
-use crate::domain::observation::{Observation, Reason};
+use crate::domain::observation::{Observation, ProviderStatus, Reason};
 use crate::domain::rollup::{Observed, Rollup};
 use crate::domain::status::IntegrationStatus;
 use crate::domain::time::Timestamp;
@@ -22,6 +25,7 @@ use crate::metrics::{TargetNumbers, Traffic};
 #[derive(Debug, Default)]
 pub struct Board {
     slots: RwLock<Slots>,
+    connectivity: Connectivity,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +63,19 @@ pub struct Live {
     pub last: Option<Observation>,
     /// Probes since the last save, by the minute in which they began.
     pub minutes: Vec<(Timestamp, Rollup)>,
+    /// What is not so of most targets.
+    aside: Option<Box<Aside>>,
+}
+
+/// What is not so of most targets: made when the first of it is, gone when none is left.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Aside {
+    /// What the provider's own page said, and when it was read.
+    pub provider: Option<(ProviderStatus, Timestamp)>,
+    /// The score of a target that flaps, in percent.
+    pub flapping: Option<u8>,
+    /// What the breaker's window held when calls opened it, until it is closed.
+    pub opened: Option<Rates>,
 }
 
 impl Slot {
@@ -67,7 +84,7 @@ impl Slot {
     pub fn new(watch: Watch, spec: Option<Arc<config::Target>>, gate: Option<Gate>) -> Self {
         let id = watch.status.id;
         let Target { system_name: name, endpoint } = watch.status.target.clone();
-        let live = Live { watch, numbers: TargetNumbers::default(), last: None, minutes: Vec::new() };
+        let live = Live { watch, numbers: TargetNumbers::default(), last: None, minutes: Vec::new(), aside: None };
         Self { id, name, endpoint, spec, gate, traffic: Arc::default(), live: Arc::new(Mutex::new(live)) }
     }
 
@@ -108,11 +125,17 @@ impl Live {
 }
 
 impl Live {
-    /// A probe came back. What it found is known at once; only what it changes waits for the disk.
-    pub(crate) fn found(&mut self, observation: Observation, decided: &IntegrationStatus) {
+    /// A probe came back. What it found is known at once; only what it changes waits for the disk. In `maintenance` it
+    /// counts neither as uptime nor as downtime.
+    pub(crate) fn found(&mut self, mut observation: Observation, decided: &IntegrationStatus, maintenance: bool) {
         self.numbers.observe(&observation);
         if observation.failure.as_ref().is_none_or(|failure| failure.reason != Reason::Internal) {
-            self.roll_up(&observation);
+            self.roll_up(&observation, !maintenance);
+        }
+        // What it warned of holds until a probe that got as far says something else.
+        if let Some(last) = self.last.as_mut().filter(|_| !observation.is_ok()) {
+            observation.warning = observation.warning.or_else(|| last.warning.take());
+            observation.provider = observation.provider.or(last.provider);
         }
         keep_newer(&mut self.watch.status, decided);
         if self.watch.status.state == decided.state {
@@ -121,13 +144,35 @@ impl Live {
         self.last = Some(observation);
     }
 
-    fn roll_up(&mut self, observation: &Observation) {
+    /// What is not so of most targets.
+    #[must_use]
+    pub fn aside(&self) -> Aside {
+        self.aside.as_deref().copied().unwrap_or_default()
+    }
+
+    pub(crate) fn set_aside(&mut self, set: impl FnOnce(&mut Aside)) {
+        let mut aside = self.aside();
+        set(&mut aside);
+        match self.aside.as_deref_mut() {
+            _ if aside == Aside::default() => self.aside = None,
+            Some(before) => *before = aside,
+            None => self.aside = Some(Box::new(aside)),
+        }
+    }
+
+    /// A probe that does not count leaves an empty minute all the same: with it the times of the attempt are saved.
+    fn roll_up(&mut self, observation: &Observation, counts: bool) {
         let minute = minute_of(observation.at);
+        let add = |rollup: &mut Rollup| {
+            if counts {
+                rollup.add(observation.is_ok(), observation.took);
+            }
+        };
         match self.minutes.last_mut() {
-            Some((last, rollup)) if *last == minute => rollup.add(observation.is_ok(), observation.took),
+            Some((last, rollup)) if *last == minute => add(rollup),
             Some(_) | None => {
                 let mut rollup = Rollup::default();
-                rollup.add(observation.is_ok(), observation.took);
+                add(&mut rollup);
                 // Between two saves there is one minute or two; a Vec by itself would take room for four.
                 self.minutes.reserve_exact(1);
                 self.minutes.push((minute, rollup));
@@ -165,6 +210,18 @@ fn keep_newer(status: &mut IntegrationStatus, before: &IntegrationStatus) {
 }
 
 impl Board {
+    /// Whether this node sees the world.
+    #[must_use]
+    pub const fn connectivity(&self) -> &Connectivity {
+        &self.connectivity
+    }
+
+    /// Whether this node is cut off: then it knows nothing of any target.
+    #[must_use]
+    pub fn blind(&self) -> bool {
+        self.connectivity.is_blind()
+    }
+
     /// A target by its name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<Arc<Slot>> {

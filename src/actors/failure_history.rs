@@ -155,6 +155,12 @@ impl FailureHistory {
                 change.histories.push(history.clone());
                 return Some(Event::FailureRecorded(Box::new(history)));
             }
+            HistoryStep::Told { id } => {
+                let mut history = self.take(id, change)?;
+                history.notified = told;
+                change.histories.push(history);
+                return None;
+            }
             HistoryStep::Retry { id, ok, at } => {
                 let origin = RetryOrigin::Attempted { ok };
                 (id, Command::Retry { retry_count: None, retried_at: at, origin })
@@ -163,17 +169,21 @@ impl FailureHistory {
                 (id, Command::Recover { retry_result: RetryResult::Success, recovered_at: at })
             }
         };
-        let known = change.histories.iter().position(|history| history.id == id);
-        let mut history = match known {
-            Some(place) => change.histories.swap_remove(place),
-            None => self.load(id).ok()?,
-        };
+        let mut history = self.take(id, change)?;
         // Somebody may have recovered it by hand: then there is nothing to add.
         let event = history.decide(command, self.config.monitor.max_retries).ok()?;
         history.apply(&event);
         let notified = history.notified;
         change.histories.push(history);
         Some(Event::History { id, notified, event })
+    }
+
+    /// A history as the change has it already, or as it is known.
+    fn take(&self, id: HistoryId, change: &mut Change) -> Option<IntegrationFailureHistory> {
+        match change.histories.iter().position(|history| history.id == id) {
+            Some(place) => Some(change.histories.swap_remove(place)),
+            None => self.load(id).ok(),
+        }
     }
 
     fn record(&self, record: Record, correlation: &CorrelationId, now: Timestamp, change: &mut Change) {

@@ -29,7 +29,7 @@ pub struct HistoriesHandle {
 #[derive(Debug, Clone)]
 pub enum Received {
     /// It was acted on.
-    Accepted(Outcome),
+    Accepted(Box<Outcome>),
     /// It had been before.
     Duplicate,
 }
@@ -133,7 +133,7 @@ impl HistoriesHandle {
         let WeatherFailed { event, record, received } = failed;
         let cause = Occurrence { event, at: now, correlation: correlation.clone(), cause: None };
         match self.ask(Wish::Record(record), correlation, Some(cause), Some(received)).await {
-            Ok(outcome) => Ok(Received::Accepted(outcome)),
+            Ok(outcome) => Ok(Received::Accepted(Box::new(outcome))),
             Err(Refused::Duplicate) => Ok(Received::Duplicate),
             Err(refused) => Err(refused),
         }

@@ -5,11 +5,13 @@
 
 pub mod answer;
 pub mod board;
+pub mod connectivity;
 mod failure_history;
 pub mod histories;
 pub mod journal;
 mod notifier;
 mod registry;
+mod sight;
 pub mod system;
 mod target;
 pub mod targets;

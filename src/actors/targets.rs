@@ -1,6 +1,7 @@
 //! How others speak to the targets: commands that are answered once their events are on disk.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Addr;
 use tokio::sync::oneshot;
@@ -32,6 +33,17 @@ pub struct Control {
     pub reason: Box<str>,
     /// Until when a forced mode holds.
     pub until: Option<Timestamp>,
+}
+
+/// A target that reports in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beat {
+    /// Whether it is well.
+    pub ok: bool,
+    /// Why it is not.
+    pub message: Option<Box<str>>,
+    /// How long what it did took.
+    pub took: Option<Duration>,
 }
 
 /// What an operator does to a breaker.
@@ -137,6 +149,14 @@ impl TargetsHandle {
         self.deliver(Whose::Named(name.into()), errand, correlation).await
     }
 
+    /// A configured target of the kind `heartbeat` reports in; that is an attempt like any other.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn beat(&self, name: &str, beat: Beat, correlation: CorrelationId) -> Result<Outcome, Refused> {
+        self.deliver(Whose::Named(name.into()), Errand::Beat(beat), correlation).await
+    }
+
     /// Takes hold of a configured target's breaker, lets it go, or resets it.
     ///
     /// # Errors
@@ -172,7 +192,7 @@ impl TargetsHandle {
     async fn deliver(&self, whose: Whose, errand: Errand, correlation: CorrelationId) -> Result<Outcome, Refused> {
         let limit = match &errand {
             Errand::Attempt { .. } => PATIENCE.saturating_add(config::LONGEST_TIMEOUT),
-            Errand::Report(_) | Errand::Control(_) => PATIENCE,
+            Errand::Report(_) | Errand::Control(_) | Errand::Beat(_) => PATIENCE,
         };
         let (answer, outcome) = oneshot::channel();
         let sent = self.registry.send(Deliver { whose, errand, correlation, answer }).timeout(PATIENCE).await;

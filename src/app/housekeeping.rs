@@ -1,4 +1,5 @@
-//! What has to be done again and again while a node runs: saving what is not an event, tidying, looking after itself.
+//! What has to be done again and again while a node runs: saving what is not an event, tidying, looking after itself and at
+//! the network.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +79,9 @@ pub(super) fn spawn(care: &Care) -> Tasks {
     let reloader = care.reloader.clone();
     every(&mut tasks, WATCH_EVERY, &care.end, move || reloader.clone().reload_if_changed());
     tasks.spawn(care.reloader.clone().reload_on_hangup(care.end.clone()));
+    let (board, config, metrics) = (care.board.clone(), care.config.clone(), care.metrics.clone());
+    let (clock, end) = (care.clock, care.end.clone());
+    tasks.spawn(async move { board.connectivity().watch_over(&config, &metrics, clock, &end).await });
     Tasks(tasks)
 }
 

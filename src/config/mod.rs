@@ -28,5 +28,6 @@ pub use change::{Change, change};
 pub use error::{Problem, Problems};
 pub use load::Loaded;
 pub use model::{
-    Alerting, Channel, ChannelKind, Config, Http, LONGEST_TIMEOUT, Monitor, Node, Scope, Secret, Store, Target,
+    Alerting, Channel, ChannelKind, Config, Connectivity, Http, LONGEST_TIMEOUT, Monitor, Node, Scope, Secret, Store,
+    Target,
 };

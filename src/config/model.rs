@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::probe::Probe;
-use crate::domain::{breaker, watch};
+use super::probe::{Probe, StatusPageProbe};
+use crate::domain::{breaker, maintenance, watch};
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,7 +91,7 @@ pub struct Store {
 }
 
 /// What concerns all targets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Monitor {
     /// Targets that nobody configured and that exist through reports; one more is refused with 429.
     pub max_passive_targets: usize,
@@ -99,6 +99,21 @@ pub struct Monitor {
     pub max_retries: u32,
     /// The system name that the policy IntegrationFailureNotification records weather failures under.
     pub weather_system: Arc<str>,
+    /// How this node finds out that it is cut off; `None` if it does not.
+    pub connectivity: Option<Connectivity>,
+    /// The score from which on a target flaps, and below which it no longer does, 0..=1.
+    pub flapping: (f64, f64),
+}
+
+/// How this node finds out that it is cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connectivity {
+    /// `host:port` that answer to a TCP connection as long as there is a network; at least one.
+    pub addresses: Arc<[Arc<str>]>,
+    /// How often it connects to them.
+    pub interval: Duration,
+    /// How long it waits for an answer.
+    pub timeout: Duration,
 }
 
 /// Alerting apart from the targets' own rules.
@@ -132,6 +147,10 @@ pub struct Target {
     pub timeout: Duration,
     /// How it is probed.
     pub probe: Probe,
+    /// The provider's own page, read beside the probe as a second opinion.
+    pub status_page: Option<Arc<StatusPageProbe>>,
+    /// When it is worked on, as announced.
+    pub maintenance: Arc<[maintenance::Window]>,
 }
 
 /// One way to tell people.

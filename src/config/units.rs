@@ -4,6 +4,10 @@
 
 use std::time::Duration;
 
+use toml::value::{Datetime, Offset};
+
+use crate::domain::time::Timestamp;
+
 const DURATION_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 const SIZE_UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
@@ -32,6 +36,31 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Error> {
 /// Reads `512B`, `64KiB`, `64MiB` or `2GiB` as bytes.
 pub(crate) fn size(text: &str) -> Result<u64, Error> {
     with_unit(text, &SIZE_UNITS)
+}
+
+/// Reads a date and time with its offset, as RFC 3339 writes them.
+pub(crate) fn timestamp(text: &str) -> Option<Timestamp> {
+    let Datetime { date: Some(date), time: Some(time), offset: Some(offset) } = text.parse().ok()? else {
+        return None;
+    };
+    let offset_minutes = match offset {
+        Offset::Z => 0,
+        Offset::Custom { minutes } => i64::from(minutes),
+    };
+    let days = days_since_1970(i64::from(date.year), i64::from(date.month), i64::from(date.day));
+    let minutes = days * 1_440 + i64::from(time.hour) * 60 + i64::from(time.minute) - offset_minutes;
+    let seconds = minutes * 60 + i64::from(time.second.unwrap_or(0));
+    let nanos = seconds.checked_mul(1_000_000_000)?.checked_add(i64::from(time.nanosecond.unwrap_or(0)))?;
+    Some(Timestamp::from_nanos(nanos))
+}
+
+/// In the Gregorian calendar, from years that begin with March, so that a leap day is a year's last.
+const fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, month) = (year.div_euclid(400), (month + 9) % 12);
+    let of_era = year - era * 400;
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468
 }
 
 /// Reads `50%` or `2.5%` as a part of one.
@@ -119,6 +148,25 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC{0,24}") {
             let _ = (duration(&text), size(&text), percentage(&text));
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_with_its_offset() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2024-02-29T23:59:59Z", 1_709_251_199),
+            ("2024-03-01T09:00:00+09:00", 1_709_251_200),
+            ("2000-03-01 00:00:00Z", 951_868_800),
+            ("1969-12-31T19:00:00-05:00", 0),
+            ("2100-03-01T00:00:00Z", 4_107_542_400),
+        ] {
+            assert_eq!(timestamp(text), Some(Timestamp::from_nanos(seconds * 1_000_000_000)), "{text}");
+        }
+        for text in
+            ["2024-06-01", "2024-06-01T10:00:00", "10:00:00", "soon", "2024-02-30T00:00:00Z", "9999-01-01T00:00:00Z"]
+        {
+            assert_eq!(timestamp(text), None, "{text}");
         }
     }
 }

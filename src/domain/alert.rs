@@ -41,11 +41,15 @@ pub enum Condition {
     BreakerOpen,
     /// It answers, but more slowly than `max_latency`.
     Degraded,
+    /// Its certificate ends soon.
+    Certificate,
+    /// It changes its state too often.
+    Flapping,
 }
 
 impl Condition {
     /// Every condition.
-    pub const ALL: [Self; 3] = [Self::Down, Self::BreakerOpen, Self::Degraded];
+    pub const ALL: [Self; 5] = [Self::Down, Self::BreakerOpen, Self::Degraded, Self::Certificate, Self::Flapping];
 
     /// The word in config.
     #[must_use]
@@ -54,6 +58,8 @@ impl Condition {
             Self::Down => "down",
             Self::BreakerOpen => "breaker_open",
             Self::Degraded => "degraded",
+            Self::Certificate => "certificate",
+            Self::Flapping => "flapping",
         }
     }
 
@@ -62,6 +68,8 @@ impl Condition {
             Self::Down => 1,
             Self::BreakerOpen => 2,
             Self::Degraded => 4,
+            Self::Certificate => 8,
+            Self::Flapping => 16,
         }
     }
 }
@@ -107,7 +115,7 @@ impl Conditions {
     /// From the store's number; bits that mean nothing are dropped.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
-        Self(bits & 7)
+        Self(bits & 31)
     }
 }
 
@@ -151,6 +159,41 @@ pub struct Incident {
     pub last_told_at: Timestamp,
 }
 
+/// Why people are not told of something that they want to hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hold {
+    /// It is being worked on, as announced.
+    Maintenance,
+    /// This node is cut off, and knows nothing.
+    Blind,
+    /// What it needs is down, or may be: the parent's alert is the one to read.
+    Dependency,
+    /// It flaps.
+    Flapping,
+}
+
+impl Hold {
+    /// Every hold, in the order in which they are told.
+    pub const ALL: [Self; 4] = [Self::Maintenance, Self::Blind, Self::Dependency, Self::Flapping];
+
+    /// The word in JSON and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Maintenance => "maintenance",
+            Self::Blind => "blind",
+            Self::Dependency => "dependency",
+            Self::Flapping => "flapping",
+        }
+    }
+
+    /// The first that is there, as they are told.
+    #[must_use]
+    pub fn first(is_there: impl Fn(Self) -> bool) -> Option<Self> {
+        Self::ALL.into_iter().find(|hold| is_there(*hold))
+    }
+}
+
 /// Whether a message is due, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
@@ -160,22 +203,38 @@ pub enum Reason {
     Reminder,
     /// It is over.
     Resolved,
+    /// Something is to be said, but not now.
+    Suppressed {
+        /// Why not.
+        by: Hold,
+    },
     /// Nothing is to be said.
     NotDue,
 }
 
 /// Decides whether a message is due: `conditions` are those that hold now.
+///
+/// A hold keeps people from being told of something new or again, never of an end. Flapping does not hold back the
+/// message that it flaps, where somebody asked for it.
 #[must_use]
-pub fn due(incident: Option<&Incident>, conditions: Conditions, policy: &Policy, now: Timestamp) -> Reason {
+pub fn due(
+    incident: Option<&Incident>,
+    conditions: Conditions,
+    policy: &Policy,
+    hold: Option<Hold>,
+    now: Timestamp,
+) -> Reason {
     let wanted = conditions.and(policy.on);
-    match incident {
-        None if wanted.is_empty() || policy.channels.is_empty() => Reason::NotDue,
-        None => Reason::FirstNotification,
-        Some(_) if wanted.is_empty() => Reason::Resolved,
-        Some(incident) if policy.reminder.is_some_and(|every| now.since(incident.last_told_at) >= every) => {
-            Reason::Reminder
+    let hold = hold.filter(|hold| *hold != Hold::Flapping || !wanted.contains(Condition::Flapping));
+    match (incident, hold) {
+        (None, _) if wanted.is_empty() || policy.channels.is_empty() => Reason::NotDue,
+        (None, Some(by)) => Reason::Suppressed { by },
+        (None, None) => Reason::FirstNotification,
+        (Some(_), _) if wanted.is_empty() => Reason::Resolved,
+        (Some(incident), hold) if policy.reminder.is_some_and(|every| now.since(incident.last_told_at) >= every) => {
+            hold.map_or(Reason::Reminder, |by| Reason::Suppressed { by })
         }
-        Some(_) => Reason::NotDue,
+        (Some(_), _) => Reason::NotDue,
     }
 }
 
@@ -212,7 +271,7 @@ mod tests {
 
     #[track_caller]
     fn check(incident: Option<&Incident>, conditions: Conditions, after: Duration, expected: Reason) {
-        assert_eq!(due(incident, conditions, &policy(), START.plus(after)), expected);
+        assert_eq!(due(incident, conditions, &policy(), None, START.plus(after)), expected);
     }
 
     #[test]
@@ -264,22 +323,56 @@ mod tests {
     #[test]
     fn without_a_reminder_it_is_told_once() {
         let once = Policy { reminder: None, ..policy() };
-        assert_eq!(due(Some(&incident()), DOWN, &once, START.plus(100 * HOUR)), Reason::NotDue);
+        assert_eq!(due(Some(&incident()), DOWN, &once, None, START.plus(100 * HOUR)), Reason::NotDue);
+    }
+
+    #[test]
+    fn a_hold_keeps_back_what_is_new_and_what_is_said_again_and_never_an_end() {
+        let firing = incident();
+        for hold in Hold::ALL {
+            let due = |told: bool, conditions, after| {
+                due(told.then_some(&firing), conditions, &policy(), Some(hold), START.plus(after))
+            };
+            assert_eq!(due(false, DOWN, Duration::ZERO), Reason::Suppressed { by: hold });
+            assert_eq!(due(true, DOWN, HOUR), Reason::Suppressed { by: hold });
+            assert_eq!(due(true, DOWN, Duration::ZERO), Reason::NotDue);
+            assert_eq!(due(true, Conditions::NONE, Duration::ZERO), Reason::Resolved);
+            assert_eq!(due(false, Conditions::NONE, Duration::ZERO), Reason::NotDue);
+        }
+    }
+
+    #[test]
+    fn that_it_flaps_is_told_to_those_who_asked_and_holds_back_the_rest() {
+        let flaps = Conditions::NONE.with(Condition::Flapping);
+        let on = policy().on.with(Condition::Flapping);
+        let asked = Policy { on, ..policy() };
+        assert_eq!(due(None, flaps, &asked, Some(Hold::Flapping), START), Reason::FirstNotification);
+        let held = Reason::Suppressed { by: Hold::Dependency };
+        assert_eq!(due(None, flaps, &asked, Some(Hold::Dependency), START), held);
+        let held = Reason::Suppressed { by: Hold::Flapping };
+        assert_eq!(due(None, flaps.with(Condition::Down), &policy(), Some(Hold::Flapping), START), held);
+    }
+
+    #[test]
+    fn the_first_hold_is_told() {
+        assert_eq!(Hold::first(|_| true), Some(Hold::Maintenance));
+        assert_eq!(Hold::first(|hold| hold > Hold::Blind), Some(Hold::Dependency));
+        assert_eq!(Hold::first(|_| false), None);
     }
 
     #[test]
     fn without_channels_nothing_fires_but_what_fired_is_resolved() {
         let silent = Policy { channels: Arc::new([]), ..policy() };
-        assert_eq!(due(None, DOWN, &silent, START), Reason::NotDue);
-        assert_eq!(due(Some(&incident()), Conditions::NONE, &silent, START), Reason::Resolved);
+        assert_eq!(due(None, DOWN, &silent, None, START), Reason::NotDue);
+        assert_eq!(due(Some(&incident()), Conditions::NONE, &silent, None, START), Reason::Resolved);
     }
 
     #[test]
     fn a_set_of_conditions_keeps_what_the_store_knows_and_drops_the_rest() {
         for condition in Condition::ALL {
             let set = Conditions::NONE.with(condition);
-            assert_eq!(Conditions::from_bits(set.bits() | 0b1111_1000), set);
+            assert_eq!(Conditions::from_bits(set.bits() | 0b1110_0000), set);
         }
-        assert_eq!(Condition::ALL.into_iter().collect::<Conditions>().bits(), 7);
+        assert_eq!(Condition::ALL.into_iter().collect::<Conditions>().bits(), 31);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::breaker::{Mode, State};
 use super::status::IntegrationState;
-use super::watch::{Policy, Watch};
+use super::watch::{Beside, Policy, Watch};
 
 /// Something that should always be true, and is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +11,8 @@ pub enum Broken {
     FailedWithoutHistory,
     /// A target is CONNECTED while its outage's history is open.
     ConnectedInOutage,
-    /// People know of trouble that there is not, or nobody knows of trouble that somebody wants to hear of.
+    /// People know of trouble that there is not, or nobody knows of trouble that somebody wants to hear of and
+    /// that nothing holds back.
     IncidentDoesNotFit,
     /// Both rows of attempts count at once.
     BothRowsCount,
@@ -21,17 +22,18 @@ pub enum Broken {
     ForcedByNobody,
 }
 
-/// Everything that is not as it should be; `degraded` as at the last turn.
+/// Everything that is not as it should be; `beside` as at the last turn.
 #[must_use]
-pub fn broken(watch: &Watch, policy: &Policy, degraded: bool) -> Vec<Broken> {
+pub fn broken(watch: &Watch, policy: &Policy, beside: &Beside<'_>) -> Vec<Broken> {
     let state = watch.status.state;
     let outage = watch.trouble.as_ref().is_some_and(|trouble| trouble.history.is_some());
-    let wanted = !watch.conditions(degraded).and(policy.alert.on).is_empty() && !policy.alert.channels.is_empty();
+    let wanted = !watch.conditions(beside).and(policy.alert.on).is_empty() && !policy.alert.channels.is_empty();
+    let told = watch.incident.is_some();
     let forced = matches!(watch.breaker.mode, Mode::ForcedOpen | Mode::ForcedClosed);
     [
         (state == IntegrationState::Failed && !outage, Broken::FailedWithoutHistory),
         (state == IntegrationState::Connected && outage, Broken::ConnectedInOutage),
-        (wanted != watch.incident.is_some(), Broken::IncidentDoesNotFit),
+        (if told { !wanted } else { wanted && beside.hold.is_none() }, Broken::IncidentDoesNotFit),
         (watch.failures_in_row > 0 && watch.successes_in_row > 0, Broken::BothRowsCount),
         (watch.breaker.state == State::Closed && watch.breaker.open_until.is_some(), Broken::ClosedUntil),
         (forced && watch.breaker.forced.is_none(), Broken::ForcedByNobody),

@@ -97,7 +97,7 @@ pub struct Observation {
     pub took: Duration,
     /// `None` is good.
     pub failure: Option<Failure>,
-    /// Good, but slower than the target's `max_latency`.
+    /// Good, but slower than the target's `max_latency`, or not wholly well by its provider's own page.
     pub degraded: bool,
     /// Its parts.
     pub phases: Phases,
@@ -109,6 +109,56 @@ pub struct Observation {
     pub certificate_expires_at: Option<Timestamp>,
     /// The target asked not to be called before this much time has passed (`Retry-After`).
     pub retry_after: Option<Duration>,
+    /// What somebody should look at before it fails, one sentence: the certificate ends soon, the provider reports a
+    /// partial outage. Never a failure by itself.
+    pub warning: Option<Box<str>>,
+    /// What the provider says of itself, where its page was read.
+    pub provider: Option<ProviderStatus>,
+}
+
+/// What a provider's own page says of what we use of it; the words are those of Atlassian Statuspage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProviderStatus {
+    /// It works.
+    Operational,
+    /// It works, slowly or not quite as it should.
+    DegradedPerformance,
+    /// It works for some, or in part.
+    PartialOutage,
+    /// It does not work.
+    MajorOutage,
+    /// It is being worked on, as planned.
+    Maintenance,
+}
+
+impl ProviderStatus {
+    /// Every status.
+    pub const ALL: [Self; 5] =
+        [Self::Operational, Self::DegradedPerformance, Self::PartialOutage, Self::MajorOutage, Self::Maintenance];
+
+    /// The word in metrics, JSON and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operational => "operational",
+            Self::DegradedPerformance => "degraded_performance",
+            Self::PartialOutage => "partial_outage",
+            Self::MajorOutage => "major_outage",
+            Self::Maintenance => "maintenance",
+        }
+    }
+
+    /// In a sentence after "the provider reports": "a partial outage".
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Operational => "that all is well",
+            Self::DegradedPerformance => "degraded performance",
+            Self::PartialOutage => "a partial outage",
+            Self::MajorOutage => "a major outage",
+            Self::Maintenance => "maintenance",
+        }
+    }
 }
 
 impl Observation {

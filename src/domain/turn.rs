@@ -15,7 +15,7 @@ use super::id::{CorrelationId, Sequence, StatusId};
 use super::notice::{About, deliveries};
 use super::status::{Command, IntegrationState, Refusal, RetryOrigin, StatusEvent};
 use super::time::Timestamp;
-use super::watch::{Origin, Trouble, Watch};
+use super::watch::{Beside, Origin, Trouble, Watch};
 
 mod words;
 
@@ -56,10 +56,10 @@ impl Turn {
         let asked_by = (attempt.asked != Asked::No).then(|| context.correlation.clone());
         let mut turn = Self { asked_by, ..Self::default() };
         let before = watch.status.state;
-        let at = attempt.at;
-        match attempt.fault {
-            Some(fault) => turn.failed(watch, fault, at, attempt.asked, context),
-            None => turn.passed(watch, at, attempt.asked, context),
+        let Attempt { at, fault, origin, asked } = attempt;
+        match fault {
+            Some(fault) => turn.failed(watch, fault, Tried { at, origin, asked }, context),
+            None => turn.passed(watch, at, asked, context),
         }
         let status = &mut watch.status;
         status.last_attempted_at = status.last_attempted_at.max(Some(at));
@@ -97,37 +97,31 @@ impl Turn {
         Ok(turn)
     }
 
-    fn failed(&mut self, watch: &mut Watch, fault: FailureDetail, at: Timestamp, asked: Asked, context: &Context<'_>) {
+    fn failed(&mut self, watch: &mut Watch, fault: FailureDetail, tried: Tried, context: &Context<'_>) {
         watch.failures_in_row = watch.failures_in_row.saturating_add(1);
         watch.successes_in_row = 0;
         match watch.status.state {
             IntegrationState::Failed if watch.trouble.is_some() => {
-                self.failed_again(watch, &fault, at, asked, context);
+                self.failed_again(watch, &fault, tried, context);
             }
             // It was left alone in the middle of an outage, and is still in one: that is an outage of its own.
             IntegrationState::Failed => {
-                self.begin_trouble(watch, Origin::Probe, at, context);
-                self.crossed_threshold(watch, fault, at, asked, context);
+                self.begin_trouble(watch, tried.origin, tried.at, context);
+                self.crossed_threshold(watch, fault, tried, context);
             }
             IntegrationState::Unknown | IntegrationState::Connected | IntegrationState::Retrying => {
-                self.begin_trouble(watch, Origin::Probe, at, context);
+                self.begin_trouble(watch, tried.origin, tried.at, context);
                 if watch.failures_in_row >= context.policy.failure_threshold {
-                    self.crossed_threshold(watch, fault, at, asked, context);
+                    self.crossed_threshold(watch, fault, tried, context);
                 } else {
-                    self.push_retry(watch, false, at, context);
+                    self.push_retry(watch, false, tried.at, context);
                 }
             }
         }
     }
 
-    fn failed_again(
-        &mut self,
-        watch: &mut Watch,
-        fault: &FailureDetail,
-        at: Timestamp,
-        asked: Asked,
-        context: &Context<'_>,
-    ) {
+    fn failed_again(&mut self, watch: &mut Watch, fault: &FailureDetail, tried: Tried, context: &Context<'_>) {
+        let Tried { at, asked, origin: _ } = tried;
         let news = watch.status.failure_reason.as_deref() != Some(&*fault.error_message);
         if !(news || asked != Asked::No || within(watch, context)) {
             watch.status.retry_count = watch.status.retry_count.saturating_add(1);
@@ -139,19 +133,13 @@ impl Turn {
         self.step_retry(watch, false, at);
     }
 
-    fn crossed_threshold(
-        &mut self,
-        watch: &mut Watch,
-        fault: FailureDetail,
-        at: Timestamp,
-        asked: Asked,
-        context: &Context<'_>,
-    ) {
+    fn crossed_threshold(&mut self, watch: &mut Watch, fault: FailureDetail, tried: Tried, context: &Context<'_>) {
+        let Tried { at, asked, origin } = tried;
         if asked == Asked::Retry {
             self.push_retry(watch, false, at, context);
         }
         self.push_fail(watch, &fault, at, context);
-        self.open_outage(watch, Origin::Probe, fault, at, context);
+        self.open_outage(watch, origin, fault, at, context);
         self.cues.push(Cue::TargetFailed(breaker::Cause::Probe));
     }
 
@@ -204,9 +192,8 @@ impl Turn {
         let Some(trouble) = watch.trouble.as_mut() else { return };
         self.outage = Some((trouble.correlation.clone(), trouble.began_by));
         if let Some(id) = trouble.history {
-            // What ends it is decided by the strongest of those who say that it failed.
-            trouble.origin = trouble.origin.max(origin);
-            if origin == Origin::Probe {
+            trouble.also_said_by(origin);
+            if origin != Origin::Report {
                 self.steps.push(HistoryStep::Retry { id, ok: false, at });
             }
             return;
@@ -293,14 +280,21 @@ impl Turn {
     /// The breaker moved, by a cue of this turn or by itself. Its closing ends what a report or traffic began.
     pub fn breaker_moved(&mut self, watch: &mut Watch, moved: breaker::Transition, context: &Context<'_>) {
         let before = watch.status.state;
+        let waits_for_trials = !watch.ends_by_probe();
         let open_until = moved.open_for.map(|length| context.now.plus(length));
         let record = &mut watch.breaker;
         (record.state, record.level, record.since, record.open_until) =
             (moved.to, moved.level, context.now, open_until);
         let (id, target) = (watch.status.id, watch.status.target.clone());
         self.push(watch, Event::BreakerTransitioned { id, target, transition: moved, open_until }, context);
+        if moved.to == breaker::State::Open && moved.cause.is_by_calls() {
+            self.said.get_or_insert_with(|| opened_because(moved.cause).into());
+            if let Some(trouble) = watch.trouble.as_mut() {
+                trouble.also_said_by(Origin::Traffic);
+            }
+        }
         let closed_by_trials = moved.to == breaker::State::Closed && moved.cause == breaker::Cause::TrialsPassed;
-        if closed_by_trials && watch.trouble.is_some() && !watch.ends_by_probe() {
+        if closed_by_trials && waits_for_trials {
             self.push_status(watch, StatusEvent::Connected { last_succeeded_at: context.now }, context);
             self.end_trouble(watch, context.now);
             self.note_transition(watch, before, context.now);
@@ -313,15 +307,15 @@ impl Turn {
     }
 
     /// Ends the turn: decides whether people are told, given all that is true now.
-    pub fn settle(&mut self, watch: &mut Watch, degraded: bool, context: &Context<'_>) {
+    pub fn settle(&mut self, watch: &mut Watch, beside: &Beside<'_>, context: &Context<'_>) {
         let history = watch.trouble.as_ref().and_then(|trouble| trouble.history);
         if let Some(incident) = watch.incident.as_mut() {
             incident.history = incident.history.or(history);
         }
-        let conditions = watch.conditions(degraded);
-        match alert::due(watch.incident.as_ref(), conditions, &context.policy.alert, context.now) {
-            Reason::NotDue => {}
-            Reason::FirstNotification => self.fire(watch, context),
+        let conditions = watch.conditions(beside);
+        match alert::due(watch.incident.as_ref(), conditions, &context.policy.alert, beside.hold, context.now) {
+            Reason::NotDue | Reason::Suppressed { .. } => {}
+            Reason::FirstNotification => self.fire(watch, beside, context),
             Reason::Reminder => self.remind(watch, context),
             Reason::Resolved => self.resolve(watch, context),
         }
@@ -332,12 +326,12 @@ impl Turn {
         self.resolve(watch, context);
     }
 
-    fn fire(&mut self, watch: &mut Watch, context: &Context<'_>) {
+    fn fire(&mut self, watch: &mut Watch, beside: &Beside<'_>, context: &Context<'_>) {
         let policy = &context.policy.alert;
         let incident = Incident {
             id: context.ids.incident(),
             severity: policy.severity,
-            cause: self.cause(watch),
+            cause: self.cause(watch, beside),
             since: watch.trouble.as_ref().map_or(context.now, |trouble| trouble.since),
             channels: policy.channels.clone(),
             history: watch.trouble.as_ref().and_then(|trouble| trouble.history),
@@ -346,9 +340,20 @@ impl Turn {
         };
         let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
         let message = Message::Firing(alert(&incident, &target));
+        self.told_late(watch);
         self.push(watch, Event::AlertFired { id, target, incident: Box::new(incident.clone()) }, context);
         self.queue(&incident, &message, context);
         watch.incident = Some(incident);
+    }
+
+    /// The outage was recorded by an earlier turn, with nobody told.
+    fn told_late(&mut self, watch: &Watch) {
+        let Some(trouble) = &watch.trouble else { return };
+        let recorded_now = self.steps.iter().any(|step| matches!(step, HistoryStep::Record { .. }));
+        if let Some(id) = trouble.history.filter(|_| !recorded_now) {
+            self.steps.push(HistoryStep::Told { id });
+            self.outage = Some((trouble.correlation.clone(), trouble.began_by));
+        }
     }
 
     fn remind(&mut self, watch: &mut Watch, context: &Context<'_>) {
@@ -387,14 +392,19 @@ impl Turn {
         self.deliveries.extend(deliveries(&about, &incident.channels, context.ids, context.now));
     }
 
-    fn cause(&self, watch: &Watch) -> Box<str> {
+    fn cause(&self, watch: &Watch, beside: &Beside<'_>) -> Box<str> {
         let said = self.said.as_ref().or(watch.status.failure_reason.as_ref()).filter(|said| !said.is_empty());
         match (said, &watch.breaker.forced) {
             (Some(said), _) => said.clone(),
             (None, Some(forced)) => format!("the breaker was opened by {}: {}", forced.who, forced.reason).into(),
             (None, None) if watch.status.state == IntegrationState::Failed => "a failure was reported".into(),
             (None, None) if watch.breaker.state == breaker::State::Open => "the circuit breaker opened".into(),
-            (None, None) => "it answers too slowly".into(),
+            (None, None) => match beside {
+                Beside { degraded: true, .. } => "it answers too slowly".into(),
+                Beside { flapping: Some(score), .. } => format!("it flaps, with a score of {score} %").into(),
+                Beside { certificate: Some(warning), .. } => (*warning).into(),
+                Beside { .. } => "the circuit breaker opened".into(),
+            },
         }
     }
 
@@ -402,6 +412,31 @@ impl Turn {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.events.is_empty() && self.steps.is_empty() && !self.kept
+    }
+}
+
+/// When an attempt was made, for whom, and who else says that it fails.
+#[derive(Clone, Copy)]
+struct Tried {
+    at: Timestamp,
+    origin: Origin,
+    asked: Asked,
+}
+
+const fn opened_because(cause: breaker::Cause) -> &'static str {
+    match cause {
+        breaker::Cause::FailureRate => "the circuit breaker opened: too many calls fail",
+        breaker::Cause::SlowRate => "the circuit breaker opened: too many calls are slow",
+        breaker::Cause::BadRate => "the circuit breaker opened: too many calls fail or are slow",
+        breaker::Cause::Consecutive => "the circuit breaker opened: too many calls failed in a row",
+        breaker::Cause::Probe
+        | breaker::Cause::Report
+        | breaker::Cause::TrialFailed
+        | breaker::Cause::TrialsTimedOut
+        | breaker::Cause::OpenTimeOver
+        | breaker::Cause::ProbePassed
+        | breaker::Cause::TrialsPassed
+        | breaker::Cause::Operator => "the circuit breaker opened",
     }
 }
 

@@ -1,24 +1,49 @@
 //! What people see of a target: its health, with the cause in words.
 //!
-//! The aggregate's state says how the connection stands; health also weighs the breaker and how the last answer was.
-//! Nothing is decided by it: it is shown, counted and published, and can always be derived again.
+//! The aggregate's state says how the connection stands. Health fuses it with everything else that is known: the last
+//! probe, the calls that were observed, the breaker, the provider's own page, announced maintenance, what the target
+//! needs, and whether this node can see anything at all. Nothing is decided by it: it is shown, counted and published,
+//! and can always be derived again.
+//!
+//! The worst of what the inputs say is the health. Who says what:
+//! - The state: FAILED is `down`, RETRYING is `degraded`.
+//! - Observed calls: `down` where every one of them fails and no trial has passed since, whatever the probe says;
+//!   `degraded` where a part of them fails or is slow. A probe alone never proves that payments work again.
+//! - The breaker: `degraded` while it is not closed.
+//! - The probe, the provider's page, a certificate near its end: `degraded`, never more.
+//!
+//! Above all that: `unknown` where nobody tried, or while this node is cut off; `maintenance` while it was announced,
+//! with what would be shown otherwise in the cause.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use super::breaker;
+use super::alert::Hold;
+use super::breaker::Rates;
+use super::failure_history::FailureType;
+use super::maintenance::Window;
+use super::observation::ProviderStatus;
 use super::status::IntegrationState;
 use super::watch::Watch;
+
+mod words;
+
+/// Observed calls degrade a target when a greater part than this fails: a fifth of what opens a breaker of the default
+/// policy, and one call of the ten that it takes to judge.
+pub const FAILING_PART: f64 = 0.10;
+/// The same of slow calls; 80 % of them open a breaker of the default policy.
+pub const SLOW_PART: f64 = 0.50;
 
 /// How well a target is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Health {
     /// It does what is expected of it.
     Healthy,
-    /// It works in part: slow, an attempt failed, or its breaker holds calls back.
+    /// It works in part: slow, an attempt failed, its breaker holds calls back, or somebody warns of it.
     Degraded,
     /// It does not work.
     Down,
-    /// Nobody has tried it yet.
+    /// Nobody has tried it yet, or this node cannot see it.
     Unknown,
     /// Somebody said that it is being worked on.
     Maintenance,
@@ -50,6 +75,55 @@ pub struct LastProbe {
     pub degraded: bool,
 }
 
+/// What real calls say.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Traffic {
+    /// Calls in the breaker's window.
+    pub calls: u64,
+    /// What the window holds; `None` under the minimum of calls.
+    pub window: Option<Rates>,
+    /// What it held when it opened the breaker; `None` once that is closed, and where calls were not the cause.
+    pub opened: Option<Rates>,
+    /// A trial has passed since.
+    pub trial_passed: bool,
+}
+
+/// Whether something that a target needs is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It is.
+    Up,
+    /// An attempt failed, and is being confirmed.
+    Doubtful,
+    /// It is down.
+    Down,
+}
+
+/// Everything that a verdict is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The state, the outage and the breaker, as they are committed.
+    pub watch: &'a Watch,
+    /// The kind of system, for the words.
+    pub failure_type: FailureType,
+    /// The last probe; `None` before the first one of this process.
+    pub probe: Option<LastProbe>,
+    /// What the last probe warns of: a certificate that ends soon.
+    pub warning: Option<&'a str>,
+    /// Real calls.
+    pub traffic: Traffic,
+    /// What the provider says of itself.
+    pub provider: Option<ProviderStatus>,
+    /// The announced work that goes on now.
+    pub maintenance: Option<&'a Window>,
+    /// The score of a target that flaps, in percent.
+    pub flapping: Option<u8>,
+    /// This node is cut off.
+    pub blind: bool,
+    /// What it needs and how that stands, without what is up.
+    pub needs: &'a [(Arc<str>, Standing)],
+}
+
 /// A health and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict<'a> {
@@ -59,163 +133,107 @@ pub struct Verdict<'a> {
     pub cause: Cow<'a, str>,
 }
 
+impl Inputs<'_> {
+    /// Why people are not told of this target now, if they are not.
+    #[must_use]
+    pub fn hold(&self) -> Option<Hold> {
+        Hold::first(|hold| match hold {
+            Hold::Maintenance => self.maintenance.is_some(),
+            Hold::Blind => self.blind,
+            Hold::Dependency => !self.needs.is_empty(),
+            Hold::Flapping => self.flapping.is_some(),
+        })
+    }
+}
+
+/// How somebody who needs this target has to take it: by its state, and by calls that all fail.
+#[must_use]
+pub fn standing(watch: &Watch, opened: Option<Rates>) -> Standing {
+    if watch.is_down() || opened.is_some_and(|rates| all_fail(&rates)) {
+        return Standing::Down;
+    }
+    if watch.trouble.is_some() { Standing::Doubtful } else { Standing::Up }
+}
+
 /// How well a target is, from everything that is known of it.
 #[must_use]
-pub fn verdict(watch: &Watch, last: Option<LastProbe>) -> Verdict<'_> {
-    match watch.status.state {
-        IntegrationState::Unknown => says(Health::Unknown, "not tried yet"),
-        IntegrationState::Failed => Verdict { health: Health::Down, cause: down_because(watch) },
-        IntegrationState::Retrying => Verdict { health: Health::Degraded, cause: retrying_because(watch) },
-        IntegrationState::Connected => connected(watch, last),
+pub fn verdict<'a>(inputs: &Inputs<'a>) -> Verdict<'a> {
+    let mut verdict = evident(inputs);
+    words::needs(inputs, &mut verdict);
+    words::flapping(inputs, &mut verdict);
+    if inputs.blind {
+        verdict = Verdict { health: Health::Unknown, cause: words::blind(&verdict) };
+    }
+    match inputs.maintenance {
+        Some(window) => Verdict { health: Health::Maintenance, cause: words::maintenance(window, &verdict) },
+        None => verdict,
     }
 }
 
-fn connected(watch: &Watch, last: Option<LastProbe>) -> Verdict<'_> {
-    if let Some(cause) = breaker_cause(watch) {
-        return says(Health::Degraded, cause);
-    }
-    match last {
-        Some(LastProbe { ok: false, .. }) => says(Health::Degraded, "the last probe failed"),
-        Some(LastProbe { ok: true, degraded: true }) => {
-            says(Health::Degraded, "answers, but more slowly than it should")
+/// What the evidence of the target itself says.
+fn evident<'a>(inputs: &Inputs<'a>) -> Verdict<'a> {
+    let complaints = words::complaints(inputs);
+    let worst = complaints.iter().map(|complaint| complaint.health).max().unwrap_or(Health::Healthy);
+    let watch = inputs.watch;
+    let (health, cause) = match watch.status.state {
+        // Calls that were judged are a try, and so is a breaker that they opened.
+        IntegrationState::Unknown if !was_called(inputs) => {
+            (Health::Unknown, words::after_sentence("not tried yet".into(), &complaints))
         }
-        Some(LastProbe { ok: true, degraded: false }) | None => says(Health::Healthy, "connected"),
+        IntegrationState::Unknown => (worst, words::listed("no probe yet", &complaints)),
+        IntegrationState::Failed => {
+            (Health::Down, words::after_sentence(words::down(watch, inputs.probe), &complaints))
+        }
+        IntegrationState::Retrying => {
+            (worst.max(Health::Degraded), words::after_sentence(words::retrying(watch), &complaints))
+        }
+        IntegrationState::Connected => match (inputs.probe, complaints.is_empty()) {
+            (Some(LastProbe { ok: true, degraded: true }), true) => {
+                (Health::Degraded, "answers, but more slowly than it should".into())
+            }
+            (Some(LastProbe { ok: false, .. }), _) => {
+                (worst.max(Health::Degraded), words::listed("the last probe failed", &complaints))
+            }
+            (Some(LastProbe { ok: true, degraded: true }), false) => {
+                (worst.max(Health::Degraded), words::listed("probe ok but slow", &complaints))
+            }
+            (Some(LastProbe { ok: true, degraded: false }), false) => (worst, words::listed("probe ok", &complaints)),
+            (Some(LastProbe { ok: true, degraded: false }) | None, _) => {
+                (worst, words::listed("connected", &complaints))
+            }
+        },
+    };
+    Verdict { health, cause }
+}
+
+fn was_called(inputs: &Inputs<'_>) -> bool {
+    inputs.traffic.window.is_some() || inputs.traffic.opened.is_some()
+}
+
+/// Something that speaks against a target.
+struct Complaint<'a> {
+    health: Health,
+    said: Cow<'a, str>,
+}
+
+/// The worse of what the window holds and what it held when it opened the breaker: while that is open, nobody calls, and
+/// what was seen slides out of the window without having been proven wrong.
+fn rates(traffic: &Traffic) -> Option<Rates> {
+    match (traffic.window, traffic.opened) {
+        (Some(now), Some(then)) => Some(Rates {
+            failed: now.failed.max(then.failed),
+            slow: now.slow.max(then.slow),
+            bad: now.bad.max(then.bad),
+        }),
+        (now, then) => now.or(then),
     }
 }
 
-/// What the breaker knows that the last probe does not: calls of real traffic that failed.
-fn breaker_cause(watch: &Watch) -> Option<&'static str> {
-    match (watch.breaker.mode, watch.breaker.state) {
-        (breaker::Mode::ForcedOpen, _) => Some("connected, but an operator holds the circuit breaker open"),
-        (breaker::Mode::Disabled | breaker::Mode::ForcedClosed, _) | (_, breaker::State::Closed) => None,
-        (breaker::Mode::Enforce, breaker::State::Open) => {
-            Some("connected, but the circuit breaker is open: too many calls fail or are slow")
-        }
-        (breaker::Mode::DryRun, breaker::State::Open) => {
-            Some("connected, but too many calls fail or are slow; the circuit breaker only counts them (dry run)")
-        }
-        (breaker::Mode::Enforce | breaker::Mode::DryRun, breaker::State::HalfOpen) => {
-            Some("connected, and the circuit breaker tries a few calls before it closes")
-        }
-    }
-}
-
-fn down_because(watch: &Watch) -> Cow<'_, str> {
-    reason_of(watch).map_or(Cow::Borrowed("the connection failed; no reason was given"), Cow::Borrowed)
-}
-
-fn retrying_because(watch: &Watch) -> Cow<'_, str> {
-    match (watch.failures_in_row, reason_of(watch)) {
-        (0, None) => Cow::Borrowed("a retry was reported"),
-        (0, Some(reason)) => Cow::Owned(format!("a retry was reported; before it: {reason}")),
-        (1, None) => Cow::Borrowed("the last attempt failed"),
-        (1, Some(reason)) => Cow::Owned(format!("the last attempt failed: {reason}")),
-        (failures, None) => Cow::Owned(format!("the last {failures} attempts failed")),
-        (failures, Some(reason)) => Cow::Owned(format!("the last {failures} attempts failed: {reason}")),
-    }
-}
-
-fn reason_of(watch: &Watch) -> Option<&str> {
-    watch.status.failure_reason.as_deref().filter(|reason| !reason.is_empty())
-}
-
-const fn says(health: Health, cause: &'static str) -> Verdict<'static> {
-    Verdict { health, cause: Cow::Borrowed(cause) }
+fn all_fail(rates: &Rates) -> bool {
+    rates.failed >= 1.0
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::id::{StatusId, Target};
-    use crate::domain::status::IntegrationStatus;
-    use crate::domain::time::Timestamp;
-    use crate::domain::watch::BreakerRecord;
-
-    fn watch(state: IntegrationState) -> Watch {
-        let mut status = IntegrationStatus::new(StatusId(1), Target::new("PG_KCP", "https://api.kcp.com"));
-        status.state = state;
-        Watch {
-            status,
-            failures_in_row: 0,
-            successes_in_row: 0,
-            trouble: None,
-            incident: None,
-            breaker: BreakerRecord {
-                state: breaker::State::Closed,
-                mode: breaker::Mode::Enforce,
-                level: 0,
-                since: Timestamp::default(),
-                open_until: None,
-                forced: None,
-            },
-        }
-    }
-
-    #[track_caller]
-    fn check(watch: &Watch, last: Option<LastProbe>, health: Health, cause: &str) {
-        let verdict = verdict(watch, last);
-        assert_eq!((verdict.health, &*verdict.cause), (health, cause));
-    }
-
-    const GOOD: Option<LastProbe> = Some(LastProbe { ok: true, degraded: false });
-    const SLOW: Option<LastProbe> = Some(LastProbe { ok: true, degraded: true });
-    const BAD: Option<LastProbe> = Some(LastProbe { ok: false, degraded: false });
-
-    #[test]
-    fn a_target_that_nobody_tried_is_unknown() {
-        check(&watch(IntegrationState::Unknown), None, Health::Unknown, "not tried yet");
-    }
-
-    #[test]
-    fn a_connected_target_is_healthy_also_after_a_restart_when_no_probe_is_remembered() {
-        check(&watch(IntegrationState::Connected), GOOD, Health::Healthy, "connected");
-        check(&watch(IntegrationState::Connected), None, Health::Healthy, "connected");
-    }
-
-    #[test]
-    fn a_slow_answer_degrades_a_connected_target() {
-        check(&watch(IntegrationState::Connected), SLOW, Health::Degraded, "answers, but more slowly than it should");
-        check(&watch(IntegrationState::Connected), BAD, Health::Degraded, "the last probe failed");
-    }
-
-    #[test]
-    fn an_attempt_that_failed_degrades_and_says_why() {
-        let mut retrying = watch(IntegrationState::Retrying);
-        check(&retrying, BAD, Health::Degraded, "a retry was reported");
-        retrying.failures_in_row = 1;
-        check(&retrying, BAD, Health::Degraded, "the last attempt failed");
-        retrying.status.failure_reason = Some("connection refused".into());
-        check(&retrying, BAD, Health::Degraded, "the last attempt failed: connection refused");
-        retrying.failures_in_row = 2;
-        check(&retrying, BAD, Health::Degraded, "the last 2 attempts failed: connection refused");
-    }
-
-    #[test]
-    fn a_failed_target_is_down_whatever_its_breaker_says() {
-        let mut failed = watch(IntegrationState::Failed);
-        failed.breaker.state = breaker::State::Open;
-        check(&failed, BAD, Health::Down, "the connection failed; no reason was given");
-        failed.status.failure_reason = Some("503 Service Unavailable".into());
-        check(&failed, BAD, Health::Down, "503 Service Unavailable");
-    }
-
-    #[test]
-    fn a_passing_probe_does_not_hide_an_open_breaker() {
-        let mut connected = watch(IntegrationState::Connected);
-        connected.breaker.state = breaker::State::Open;
-        assert_eq!(verdict(&connected, GOOD).health, Health::Degraded);
-        connected.breaker.state = breaker::State::HalfOpen;
-        assert_eq!(verdict(&connected, GOOD).health, Health::Degraded);
-        connected.breaker.mode = breaker::Mode::DryRun;
-        assert_eq!(verdict(&connected, GOOD).health, Health::Degraded);
-        connected.breaker.mode = breaker::Mode::ForcedClosed;
-        assert_eq!(verdict(&connected, GOOD).health, Health::Healthy);
-    }
-
-    #[test]
-    fn a_breaker_that_an_operator_forced_open_degrades_while_its_state_is_closed() {
-        let mut connected = watch(IntegrationState::Connected);
-        connected.breaker.mode = breaker::Mode::ForcedOpen;
-        assert_eq!(verdict(&connected, GOOD).health, Health::Degraded);
-    }
-}
+mod properties;
+#[cfg(test)]
+mod tests;

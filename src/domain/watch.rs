@@ -2,9 +2,10 @@
 //!
 //! How it moves is in [`super::turn`]; the words of one turn's result are there too.
 
-use super::alert::{self, Condition, Conditions, Incident};
+use super::alert::{self, Condition, Conditions, Hold, Incident};
 use super::breaker;
 use super::failure_history::FailureType;
+use super::flapping;
 use super::id::{CorrelationId, HistoryId, Sequence, StatusId, Target};
 use super::status::{IntegrationState, IntegrationStatus};
 use super::time::Timestamp;
@@ -43,6 +44,17 @@ pub struct Trouble {
     pub origin: Origin,
 }
 
+impl Trouble {
+    /// Somebody else says that it fails. A report stays one, since only who reported knows what he saw.
+    pub(super) fn also_said_by(&mut self, origin: Origin) {
+        self.origin = match (self.origin, origin) {
+            (Origin::Report, _) | (_, Origin::Report) => Origin::Report,
+            (Origin::Traffic, _) | (_, Origin::Traffic) => Origin::Traffic,
+            (Origin::Probe, Origin::Probe) => Origin::Probe,
+        };
+    }
+}
+
 /// Who said that a target failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
@@ -50,7 +62,8 @@ pub enum Origin {
     Probe,
     /// A caller: ended by a reported connection or by the breaker's closing.
     Report,
-    /// Observed traffic: ended as a report is.
+    /// Our own probe, while the breaker was open because of calls: ended as a report is, or by a passing probe once
+    /// somebody has closed the breaker.
     Traffic,
 }
 
@@ -82,8 +95,21 @@ pub struct Forced {
     pub until: Option<Timestamp>,
 }
 
+/// What a turn is settled by beside the watch: found or known, and not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Beside<'a> {
+    /// The last good probe was slower than it should be.
+    pub degraded: bool,
+    /// What the last good probe said of a certificate that ends soon.
+    pub certificate: Option<&'a str>,
+    /// The score of a target that flaps, in percent.
+    pub flapping: Option<u8>,
+    /// Why people are not told now.
+    pub hold: Option<Hold>,
+}
+
 /// What a target's owner decides by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// Failed attempts in a row that make it FAILED; at least 1.
     pub failure_threshold: u32,
@@ -95,6 +121,8 @@ pub struct Policy {
     pub failure_type: FailureType,
     /// Whom to tell of what.
     pub alert: alert::Policy,
+    /// When it changes so often that nobody is told of each change.
+    pub flapping: flapping::Limits,
 }
 
 impl Watch {
@@ -118,27 +146,44 @@ impl Watch {
         }
     }
 
-    /// What is wrong now. An outage is down until it is connected, also while a caller says that it retries; a breaker
-    /// that opened in an incident belongs to it until it is closed, so that one outage is told once.
+    /// Whether it does not work. An outage is down until it is connected, also while a caller says that it retries.
     #[must_use]
-    pub fn conditions(&self, degraded: bool) -> Conditions {
+    pub fn is_down(&self) -> bool {
         let outage = self.trouble.as_ref().is_some_and(|trouble| trouble.history.is_some());
-        let down = self.status.state == IntegrationState::Failed || outage;
+        self.status.state == IntegrationState::Failed || outage
+    }
+
+    /// What is wrong now. A breaker that opened in an incident belongs to it until it is closed, so that one outage is
+    /// told once.
+    #[must_use]
+    pub fn conditions(&self, beside: &Beside<'_>) -> Conditions {
         let breaker_open = match (self.breaker.mode, self.breaker.state) {
             (breaker::Mode::ForcedOpen, _) | (breaker::Mode::Enforce, breaker::State::Open) => true,
             (breaker::Mode::Enforce, breaker::State::HalfOpen) => self.incident.is_some(),
             (breaker::Mode::Enforce, breaker::State::Closed)
             | (breaker::Mode::DryRun | breaker::Mode::Disabled | breaker::Mode::ForcedClosed, _) => false,
         };
-        [(down, Condition::Down), (breaker_open, Condition::BreakerOpen), (degraded, Condition::Degraded)]
-            .into_iter()
-            .filter_map(|(holds, condition)| holds.then_some(condition))
-            .collect()
+        [
+            (self.is_down(), Condition::Down),
+            (breaker_open, Condition::BreakerOpen),
+            (beside.degraded, Condition::Degraded),
+            (beside.certificate.is_some(), Condition::Certificate),
+            (beside.flapping.is_some(), Condition::Flapping),
+        ]
+        .into_iter()
+        .filter_map(|(holds, condition)| holds.then_some(condition))
+        .collect()
     }
 
     /// Whether a passing probe may end what goes on.
     #[must_use]
     pub fn ends_by_probe(&self) -> bool {
-        self.trouble.as_ref().is_none_or(|trouble| trouble.history.is_none() || trouble.origin == Origin::Probe)
+        let Some(trouble) = self.trouble.as_ref().filter(|trouble| trouble.history.is_some()) else { return true };
+        match trouble.origin {
+            Origin::Probe => true,
+            Origin::Report => false,
+            // Calls pass again, by trials or by an operator's act: what they said before is over.
+            Origin::Traffic => self.breaker.state == breaker::State::Closed,
+        }
     }
 }

@@ -71,6 +71,8 @@ pub(super) enum Kind {
     HistoryClosed,
     OtherEndpoint,
     NotConfigured,
+    ReportsIn,
+    IsCalled,
     DuplicateEvent,
     EventsGone,
     BodyTooLarge,
@@ -109,6 +111,8 @@ impl Kind {
             Self::HistoryClosed => (S::CONFLICT, "history-closed", "The failure was recovered before"),
             Self::OtherEndpoint => (S::CONFLICT, "other-endpoint", "The system is configured with another endpoint"),
             Self::NotConfigured => (S::CONFLICT, "not-configured", "The system is not configured"),
+            Self::ReportsIn => (S::CONFLICT, "reports-in", "The target is not called"),
+            Self::IsCalled => (S::CONFLICT, "is-called", "The target does not report in"),
             Self::DuplicateEvent => (S::CONFLICT, "duplicate-event", "The event was received before"),
             Self::EventsGone => (S::GONE, "events-gone", "These events are no longer kept"),
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
@@ -298,6 +302,13 @@ impl From<Refused> for Problem {
                 Kind::NotConfigured,
                 "the system is not configured, so this node makes no attempt of its own; report one with its time",
             ),
+            Refused::ReportsIn { .. } => Self::new(
+                Kind::ReportsIn,
+                "this node does not call the target: it reports in by POST /heartbeats/ and its name",
+            ),
+            Refused::IsCalled { .. } => {
+                Self::new(Kind::IsCalled, "the target does not report in: the kind of its probe is not heartbeat")
+            }
             Refused::TooManyPassive { .. } => Self::new(Kind::TooManyPassiveTargets, said).after(PASSIVE_PAUSE),
             Refused::AttemptImpossible { .. } => Self::new(Kind::AttemptImpossible, said).after(ATTEMPT_PAUSE),
             Refused::Busy { retry_after } => Self::new(Kind::Busy, said).after(retry_after),

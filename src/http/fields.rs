@@ -109,6 +109,11 @@ impl<'a> Fields<'a> {
         clock::parse(text).ok().or_else(|| self.wrong(name, EXPECTED))
     }
 
+    /// True or false.
+    pub(super) fn boolean(&self, name: &str) -> Option<bool> {
+        self.required(name)?.as_bool().or_else(|| self.wrong(name, "must be true or false"))
+    }
+
     /// A whole number from 0.
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         self.required(name)?.as_u64().or_else(|| self.wrong(name, "must be a whole number from 0"))

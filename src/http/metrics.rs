@@ -16,7 +16,7 @@ use super::request::Request;
 use super::state::Http;
 use crate::actors::board::Slot;
 use crate::config;
-use crate::domain::time::Moment;
+use crate::domain::verdict::{Health, verdict};
 use crate::domain::watch::Watch;
 use crate::metrics::{BreakerSample, Format, Page, PassiveSample, Process, TargetNumbers, TargetSample};
 
@@ -111,14 +111,14 @@ fn whole(written: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<Vec<u8
 struct Taken {
     spec: Arc<config::Target>,
     watch: Watch,
+    health: Health,
     numbers: TargetNumbers,
     breaker: BreakerSample,
 }
 
 fn write(http: &Http, format: Format, pieces: &mut Pieces) -> io::Result<()> {
-    let now = http.clock.moment();
     let slots = http.board.all();
-    let mut targets: Vec<Taken> = slots.iter().filter_map(|slot| take(slot, now)).collect();
+    let mut targets: Vec<Taken> = slots.iter().filter_map(|slot| take(slot, http)).collect();
     targets.sort_by(|one, other| one.spec.name.cmp(&other.spec.name));
     let targets: Vec<TargetSample<'_>> = targets
         .iter()
@@ -129,6 +129,7 @@ fn write(http: &Http, format: Format, pieces: &mut Pieces) -> io::Result<()> {
             kind: taken.spec.probe.kind(),
             interval: taken.spec.interval,
             watch: &taken.watch,
+            health: taken.health,
             numbers: &taken.numbers,
             breaker: taken.breaker,
         })
@@ -139,17 +140,20 @@ fn write(http: &Http, format: Format, pieces: &mut Pieces) -> io::Result<()> {
     pieces.send(Piece::End)
 }
 
-fn take(slot: &Slot, now: Moment) -> Option<Taken> {
+fn take(slot: &Slot, http: &Http) -> Option<Taken> {
     let spec = slot.spec.clone()?;
     let breaker = slot.gate.as_ref().map_or_else(BreakerSample::default, |gate| {
-        let rates = gate.view(now).rates;
+        let rates = gate.view(http.clock.moment()).rates;
         BreakerSample {
             failure_rate: rates.map_or(0.0, |rates| rates.failed),
             slow_call_rate: rates.map_or(0.0, |rates| rates.slow),
             ..BreakerSample::default()
         }
     });
-    Some(slot.live(|live| Taken { spec, watch: live.watch.clone(), numbers: live.numbers, breaker }))
+    Some(http.board.seen(slot, http.clock, |live, inputs| {
+        let health = verdict(inputs).health;
+        Taken { spec, watch: live.watch.clone(), health, numbers: live.numbers, breaker }
+    }))
 }
 
 fn passive<'a>(slots: impl Iterator<Item = &'a Arc<Slot>>) -> PassiveSample {

@@ -21,6 +21,7 @@
 //! | `GET /targets/{name}/uptime` | `targets` | read |
 //! | `GET /targets/{name}/transitions` | `targets` | read |
 //! | `POST /targets/{name}/probe` | `targets` | operate |
+//! | `POST /heartbeats/{name}` | `heartbeats` | report |
 //! | `GET /targets/{name}/breaker` | `breaker` | read |
 //! | `PUT /targets/{name}/breaker` | `breaker` | operate |
 //! | `POST /targets/{name}/breaker/reset` | `breaker` | operate |
@@ -73,6 +74,8 @@ mod targets;
 mod breaker;
 
 mod health;
+
+mod heartbeats;
 
 mod metrics;
 

@@ -12,7 +12,7 @@ use super::dto::problem::ProblemBody;
 use super::error::Problem;
 use super::reply;
 use super::request::Request;
-use super::{breaker, events, health, histories, metrics, statuses, stream, targets};
+use super::{breaker, events, health, heartbeats, histories, metrics, statuses, stream, targets};
 
 /// What a command may be refused with.
 #[derive(IntoResponses)]
@@ -28,7 +28,7 @@ pub(super) enum CommandProblems {
     #[response(status = 404, content_type = "application/problem+json")]
     Unknown(ProblemBody),
     /// What is known does not allow it: a stale report, another retry count, a closed history, another endpoint, a
-    /// system that is not configured.
+    /// system that is not configured, a target that is not called or does not report in.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(ProblemBody),
     /// The body is larger than 256 KiB.
@@ -90,6 +90,7 @@ pub(super) enum QueryProblems {
         targets::uptime,
         targets::transitions,
         targets::probe,
+        heartbeats::beat,
         breaker::look,
         breaker::control,
         breaker::reset,

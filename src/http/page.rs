@@ -87,8 +87,7 @@ impl Overview {
     fn of(http: &Http) -> Self {
         // Read before the targets: what happens meanwhile is followed, not missed.
         let last_event = http.journal.last_sequence().borrow().0;
-        let moment = http.clock.moment();
-        let mut rows: Vec<Row> = http.board.all().iter().map(|slot| Row::of(slot, moment)).collect();
+        let mut rows: Vec<Row> = http.board.all().iter().map(|slot| Row::of(slot, http)).collect();
         rows.sort_by(|one, other| (place(one.health), &one.name).cmp(&(place(other.health), &other.name)));
         let mut counts = [0; ORDER.len()];
         rows.iter().for_each(|row| counts[place(row.health)] += 1);
@@ -102,14 +101,18 @@ impl Overview {
 
     /// All of it in one sentence.
     fn sentence(&self) -> String {
-        let [down, degraded, unknown, ..] = self.counts;
+        let [down, degraded, unknown, maintenance, _] = self.counts;
         let total = self.total();
         let targets = if total == 1 { "target" } else { "targets" };
         match (total, down, degraded, unknown) {
             (0, ..) => "No integration target is watched yet".to_owned(),
+            (_, 0, 0, 0) if maintenance > 0 => {
+                format!("{maintenance} of {total} {targets} in maintenance, nothing else is wrong")
+            }
             (_, 0, 0, 0) if total == 1 => "The one target is well".to_owned(),
             (_, 0, 0, 0) => format!("All {total} targets are well"),
-            (_, 0, 0, _) => format!("{unknown} of {total} {targets} not tried yet, the others are well"),
+            (_, 0, 0, _) if unknown == total => format!("Nothing is known of {total} {targets}"),
+            (_, 0, 0, _) => format!("{unknown} of {total} {targets} unknown, the others are well"),
             (_, 0, ..) => format!("{degraded} of {total} {targets} degraded"),
             (_, _, 0, _) => format!("{down} of {total} {targets} down"),
             (..) => format!("{down} of {total} {targets} down, {degraded} degraded"),
@@ -128,11 +131,11 @@ impl Overview {
 }
 
 impl Row {
-    fn of(slot: &Slot, moment: crate::domain::time::Moment) -> Self {
-        let view = slot.gate.as_ref().map(|gate| gate.view(moment));
-        slot.live(|live| {
+    fn of(slot: &Slot, http: &Http) -> Self {
+        let view = slot.gate.as_ref().map(|gate| gate.view(http.clock.moment()));
+        http.board.seen(slot, http.clock, |live, inputs| {
             let status = &live.watch.status;
-            let verdict = verdict(&live.watch, live.numbers.last_probe());
+            let verdict = verdict(inputs);
             Self {
                 name: slot.name.clone(),
                 endpoint: status.target.endpoint.clone(),
@@ -376,6 +379,8 @@ mod tests {
                 of(&[Health::Healthy]),
                 of(&[Health::Healthy, Health::Healthy]),
                 of(&[Health::Healthy, Health::Unknown]),
+                of(&[Health::Unknown, Health::Unknown]),
+                of(&[Health::Healthy, Health::Maintenance]),
                 of(&[Health::Degraded]),
                 of(&[Health::Down, Health::Healthy]),
                 of(&[Health::Down, Health::Degraded, Health::Healthy]),
@@ -385,7 +390,9 @@ mod tests {
         No integration target is watched yet
         The one target is well
         All 2 targets are well
-        1 of 2 targets not tried yet, the others are well
+        1 of 2 targets unknown, the others are well
+        Nothing is known of 2 targets
+        1 of 2 targets in maintenance, nothing else is wrong
         1 of 1 target degraded
         1 of 2 targets down
         1 of 3 targets down, 1 degraded

@@ -12,7 +12,7 @@ use warp::{Filter, path};
 
 use super::request::{Asked, Rule, decoded};
 use super::state::Http;
-use super::{breaker, events, health, histories, metrics, openapi, page, statuses, stream, targets};
+use super::{breaker, events, health, heartbeats, histories, metrics, openapi, page, statuses, stream, targets};
 use crate::config::Scope;
 use crate::listener::from_tower;
 
@@ -120,8 +120,11 @@ fn targets_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     let reset = path!("targets" / String / "breaker" / "reset").and(asked(http)).then(|name: String, asked: Asked| {
         asked.answer(OPERATE, move |request| breaker::reset(request, decoded(&name)))
     });
+    let beat = path!("heartbeats" / String).and(asked(http)).then(|name: String, asked: Asked| {
+        asked.answer(REPORT, move |request| heartbeats::beat(request, decoded(&name)))
+    });
     let past = uptime.or(transitions).unify().boxed();
-    let acts = probe.or(breaker).unify().or(reset).unify().boxed();
+    let acts = probe.or(beat).unify().or(breaker).unify().or(reset).unify().boxed();
     list.or(details).unify().or(past).unify().or(acts).unify().boxed()
 }
 

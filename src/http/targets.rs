@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use warp::reply::Response;
 
+use super::dto;
 use super::dto::event::Named;
 use super::dto::list::{Content, List};
 use super::dto::target::{Probed, TargetDetails, TargetSummary, Transition, Uptime};
@@ -13,12 +14,13 @@ use super::openapi::{CommandProblems, QueryProblems};
 use super::query::to_usize;
 use super::reply;
 use super::request::{Request, stored};
+use super::state::Http;
 use crate::actors::board::{Live, Slot};
-use crate::clock::Clock;
+use crate::domain::alert::Hold;
 use crate::domain::rollup::Rollup;
 use crate::domain::status::IntegrationState;
 use crate::domain::time::Timestamp;
-use crate::domain::verdict::{Health, verdict};
+use crate::domain::verdict::{Health, Inputs, verdict};
 
 /// Transitions of one answer where the caller does not say.
 const LIMIT_DEFAULT: u64 = 100;
@@ -48,41 +50,41 @@ pub(super) async fn list(request: Request) -> Result<Response, Problem> {
     let mut slots = request.http.board.all();
     slots.retain(|slot| {
         group.as_deref().is_none_or(|group| slot.spec.as_ref().is_some_and(|spec| &*spec.group == group))
-            && slot.live(|live| {
-                state.is_none_or(|state| state == live.watch.status.state)
-                    && health.is_none_or(|health| health == health_of(live))
-            })
+            && state.is_none_or(|state| slot.live(|live| state == live.watch.status.state))
+            && health.is_none_or(|health| health == health_of(slot, &request.http))
     });
     slots.sort_by(|one, other| one.name.cmp(&other.name));
     let page = slots.iter().skip(window.number.saturating_mul(window.size)).take(window.size);
-    let content = page.map(|slot| summary(slot, request.http.clock)).collect();
+    let content = page.map(|slot| summary(slot, &request.http)).collect();
     Ok(reply::tagged_json(&request, &List::new(content, window, slots.len() as u64)))
 }
 
-fn health_of(live: &Live) -> Health {
-    verdict(&live.watch, live.numbers.last_probe()).health
+fn health_of(slot: &Slot, http: &Http) -> Health {
+    http.board.seen(slot, http.clock, |_, inputs| verdict(inputs).health)
 }
 
 /// A target as lists show it.
-pub(super) fn summary(slot: &Slot, clock: Clock) -> TargetSummary {
-    let breaker = slot.gate.as_ref().map(|gate| gate.view(clock.moment()).state.into());
-    slot.live(|live| {
-        let status = &live.watch.status;
-        let verdict = verdict(&live.watch, live.numbers.last_probe());
-        TargetSummary {
-            name: slot.name.to_string(),
-            endpoint: status.target.endpoint.to_string(),
-            group: slot.spec.as_ref().map_or_else(String::new, |spec| spec.group.to_string()),
-            configured: slot.spec.is_some(),
-            integration_status_id: slot.id.0,
-            state: status.state.into(),
-            health: verdict.health.into(),
-            cause: verdict.cause.into_owned(),
-            breaker,
-            last_attempted_at: status.last_attempted_at.map(Time),
-            latency_ms: live.last.as_ref().map(|last| millis(last.took)),
-        }
-    })
+pub(super) fn summary(slot: &Slot, http: &Http) -> TargetSummary {
+    http.board.seen(slot, http.clock, |live, inputs| summary_of(slot, http, live, inputs))
+}
+
+fn summary_of(slot: &Slot, http: &Http, live: &Live, inputs: &Inputs<'_>) -> TargetSummary {
+    let status = &live.watch.status;
+    let verdict = verdict(inputs);
+    TargetSummary {
+        name: slot.name.to_string(),
+        endpoint: status.target.endpoint.to_string(),
+        group: slot.spec.as_ref().map_or_else(String::new, |spec| spec.group.to_string()),
+        configured: slot.spec.is_some(),
+        integration_status_id: slot.id.0,
+        state: status.state.into(),
+        health: verdict.health.into(),
+        cause: verdict.cause.into_owned(),
+        suppressed_by: inputs.hold().map(Hold::as_str),
+        breaker: slot.gate.as_ref().map(|gate| gate.view(http.clock.moment()).state.into()),
+        last_attempted_at: status.last_attempted_at.map(Time),
+        latency_ms: live.last.as_ref().map(|last| millis(last.took)),
+    }
 }
 
 /// One target, with all that is known of it
@@ -94,12 +96,13 @@ pub(super) fn summary(slot: &Slot, clock: Clock) -> TargetSummary {
 #[expect(clippy::unused_async, reason = "every handler is a future")]
 pub(super) async fn details(request: Request, name: String) -> Result<Response, Problem> {
     let slot = request.http.board.named(&name).ok_or_else(Problem::no_such_target)?;
-    let summary = summary(&slot, request.http.clock);
+    let http = &request.http;
     let config = slot.spec.as_deref().map(Into::into);
-    let details = slot.live(|live| {
+    let details = http.board.seen(&slot, http.clock, |live, inputs| {
         let watch = &live.watch;
         TargetDetails {
-            summary,
+            summary: summary_of(&slot, http, live, inputs),
+            inputs: dto::inputs::Inputs::of(live, inputs),
             last_succeeded_at: watch.status.last_succeeded_at.map(Time),
             last_failed_at: watch.status.last_failed_at.map(Time),
             failure_reason: watch.status.failure_reason.as_deref().map(str::to_owned),

@@ -111,6 +111,8 @@ families! {
         "Whether the last attempt to load the configuration succeeded.";
     CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP: Gauge "breakwater_config_last_reload_success_timestamp_seconds",
         "When the configuration in use was loaded, in Unix time.";
+    NODE_BLIND: Gauge "breakwater_node_blind",
+        "Whether this node is cut off: no address of monitor.connectivity answers. Targets are unknown then.";
     BUILD_INFO: Gauge "breakwater_build_info",
         "Which build this is.";
     PROCESS_CPU: Counter "process_cpu_seconds_total",

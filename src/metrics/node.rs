@@ -103,6 +103,7 @@ pub struct NodeMetrics {
     http_requests: [Counter; STATUS_CLASSES.len()],
     config_last_reload_successful: Gauge,
     config_last_reload_success: Gauge,
+    blind: Gauge,
 }
 
 impl NodeMetrics {
@@ -130,6 +131,7 @@ impl NodeMetrics {
             http_requests: STATUS_CLASSES.map(|class| series.counter(&names::HTTP_REQUESTS, &[("status", class)])),
             config_last_reload_successful: series.gauge(&names::CONFIG_LAST_RELOAD_SUCCESSFUL, &[]),
             config_last_reload_success: series.gauge(&names::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP, &[]),
+            blind: series.gauge(&names::NODE_BLIND, &[]),
         }
     }
 
@@ -216,6 +218,11 @@ impl NodeMetrics {
     /// A configuration was refused; the last one stays in use.
     pub fn config_refused(&self) {
         self.config_last_reload_successful.set(0);
+    }
+
+    /// Whether this node is cut off.
+    pub fn blind(&self, blind: bool) {
+        self.blind.set(if blind { 1.0 } else { 0.0 });
     }
 
     /// A request was answered with this status.

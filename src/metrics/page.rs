@@ -12,7 +12,7 @@ use crate::domain::breaker::Mode;
 use crate::domain::failure_history::FailureType;
 use crate::domain::observation::Reason;
 use crate::domain::status::IntegrationState;
-use crate::domain::verdict::{Health, verdict};
+use crate::domain::verdict::Health;
 use crate::domain::watch::Watch;
 
 /// The label of all targets that nobody configured; no configured target may have this name.
@@ -33,6 +33,8 @@ pub struct TargetSample<'a> {
     pub interval: Duration,
     /// What its actor decided.
     pub watch: &'a Watch,
+    /// What people see of it.
+    pub health: Health,
     /// What was counted of it.
     pub numbers: &'a TargetNumbers,
     /// What its breaker counted.
@@ -157,8 +159,8 @@ impl Page<'_> {
             lines.one_of(sample.name, "state", all, sample.watch.status.state.as_str());
         })?;
         page.family(&names::INTEGRATION_HEALTH, self.targets, |lines, sample| {
-            let health = verdict(sample.watch, sample.numbers.last_probe()).health;
-            lines.one_of(sample.name, "health", Health::ALL.into_iter().map(Health::as_str), health.as_str());
+            let all = Health::ALL.into_iter().map(Health::as_str);
+            lines.one_of(sample.name, "health", all, sample.health.as_str());
         })?;
         page.family(&names::INTEGRATION_RETRY_COUNT, self.targets, |lines, sample| {
             lines.count(&[("target", sample.name)], u64::from(sample.watch.status.retry_count));
@@ -224,6 +226,7 @@ impl Page<'_> {
             &names::HTTP_REQUESTS,
             &names::CONFIG_LAST_RELOAD_SUCCESSFUL,
             &names::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP,
+            &names::NODE_BLIND,
             &names::BUILD_INFO,
         ] {
             page.family(family, exporter.of(family), |lines, line| lines.line(line))?;
@@ -329,6 +332,8 @@ mod tests {
             bytes: 2,
             certificate_expires_at: Some(Timestamp::from_nanos(1_750_000_000_000_000_000)),
             retry_after: None,
+            warning: None,
+            provider: None,
         }
     }
 
@@ -381,6 +386,7 @@ mod tests {
                 kind: "http",
                 interval: Duration::from_secs(5),
                 watch: &failed,
+                health: Health::Down,
                 numbers: &failing,
                 breaker: BreakerSample {
                     calls: CallCounts { success: 90, failure: 10, ignored: 1, unknown: 2, cancelled: 3 },
@@ -396,6 +402,7 @@ mod tests {
                 kind: "tcp",
                 interval: Duration::from_millis(500),
                 watch: &unknown,
+                health: Health::Unknown,
                 numbers: &untouched,
                 breaker: BreakerSample::default(),
             },
@@ -466,6 +473,7 @@ mod tests {
             kind: "http",
             interval: Duration::from_secs(10),
             watch: &watch,
+            health: Health::Unknown,
             numbers: &numbers,
             breaker: BreakerSample::default(),
         };

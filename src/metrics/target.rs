@@ -288,6 +288,8 @@ mod tests {
             bytes: 0,
             certificate_expires_at: None,
             retry_after: None,
+            warning: None,
+            provider: None,
         }
     }
 

@@ -71,6 +71,8 @@ mod tests {
             bytes: 512,
             certificate_expires_at: Some(Timestamp::from_nanos(1_900_000_000_000_000_000)),
             retry_after: None,
+            warning: None,
+            provider: None,
         }
     }
 

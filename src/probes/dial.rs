@@ -73,17 +73,35 @@ pub(super) async fn connect(endpoint: &Endpoint, trace: &mut Trace) -> Result<Tc
     connected.map_err(|error| failure::connecting(&error, endpoint))
 }
 
+/// The first address of `endpoint`, in the resolver's order.
+pub(super) async fn resolve(endpoint: &Endpoint, trace: &mut Trace) -> Result<SocketAddr, Failure> {
+    if let Some(address) = endpoint.address {
+        return Ok(address);
+    }
+    let addresses = addresses(endpoint, trace).await?;
+    trace.enter(Stage::Between);
+    addresses.first().copied().ok_or_else(|| no_address(endpoint))
+}
+
 async fn connect_by_name(endpoint: &Endpoint, trace: &mut Trace) -> Result<TcpStream, Failure> {
-    trace.enter(Stage::Resolving);
-    let addresses: Vec<SocketAddr> =
-        lookup_host((&*endpoint.host, endpoint.port)).await.map_err(|error| unresolved(&error, endpoint))?.collect();
+    let addresses = addresses(endpoint, trace).await?;
     trace.enter(Stage::Connecting);
     let connected = connect_to_first(&addresses, trace).await;
     trace.enter(Stage::Between);
     connected.map_err(|(tried, error)| match tried {
         Some(address) => failure::connecting(&error, &format_args!("{endpoint} ({address})")),
-        None => failure::plain(Reason::Dns, format!("the name {} has no address", endpoint.host)),
+        None => no_address(endpoint),
     })
+}
+
+async fn addresses(endpoint: &Endpoint, trace: &mut Trace) -> Result<Vec<SocketAddr>, Failure> {
+    trace.enter(Stage::Resolving);
+    let found = lookup_host((&*endpoint.host, endpoint.port)).await;
+    found.map(Iterator::collect).map_err(|error| unresolved(&error, endpoint))
+}
+
+fn no_address(endpoint: &Endpoint) -> Failure {
+    failure::plain(Reason::Dns, format!("the name {} has no address", endpoint.host))
 }
 
 async fn connect_to_first(

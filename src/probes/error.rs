@@ -20,6 +20,12 @@ pub enum Error {
     /// The name to ask for in the TLS handshake.
     #[error("\"{0}\" is neither a host name nor an IP address, so no certificate can be checked against it")]
     ServerName(Box<str>),
+    /// The name of a DNS probe.
+    #[error("\"{0}\" is not a name that DNS can look up")]
+    Name(Box<str>),
+    /// A target that is never called.
+    #[error("a heartbeat target is not called: it reports in, by POST /heartbeats/ and its name")]
+    ReportsIn,
     /// The machine's own trusted certificates.
     #[error("this machine has no trusted certificates ({0}); install ca-certificates, or name a CA for the target")]
     NoMachineRoots(Box<str>),

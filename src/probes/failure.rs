@@ -21,6 +21,11 @@ pub(super) fn coded(reason: Reason, code: impl Into<Box<str>>, message: impl Int
     Failure { reason, message: at_most(message.into(), MESSAGE_CHARACTERS_MAX).into(), code: code.into() }
 }
 
+/// A sentence for people that is no failure, as short as a failure's.
+pub(super) fn sentence(text: String) -> Box<str> {
+    at_most(text, MESSAGE_CHARACTERS_MAX).into()
+}
+
 /// A failure without a code.
 pub(super) fn plain(reason: Reason, message: impl Into<String>) -> Failure {
     coded(reason, NO_CODE, message)

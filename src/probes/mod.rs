@@ -7,15 +7,23 @@
 //!
 //! Not here: when to probe, what an observation means for the target, and metrics.
 
-mod describe;
+mod prober;
+
+mod certificate;
+mod dns;
+mod grpc;
+mod http;
+mod icmp;
+mod status_page;
+mod tcp;
+
 mod dial;
+mod stream;
+mod tls;
+
+mod describe;
 mod error;
 mod failure;
-mod http;
-mod prober;
-mod stream;
-mod tcp;
-mod tls;
 mod trace;
 
 #[cfg(test)]

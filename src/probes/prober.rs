@@ -8,14 +8,20 @@ use crate::clock::Clock;
 use crate::config::probe::Probe;
 use crate::domain::observation::Observation;
 
+use super::certificate::CertificateTarget;
+use super::dns::DnsTarget;
 use super::error::Error;
+use super::grpc::GrpcTarget;
 use super::http::{HttpTarget, Shared};
+use super::icmp::{Echoes, IcmpTarget};
+use super::status_page::StatusPageTarget;
 use super::tcp::TcpTarget;
 
 /// What all targets share: trusted certificates, TLS settings, tokens. One for the program.
 #[derive(Debug)]
 pub struct Prober {
     shared: Arc<Shared>,
+    echoes: Arc<Echoes>,
 }
 
 impl Prober {
@@ -25,20 +31,26 @@ impl Prober {
     /// # Errors
     /// [`Error::Credentials`] if the name cannot be put into a header.
     pub fn new(clock: Clock, node_name: &str) -> Result<Self, Error> {
-        Ok(Self { shared: Arc::new(Shared::new(clock, node_name)?) })
+        Ok(Self { shared: Arc::new(Shared::new(clock, node_name)?), echoes: Arc::new(Echoes::new(clock)) })
     }
 
     /// Does all that need not be done again for each probe. Reads the machine's trusted certificates when it is first
     /// needed, and touches no network.
     ///
     /// # Errors
-    /// [`Error`], which says what is wrong in the probe's configuration or on this machine.
+    /// [`Error`], which says what is wrong in the probe's configuration or on this machine. A heartbeat cannot be
+    /// prepared, since it is no call: [`Error::ReportsIn`].
     pub fn prepare(&self, probe: &Probe) -> Result<Prepared, Error> {
+        let Shared { clock, trust, .. } = &*self.shared;
         let target = match probe {
             Probe::Http(probe) => Target::Http(Arc::new(HttpTarget::prepare(&self.shared, probe)?)),
-            Probe::Tcp(probe) => {
-                Target::Tcp(Arc::new(TcpTarget::prepare(self.shared.clock, &self.shared.trust, probe)?))
-            }
+            Probe::Tcp(probe) => Target::Tcp(Arc::new(TcpTarget::prepare(*clock, trust, probe)?)),
+            Probe::Tls(probe) => Target::Tls(Arc::new(CertificateTarget::prepare(*clock, trust, probe)?)),
+            Probe::Dns(probe) => Target::Dns(Arc::new(DnsTarget::prepare(*clock, probe)?)),
+            Probe::Grpc(probe) => Target::Grpc(Arc::new(GrpcTarget::prepare(&self.shared, probe)?)),
+            Probe::Icmp(probe) => Target::Icmp(Arc::new(IcmpTarget::prepare(*clock, &self.echoes, probe))),
+            Probe::Heartbeat(_) => return Err(Error::ReportsIn),
+            Probe::StatusPage(page) => Target::StatusPage(Arc::new(StatusPageTarget::prepare(&self.shared, page)?)),
         };
         Ok(Prepared { target })
     }
@@ -54,6 +66,11 @@ pub struct Prepared {
 enum Target {
     Http(Arc<HttpTarget>),
     Tcp(Arc<TcpTarget>),
+    Tls(Arc<CertificateTarget>),
+    Dns(Arc<DnsTarget>),
+    Grpc(Arc<GrpcTarget>),
+    Icmp(Arc<IcmpTarget>),
+    StatusPage(Arc<StatusPageTarget>),
 }
 
 impl Prepared {
@@ -64,6 +81,12 @@ impl Prepared {
             match target {
                 Target::Http(target) => target.probe(deadline).await,
                 Target::Tcp(target) => target.probe(deadline).await,
+                // Boxed: the future of every probe is as large as the largest of them, and these are the rare ones.
+                Target::Tls(target) => Box::pin(target.probe(deadline)).await,
+                Target::Dns(target) => Box::pin(target.probe(deadline)).await,
+                Target::Grpc(target) => Box::pin(target.probe(deadline)).await,
+                Target::Icmp(target) => Box::pin(target.probe(deadline)).await,
+                Target::StatusPage(target) => Box::pin(target.probe(deadline)).await,
             }
         }
     }

@@ -43,7 +43,7 @@ impl TcpTarget {
     }
 
     pub(super) async fn probe(&self, deadline: Duration) -> Observation {
-        let mut trace = Trace::begin(self.clock, deadline);
+        let mut trace = Trace::begin(self.clock, deadline).warning(self.probe.warn_before);
         let outcome = match timeout(deadline, self.run(&mut trace)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(self.timed_out(&trace)),

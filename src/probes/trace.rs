@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::clock::Clock;
-use crate::domain::observation::{Failure, Observation, Phases};
+use crate::clock::{self, Clock};
+use crate::domain::observation::{Failure, Observation, Phases, ProviderStatus};
 use crate::domain::time::{Moment, Timestamp};
 
 /// What a probe is doing.
@@ -39,11 +39,15 @@ pub(super) struct Trace {
     stage: Stage,
     stage_began: Moment,
     token_took: Duration,
+    /// A certificate that ends within this time is warned of.
+    warn_before: Option<Duration>,
     phases: Phases,
     pub(super) status_code: Option<u16>,
     pub(super) bytes: u64,
     pub(super) certificate_expires_at: Option<Timestamp>,
     pub(super) retry_after: Option<Duration>,
+    pub(super) warning: Option<Box<str>>,
+    pub(super) provider: Option<ProviderStatus>,
 }
 
 impl Trace {
@@ -57,12 +61,21 @@ impl Trace {
             stage: Stage::Between,
             stage_began: began,
             token_took: Duration::ZERO,
+            warn_before: None,
             phases: Phases::default(),
             status_code: None,
             bytes: 0,
             certificate_expires_at: None,
             retry_after: None,
+            warning: None,
+            provider: None,
         }
+    }
+
+    /// The same, warning of certificates that end within this time.
+    pub(super) const fn warning(mut self, before: Option<Duration>) -> Self {
+        self.warn_before = before;
+        self
     }
 
     pub(super) const fn at(&self) -> Timestamp {
@@ -98,6 +111,8 @@ impl Trace {
         self.bytes = 0;
         self.certificate_expires_at = None;
         self.retry_after = None;
+        self.warning = None;
+        self.provider = None;
     }
 
     /// Ends the probe. A good one is degraded if it took longer than `max_latency`, not counting the wait for a token.
@@ -106,6 +121,7 @@ impl Trace {
         self.leave(now);
         let took = now.since(self.began);
         let failure = outcome.err();
+        let warning = self.warning.take().or_else(|| self.warning_of_certificate());
         let slow = max_latency.is_some_and(|most| took.saturating_sub(self.token_took) > most);
         Observation {
             at: self.at,
@@ -117,7 +133,22 @@ impl Trace {
             bytes: self.bytes,
             certificate_expires_at: self.certificate_expires_at,
             retry_after: self.retry_after,
+            warning,
+            provider: self.provider,
         }
+    }
+
+    /// One that has ended already is no warning but a failure.
+    fn warning_of_certificate(&self) -> Option<Box<str>> {
+        let (end, before) = (self.certificate_expires_at?, self.warn_before?);
+        let left = end.since(self.at);
+        if left.is_zero() || left > before {
+            return None;
+        }
+        let hours = left.as_secs() / 3_600;
+        let (count, unit) = if hours < 48 { (hours, "hour") } else { (hours / 24, "day") };
+        let plural = if count == 1 { "" } else { "s" };
+        Some(format!("a certificate of the chain ends in {count} {unit}{plural}, on {}", clock::format(end)).into())
     }
 
     fn leave(&mut self, now: Moment) {
@@ -184,6 +215,23 @@ mod tests {
         spend(&mut trace, Stage::Processing, SECOND).await;
         let observation = trace.finish(Ok(()), Some(SECOND));
         assert_eq!((observation.took, observation.degraded), (SECOND * 11, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_certificate_is_warned_of_from_its_time_on_until_it_ends() {
+        let day = SECOND * 86_400;
+        let warning = |left: Duration, before| {
+            let mut trace = Trace::begin(Clock::simulated(Timestamp::default()), SECOND).warning(before);
+            trace.certificate_expires_at = Some(Timestamp::default().plus(left));
+            trace.finish(Ok(()), None).warning.map(String::from)
+        };
+        let soon = "a certificate of the chain ends in 14 days, on 1970-01-15T00:00:00Z";
+        assert_eq!(warning(day * 14, Some(day * 14)).as_deref(), Some(soon));
+        let sooner = "a certificate of the chain ends in 1 hour, on 1970-01-01T01:30:00Z";
+        assert_eq!(warning(SECOND * 5_400, Some(day)).as_deref(), Some(sooner));
+        assert_eq!(warning(day * 15, Some(day * 14)), None);
+        assert_eq!(warning(Duration::ZERO, Some(day)), None);
+        assert_eq!(warning(SECOND, None), None);
     }
 
     #[tokio::test(start_paused = true)]

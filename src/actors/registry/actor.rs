@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::alert::{self, Conditions, Severity};
 use crate::domain::failure_history::FailureType;
+use crate::domain::flapping::{LEAST_DISTANCE, Limits};
 use crate::domain::id::{CorrelationId, Ids, Target};
 use crate::domain::time::Moment;
 use crate::domain::watch::{Policy, Watch};
@@ -129,6 +130,7 @@ impl Registry {
         Links {
             clock: self.wiring.clock,
             ids: self.wiring.ids.clone(),
+            board: self.wiring.board.clone(),
             histories: self.wiring.histories.clone(),
             metrics: self.wiring.metrics.clone(),
             prober: self.wiring.prober.clone(),
@@ -142,7 +144,14 @@ impl Registry {
 pub(super) fn passive_policy(max_retries: u32) -> Policy {
     let nobody =
         alert::Policy { on: Conditions::NONE, channels: Arc::default(), severity: Severity::Warning, reminder: None };
-    Policy { failure_threshold: 1, success_threshold: 1, max_retries, failure_type: FailureType::Other, alert: nobody }
+    Policy {
+        failure_threshold: 1,
+        success_threshold: 1,
+        max_retries,
+        failure_type: FailureType::Other,
+        alert: nobody,
+        flapping: Limits::new(LEAST_DISTANCE),
+    }
 }
 
 impl Actor for Registry {

@@ -8,9 +8,11 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::sync::oneshot;
 
+use super::heartbeat::Silence;
 use super::messages::{Errand, Look, Order, Resettle, Stop};
+use super::opinion::Opinion;
 use crate::actors::answer::{Answer, Outcome, Refused};
-use crate::actors::board::Slot;
+use crate::actors::board::{Board, Slot};
 use crate::actors::failure_history::{FailureHistory, Outage};
 use crate::actors::journal::Landed;
 use crate::actors::registry::Ended;
@@ -20,6 +22,7 @@ use crate::breaker::Driver;
 use crate::clock::Clock;
 use crate::config;
 use crate::domain::change::{Change, DeliveryChange};
+use crate::domain::flapping::Flapping;
 use crate::domain::id::{CorrelationId, Ids};
 use crate::domain::observation::Observation;
 use crate::domain::status::Command;
@@ -34,6 +37,7 @@ use crate::probes::{Prepared, Prober};
 pub(crate) struct Links {
     pub(crate) clock: Clock,
     pub(crate) ids: Arc<Ids>,
+    pub(crate) board: Arc<Board>,
     pub(crate) histories: Addr<FailureHistory>,
     pub(crate) metrics: Arc<NodeMetrics>,
     pub(crate) prober: Arc<Prober>,
@@ -63,10 +67,18 @@ pub(crate) struct TargetActor {
     pub(super) rng: SmallRng,
     /// Whether the last good probe was slower than it should be; `None` before the first.
     pub(super) degraded: Option<bool>,
+    /// What the last good probe said of its certificate.
+    pub(super) certificate: Option<Box<str>>,
+    pub(super) flapping: Flapping,
+    pub(super) opinion: Option<Box<Opinion>>,
+    /// The breaker is open, or tries its trials, because of calls.
+    pub(super) opened_by_calls: bool,
     pub(super) first_probe_at: Moment,
     /// The target asked not to be called before this.
     pub(super) not_before: Moment,
     pub(super) probing_since: Option<Moment>,
+    /// Of a target that reports in.
+    pub(super) silence: Option<Box<Silence>>,
     pub(super) waiting: Vec<Waiting>,
     /// For each commit on its way, what of the breaker it carries.
     pub(super) unpublished: VecDeque<u64>,
@@ -83,7 +95,11 @@ impl TargetActor {
         first_probe_at: Moment,
         links: Links,
     ) -> Addr<Self> {
-        let watch = slot.live(|live| live.watch.clone());
+        let watch = slot.live(|live| {
+            // The actor before this one knew them, and died with them.
+            live.set_aside(|aside| (aside.flapping, aside.opened) = (None, None));
+            live.watch.clone()
+        });
         let spec = slot.spec.clone();
         Self::create(move |_| Self {
             rng: SmallRng::seed_from_u64(watch.status.id.0 ^ links.clock.moment().as_nanos()),
@@ -94,9 +110,14 @@ impl TargetActor {
             probe: None,
             driver,
             degraded: None,
+            certificate: None,
+            flapping: Flapping::default(),
+            opinion: None,
+            opened_by_calls: false,
             first_probe_at,
             not_before: Moment::default(),
             probing_since: None,
+            silence: None,
             waiting: Vec::new(),
             unpublished: VecDeque::new(),
             probe_timer: None,
@@ -126,9 +147,7 @@ impl TargetActor {
     ) {
         self.follow_cues(&mut turn, correlation);
         let generation = self.take_late(&mut turn, correlation);
-        // Before the first probe nobody knows whether it is slow: what was told stays told.
-        let degraded = self.degraded.unwrap_or(self.watch.incident.is_some());
-        self.decide(correlation, |watch, with| turn.settle(watch, degraded, with));
+        self.settle(&mut turn, correlation);
         if turn.is_empty() {
             return then.nothing_new();
         }
@@ -158,6 +177,7 @@ impl TargetActor {
     }
 
     fn report(&mut self, command: Command, correlation: &CorrelationId, answer: Answer, context: &mut Context<Self>) {
+        self.sample();
         let at = command.at();
         let passive = self.spec.is_none();
         let turn = self.decide(correlation, |watch, with| {
@@ -186,7 +206,11 @@ impl Then {
     }
 }
 
+/// `None` for a target that is not called, or cannot be.
 pub(super) fn prepare(prober: &Prober, spec: &config::Target) -> Option<Prepared> {
+    if spec.probe.heartbeat().is_some() {
+        return None;
+    }
     match prober.prepare(&spec.probe) {
         Ok(prepared) => Some(prepared),
         Err(error) => {
@@ -202,6 +226,8 @@ impl Actor for TargetActor {
     fn started(&mut self, context: &mut Context<Self>) {
         self.probe = self.spec.as_deref().and_then(|spec| prepare(&self.links.prober, spec));
         self.arm_first_probe(context);
+        self.await_beats(context);
+        self.seek_opinion(self.first_probe_at, context);
         self.look_at_breaker(context);
     }
 
@@ -221,6 +247,7 @@ impl Handler<Order> for TargetActor {
         match errand {
             Errand::Report(command) => self.report(command, &correlation, answer, context),
             Errand::Control(control) => self.control(control, &correlation, answer, context),
+            Errand::Beat(beat) => self.beat(beat, correlation, answer, context),
             errand @ Errand::Attempt { .. } => self.attempt(Waiting { errand, correlation, answer }, context),
         }
     }
@@ -262,6 +289,8 @@ impl Handler<Resettle> for TargetActor {
         self.slot = slot;
         self.first_probe_at = at.max(self.not_before);
         self.arm_first_probe(context);
+        self.await_beats(context);
+        self.seek_opinion(at, context);
         self.resettle_breaker(breaker, context);
     }
 }

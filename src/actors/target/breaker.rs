@@ -10,7 +10,7 @@ use crate::actors::answer::{Answer, Refused};
 use crate::actors::system::fresh_correlation;
 use crate::actors::targets::{Act, Control};
 use crate::breaker::{Decided, Driver, Gate};
-use crate::domain::breaker::{Hold, Policy, Restored};
+use crate::domain::breaker::{Hold, Policy, Restored, State, Transition};
 use crate::domain::change::{Change, Committed};
 use crate::domain::event::Event;
 use crate::domain::id::{CorrelationId, StatusId};
@@ -63,8 +63,26 @@ impl TargetActor {
 
     fn add(&mut self, decided: Vec<Decided>, turn: &mut Turn, correlation: &CorrelationId) {
         for Decided { transition, .. } in decided {
+            self.note_opening(&transition);
             self.decide(correlation, |watch, with| turn.breaker_moved(watch, transition, with));
         }
+    }
+
+    /// Remembers what calls said when they opened the breaker: while it is open nobody calls, and its window forgets.
+    fn note_opening(&mut self, transition: &Transition) {
+        let opened = match transition.to {
+            State::Open if transition.cause.is_by_calls() => {
+                self.opened_by_calls = true;
+                let now = self.links.clock.moment();
+                self.driver.as_ref().and_then(|driver| driver.view(now).rates)
+            }
+            State::Closed if self.opened_by_calls => {
+                self.opened_by_calls = false;
+                None
+            }
+            State::Open | State::HalfOpen | State::Closed => return,
+        };
+        self.slot.live(|live| live.set_aside(|aside| aside.opened = opened));
     }
 
     /// Takes what calls have decided meanwhile into the turn, and says what the gate may be told once it is on disk.
@@ -115,6 +133,7 @@ impl TargetActor {
 
     /// Commits what the breaker decided by itself, and that an operator's hold ended.
     fn take_in(&mut self, decided: Vec<Decided>, context: &mut Context<Self>) {
+        self.sample();
         let Some(driver) = &self.driver else { return };
         let view = driver.view(self.links.clock.moment());
         let hold_ended = view.hold.is_none() && self.watch.breaker.forced.take().is_some();

@@ -7,12 +7,12 @@ use tokio::sync::oneshot;
 
 use crate::actors::answer::Answer;
 use crate::actors::board::Slot;
-use crate::actors::targets::{Control, ObservableTarget};
+use crate::actors::targets::{Beat, Control, ObservableTarget};
 use crate::config;
 use crate::domain::id::CorrelationId;
-use crate::domain::observation::Observation;
+use crate::domain::observation::{Observation, ProviderStatus};
 use crate::domain::status::Command;
-use crate::domain::time::Moment;
+use crate::domain::time::{Moment, Timestamp};
 use crate::domain::turn::Asked;
 
 /// What somebody outside wants of a target.
@@ -29,6 +29,8 @@ pub(crate) enum Errand {
     },
     /// An operator's act on the breaker.
     Control(Control),
+    /// The target itself reports in.
+    Beat(Beat),
 }
 
 /// An errand, from whom, and where its outcome goes.
@@ -45,6 +47,16 @@ pub(crate) struct Order {
 #[rtype(result = "()")]
 pub(super) struct ProbeFinished {
     pub(super) observation: Observation,
+}
+
+/// The provider's page was read, or could not be.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct PageRead {
+    /// What it says, and when it was read.
+    pub(super) said: Option<(ProviderStatus, Timestamp)>,
+    /// By which configuration.
+    pub(super) edition: Moment,
 }
 
 /// The gate decided something on its own, or its time has come: a hint to look at the breaker.

@@ -5,7 +5,10 @@
 
 mod actor;
 mod breaker;
+mod heartbeat;
+mod holding;
 mod messages;
+mod opinion;
 mod probing;
 
 pub(crate) use actor::{Links, TargetActor};

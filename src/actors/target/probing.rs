@@ -20,6 +20,7 @@ use crate::domain::schedule::{Pace, next_probe};
 use crate::domain::status::{IntegrationState, Refusal};
 use crate::domain::time::{Moment, Timestamp};
 use crate::domain::turn::{Asked, Attempt, Turn};
+use crate::domain::watch::Origin;
 
 impl TargetActor {
     pub(super) fn arm_first_probe(&mut self, context: &mut Context<Self>) {
@@ -43,6 +44,9 @@ impl TargetActor {
     /// Somebody wants an attempt now. One that is under way serves all who wait.
     pub(super) fn attempt(&mut self, waiting: Waiting, context: &mut Context<Self>) {
         let name = self.slot.name.clone();
+        if self.silence.is_some() {
+            return drop(waiting.answer.send(Err(Refused::ReportsIn { name })));
+        }
         if self.probe.is_none() {
             return drop(waiting.answer.send(Err(Refused::NotConfigured { name })));
         }
@@ -67,9 +71,11 @@ impl TargetActor {
         }
         self.probing_since = Some(self.links.clock.moment());
         let (probe, timeout, actor, clock) = (probe.clone(), spec.timeout, context.address(), self.links.clock);
+        let board = self.links.board.clone();
         self.links.io.spawn(async move {
             let probed = AssertUnwindSafe(probe.probe(timeout)).catch_unwind().await;
             let observation = probed.unwrap_or_else(|_| fell_over(clock.now()));
+            let observation = board.connectivity().judge(observation, clock).await;
             actor.do_send(ProbeFinished { observation });
         });
     }
@@ -78,6 +84,10 @@ impl TargetActor {
         let Some(spec) = &self.spec else { return };
         let ended = self.links.clock.moment();
         let began = self.probing_since.take().unwrap_or(ended);
+        if self.silence.is_some() {
+            // It is not called any more since this probe began.
+            return;
+        }
         let refused = observation.failure.as_ref().is_some_and(|failure| failure.reason == Reason::RateLimited);
         let confirming = match (self.watch.breaker.state, self.watch.status.state) {
             // Who asks us to come less often is not asked more often.
@@ -96,11 +106,15 @@ impl TargetActor {
         self.arm_probe(next_probe(began, ended, &pace), context);
     }
 
-    fn found(&mut self, observation: &Observation, context: &mut Context<Self>) {
+    pub(super) fn found(&mut self, observation: &Observation, context: &mut Context<Self>) {
+        self.sample();
         let waiting = std::mem::take(&mut self.waiting);
         let internal = observation.failure.as_ref().filter(|failure| failure.reason == Reason::Internal);
         if let Some(failure) = internal {
-            tracing::warn!(target = %self.slot.name, error = %failure.message, "this node could not run a probe");
+            // That it is cut off was logged once, and concerns all targets.
+            if !self.links.board.blind() {
+                tracing::warn!(target = %self.slot.name, error = %failure.message, "this node could not run a probe");
+            }
             for one in waiting {
                 let message = failure.message.clone();
                 drop(one.answer.send(Err(Refused::AttemptImpossible { message })));
@@ -109,6 +123,7 @@ impl TargetActor {
         }
         if observation.is_ok() {
             self.degraded = Some(observation.degraded);
+            self.note_certificate(observation);
         }
         let waiting = self.still_right(waiting);
         if waiting.is_empty() && self.is_quiet(observation) {
@@ -132,16 +147,17 @@ impl TargetActor {
     }
 
     /// Nothing was wrong and nothing is: the common case, which allocates nothing.
-    fn is_quiet(&self, observation: &Observation) -> bool {
+    pub(super) fn is_quiet(&self, observation: &Observation) -> bool {
         let driver_closed = self.watch.breaker.state == State::Closed;
         observation.is_ok()
             && driver_closed
             && self.watch.status.state == IntegrationState::Connected
             && self.watch.incident.is_none()
             && !observation.degraded
+            && self.nothing_to_tell()
     }
 
-    fn note_quiet_success(&mut self, observation: &Observation) {
+    pub(super) fn note_quiet_success(&mut self, observation: &Observation) {
         let at = Some(observation.at);
         self.watch.successes_in_row = self.watch.successes_in_row.saturating_add(1);
         self.watch.failures_in_row = 0;
@@ -150,7 +166,7 @@ impl TargetActor {
         status.last_succeeded_at = status.last_succeeded_at.max(at);
     }
 
-    fn turn(
+    pub(super) fn turn(
         &mut self,
         observation: &Observation,
         asked: Asked,
@@ -165,7 +181,8 @@ impl TargetActor {
             response_payload: "N/A".into(),
             additional_info: format!("probe failed: {}", failure.reason.as_str()).into(),
         });
-        let attempt = Attempt { at: observation.at, fault, asked };
+        let origin = if self.opened_by_calls { Origin::Traffic } else { Origin::Probe };
+        let attempt = Attempt { at: observation.at, fault, origin, asked };
         let mut turn = self.decide(correlation, |watch, with| Turn::attempted(watch, attempt, with));
         self.breaker_saw_probe(observation.is_ok(), &mut turn, correlation);
         let mut waiting = waiting.into_iter();
@@ -184,6 +201,18 @@ fn request_of(probe: &Probe) -> Box<str> {
             format!("{} {scheme}://{host}{port}{}", http.method, http.url.path()).into()
         }
         Probe::Tcp(tcp) => format!("connect {}:{}", tcp.host, tcp.port).into(),
+        Probe::Tls(tls) => format!("TLS handshake with {}:{}", tls.host, tls.port).into(),
+        Probe::Dns(dns) => {
+            let by = dns.resolver.map(|resolver| format!(" by {resolver}")).unwrap_or_default();
+            format!("look up {} of {}{by}", dns.record.as_str(), dns.name).into()
+        }
+        Probe::Grpc(grpc) => {
+            let of = if grpc.service.is_empty() { String::new() } else { format!(" of {}", grpc.service) };
+            format!("grpc.health.v1.Health/Check{of} at {}:{}", grpc.host, grpc.port).into()
+        }
+        Probe::Icmp(icmp) => format!("ICMP echo to {}", icmp.host).into(),
+        Probe::Heartbeat(_) => "wait for a heartbeat".into(),
+        Probe::StatusPage(page) => format!("GET {}{}", page.url.host().unwrap_or_default(), page.url.path()).into(),
     }
 }
 
@@ -204,6 +233,8 @@ fn fell_over(at: Timestamp) -> Observation {
         bytes: 0,
         certificate_expires_at: None,
         retry_after: None,
+        warning: None,
+        provider: None,
     }
 }
 
@@ -228,7 +259,7 @@ fn share(
 const fn asked(errand: &Errand) -> Asked {
     match errand {
         Errand::Attempt { asked, .. } => *asked,
-        Errand::Report(_) | Errand::Control(_) => Asked::No,
+        Errand::Report(_) | Errand::Control(_) | Errand::Beat(_) => Asked::No,
     }
 }
 
@@ -248,6 +279,7 @@ impl Handler<ProbeFinished> for TargetActor {
         let observation = finished.observation;
         self.found(&observation, context);
         self.arm_next(&observation, context);
-        self.slot.live(|live| live.found(observation, &self.watch.status));
+        let maintenance = self.is_in_maintenance();
+        self.slot.live(|live| live.found(observation, &self.watch.status, maintenance));
     }
 }

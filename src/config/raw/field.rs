@@ -13,6 +13,7 @@ use super::source::Location;
 use super::suggest;
 use super::tree::{Kind, Origin, Text, Value};
 use crate::config::units;
+use crate::domain::time::Timestamp;
 
 /// A value with the path of its key. Every reader returns `None` after it told of a problem.
 #[derive(Debug, Clone)]
@@ -195,6 +196,25 @@ impl<'t> Field<'t> {
     #[expect(clippy::option_option, reason = "told a problem, off, and a duration are three things")]
     pub(crate) fn duration_or_off(&self, limits: RangeInclusive<Duration>) -> Option<Option<Duration>> {
         if self.value.as_text() == Some("off") { Some(None) } else { self.duration(limits).map(Some) }
+    }
+
+    /// A date and time with its offset, as text or as TOML has them.
+    pub(crate) fn time(&self) -> Option<Timestamp> {
+        let hint = format!("Write {} = \"2026-06-01T22:00:00+09:00\"", self.name);
+        let text = match &self.value.kind {
+            Kind::Text(text) => &text.text,
+            Kind::Datetime(text) => text,
+            Kind::Integer(_) | Kind::Float(_) | Kind::Boolean(_) | Kind::Array(_) | Kind::Table(_) | Kind::Broken => {
+                self.wrong_kind("a time", &hint);
+                return None;
+            }
+        };
+        let time = units::timestamp(text);
+        if time.is_none() {
+            let what = if matches!(self.value.kind, Kind::Text(_)) { self.shown() } else { format!("`{text}`") };
+            self.fail(&format!("{what} is not a date and time with an offset, before 2262"), &hint);
+        }
+        time
     }
 
     /// A size in bytes within limits.

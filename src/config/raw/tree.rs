@@ -50,7 +50,7 @@ pub(crate) enum Kind {
     Float(f64),
     /// True or false.
     Boolean(bool),
-    /// A date or a time, as TOML has them; no key wants one.
+    /// A date or a time, as TOML has them.
     Datetime(Box<str>),
     /// A list.
     Array(Vec<Value>),

@@ -11,6 +11,40 @@ pub(crate) enum Endpoint {
     Http(Uri),
     /// `tcp://host:port` or `host:port`.
     Tcp(HostPort),
+    /// `tls://host:port`.
+    Tls(HostPort),
+    /// `grpc://host:port`.
+    Grpc(HostPort),
+    /// `grpcs://host:port`: with TLS.
+    Grpcs(HostPort),
+    /// `dns://name`.
+    Dns(Box<str>),
+    /// `icmp://host`.
+    Icmp(Box<str>),
+}
+
+impl Endpoint {
+    /// Its name or address, an IPv6 address without brackets.
+    pub(crate) fn host(&self) -> Option<Box<str>> {
+        match self {
+            Self::Http(url) => tcp_address(url).map(|address| address.host),
+            Self::Tcp(address) | Self::Tls(address) | Self::Grpc(address) | Self::Grpcs(address) => {
+                Some(address.host.clone())
+            }
+            Self::Dns(host) | Self::Icmp(host) => Some(host.clone()),
+        }
+    }
+
+    /// Where to connect to, if it says so: its port, or its scheme's.
+    pub(crate) fn host_and_port(&self) -> Option<HostPort> {
+        match self {
+            Self::Http(url) => tcp_address(url),
+            Self::Tcp(address) | Self::Tls(address) | Self::Grpc(address) | Self::Grpcs(address) => {
+                Some(address.clone())
+            }
+            Self::Dns(_) | Self::Icmp(_) => None,
+        }
+    }
 }
 
 /// A name or address with a port.
@@ -25,7 +59,7 @@ pub(crate) struct HostPort {
 pub(crate) enum Error {
     #[error("it does not begin with http:// or https://")]
     NotHttp,
-    #[error("it has a scheme that is not http, https or tcp")]
+    #[error("it has a scheme that is none of http, https, tcp, tls, grpc, grpcs, dns and icmp")]
     Scheme,
     #[error("it holds a user or a password, and addresses are shown")]
     UserInfo,
@@ -37,8 +71,10 @@ pub(crate) enum Error {
     Fragment,
     #[error("it has a query, which belongs in the probe")]
     Query,
-    #[error("it has a path, which a TCP address has not")]
+    #[error("it has a path, which only http:// and https:// have")]
     Path,
+    #[error("it has a port, which names and ICMP have not")]
+    NoPort,
     #[error("it has a sign that no URL has")]
     Malformed,
 }
@@ -52,6 +88,7 @@ impl Error {
             }
             Self::UserInfo => "For a probe write [target.probe.auth]; for a webhook use its `secret`",
             Self::Host => "Write a name in ASCII (xn--...), an IPv4 address, or an IPv6 address in [ ]",
+            Self::NoPort => "Write it like \"dns://shop.example.com\" or \"icmp://host\"",
             Self::Port => "Write it like \"host:443\"",
             Self::Fragment => "Remove it",
             Self::Query => "Write it in probe.path or probe.url, which are not shown",
@@ -106,10 +143,41 @@ fn endpoint(text: &str) -> Result<Endpoint, Error> {
             let url = http_url(text)?;
             if url.query().is_some() { Err(Error::Query) } else { Ok(Endpoint::Http(url)) }
         }
-        Some("tcp") => host_port(&text["tcp://".len()..]).map(Endpoint::Tcp),
+        Some("tcp") => host_port(after_scheme(text)).map(Endpoint::Tcp),
+        Some("tls") => host_port(after_scheme(text)).map(Endpoint::Tls),
+        Some("grpc") => host_port(after_scheme(text)).map(Endpoint::Grpc),
+        Some("grpcs") => host_port(after_scheme(text)).map(Endpoint::Grpcs),
+        Some("dns") => host_alone(after_scheme(text)).map(Endpoint::Dns),
+        Some("icmp") => host_alone(after_scheme(text)).map(Endpoint::Icmp),
         Some(_) => Err(Error::Scheme),
         None => host_port(text).map(Endpoint::Tcp),
     }
+}
+
+fn after_scheme(text: &str) -> &str {
+    text.split_once("://").map_or(text, |(_, rest)| rest)
+}
+
+/// A name or address without a port; an IPv6 address with or without brackets.
+fn host_alone(text: &str) -> Result<Box<str>, Error> {
+    if text.parse::<std::net::Ipv6Addr>().is_ok() {
+        return Ok(text.into());
+    }
+    if text.contains(['/', '?', '#']) {
+        return Err(Error::Path);
+    }
+    match split_port(text)? {
+        (host, None) => Ok(host.into()),
+        (_, Some(_)) => Err(Error::NoPort),
+    }
+}
+
+/// An IP address with a port, or one without and `port`.
+pub(crate) fn ip_and_port(text: &str, port: u16) -> Option<std::net::SocketAddr> {
+    text.parse().ok().filter(|address: &std::net::SocketAddr| address.port() != 0).or_else(|| {
+        let text = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        text.parse().ok().map(|address: std::net::IpAddr| std::net::SocketAddr::new(address, port))
+    })
 }
 
 fn host_port(text: &str) -> Result<HostPort, Error> {
@@ -160,7 +228,8 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), Error> {
     Ok((host, port))
 }
 
-fn is_host(host: &str) -> bool {
+/// Whether it has the signs and the length of a host's name.
+pub(crate) fn is_host(host: &str) -> bool {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     !host.is_empty() && host.len() <= 253 && host.bytes().all(good)
 }
@@ -218,6 +287,12 @@ mod tests {
         assert_eq!(endpoint("db.example"), Err(Error::Port));
         assert_eq!(endpoint("tcp://db/x:1"), Err(Error::Path));
         assert_eq!(endpoint("redis://db:6379"), Err(Error::Scheme));
+        assert_eq!(endpoint("TLS://a:443"), Ok(Endpoint::Tls(HostPort { host: "a".into(), port: 443 })));
+        assert_eq!(endpoint("grpcs://a"), Err(Error::Port));
+        assert_eq!(endpoint("dns://shop.example"), Ok(Endpoint::Dns("shop.example".into())));
+        assert_eq!(endpoint("dns://shop.example:53"), Err(Error::NoPort));
+        assert_eq!(endpoint("icmp://[::1]"), Ok(Endpoint::Icmp("::1".into())));
+        assert_eq!(endpoint("icmp://::1"), Ok(Endpoint::Icmp("::1".into())));
         assert_eq!(endpoint("https://a/?key=1"), Err(Error::Query));
     }
 
@@ -226,6 +301,16 @@ mod tests {
         let joined = |base: &str, path| join(&http_url(base).unwrap(), path).map(|url| url.to_string());
         assert_eq!(joined("https://a/v1/", "/health?x=1").as_deref(), Ok("https://a/v1/health?x=1"));
         assert_eq!(joined("https://a", "/").as_deref(), Ok("https://a/"));
+    }
+
+    #[test]
+    fn a_resolver_is_an_address_with_or_without_a_port() {
+        let read = |text| ip_and_port(text, 53).map(|address| address.to_string());
+        assert_eq!(read("1.1.1.1").as_deref(), Some("1.1.1.1:53"));
+        assert_eq!(read("1.1.1.1:5353").as_deref(), Some("1.1.1.1:5353"));
+        assert_eq!(read("2606::1").as_deref(), Some("[2606::1]:53"));
+        assert_eq!(read("[2606::1]").as_deref(), Some("[2606::1]:53"));
+        assert_eq!((read("1.1.1.1:0"), read("dns.example:53")), (None, None));
     }
 
     proptest! {

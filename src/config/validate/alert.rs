@@ -70,10 +70,13 @@ fn unknown_channel(name: &str, known: Known<'_>) -> String {
 
 fn condition(field: &Field<'_>) -> Option<Condition> {
     let known = Condition::ALL.map(|condition| (condition.as_str(), Some(condition)));
-    let later = ["certificate", "flapping", "slo"].map(|word| (word, None));
+    let later = ["slo"].map(|word| (word, None));
     let condition = field.word(&[known.as_slice(), later.as_slice()].concat())?;
     if condition.is_none() {
-        field.fail(&format!("{} is not in this version", field.shown()), "down, breaker_open and degraded are");
+        field.fail(
+            &format!("{} is not in this version", field.shown()),
+            "down, breaker_open, degraded, certificate and flapping are",
+        );
     }
     condition
 }

@@ -21,9 +21,6 @@ impl<'t> Dependencies<'t> {
         let needed: Vec<(Arc<str>, Field<'t>)> =
             elements.filter_map(|element| Some((element.text()?.into(), element))).collect();
         let names = needed.iter().map(|(name, _)| Arc::clone(name)).collect();
-        if !needed.is_empty() {
-            field.warn("dependencies are checked and kept, and hold no alerts back in this version", "");
-        }
         if let Some(name) = name {
             self.needs.insert(Arc::clone(name), needed);
         }

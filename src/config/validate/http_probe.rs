@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use super::address::{self, Endpoint};
 use super::attachments::Attachments;
-use super::{auth, http_checks, tls};
+use super::{auth, http_checks, tls, tls_probe};
 use crate::config::probe::{Auth, Connection, HttpProbe, HttpVersion, Tls};
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
@@ -59,6 +59,7 @@ pub(crate) fn http_probe(
         proxy: section.take("proxy").and_then(|field| proxy(&field)),
         auth,
         tls: with_tls(section, url.as_ref(), attachments),
+        warn_before: tls_probe::warn_before(section),
     };
     url.map(|_| probe)
 }
@@ -111,10 +112,16 @@ fn url(section: &mut Section<'_>, endpoint: Option<&Endpoint>) -> Option<Uri> {
     address::join(http_endpoint(endpoint)?, path).map_err(|error| error.tell(&field, "a path")).ok()
 }
 
-fn http_endpoint(endpoint: Option<&Endpoint>) -> Option<&Uri> {
+/// The endpoint's URL, if it is one.
+pub(crate) fn http_endpoint(endpoint: Option<&Endpoint>) -> Option<&Uri> {
     match endpoint? {
         Endpoint::Http(url) => Some(url),
-        Endpoint::Tcp(_) => None,
+        Endpoint::Tcp(_)
+        | Endpoint::Tls(_)
+        | Endpoint::Grpc(_)
+        | Endpoint::Grpcs(_)
+        | Endpoint::Dns(_)
+        | Endpoint::Icmp(_) => None,
     }
 }
 
@@ -160,7 +167,8 @@ fn body(field: &Field<'_>) -> Option<bytes::Bytes> {
     Some(bytes::Bytes::copy_from_slice(text.as_bytes()))
 }
 
-fn proxy(field: &Field<'_>) -> Option<Uri> {
+/// `proxy`, or `"off"`.
+pub(crate) fn proxy(field: &Field<'_>) -> Option<Uri> {
     if field.value().as_text() == Some("off") {
         return None;
     }

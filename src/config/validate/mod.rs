@@ -7,21 +7,37 @@ pub(crate) mod whole;
 
 pub(crate) mod settings;
 
+pub(crate) mod connectivity;
+
 pub(crate) mod channel;
 
 pub(crate) mod target;
 
 pub(crate) mod dependencies;
 
+pub(crate) mod maintenance;
+
 pub(crate) mod alert;
 
 pub(crate) mod breaker;
+
+pub(crate) mod probe;
 
 pub(crate) mod http_probe;
 
 pub(crate) mod http_checks;
 
 pub(crate) mod tcp_probe;
+
+pub(crate) mod tls_probe;
+
+pub(crate) mod dns_probe;
+
+pub(crate) mod grpc_probe;
+
+pub(crate) mod icmp_probe;
+
+pub(crate) mod status_page;
 
 pub(crate) mod auth;
 

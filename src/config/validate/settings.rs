@@ -5,10 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::connectivity::connectivity;
 use super::name;
 use crate::config::model::{Http, Monitor, Node, Scope, Store};
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
+use crate::domain::flapping::{HIGH, LOW};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -93,11 +95,26 @@ pub(crate) fn monitor(main: &mut Section<'_>) -> Monitor {
     let passive = section.take("max_passive_targets").and_then(|field| field.whole(0..=100_000));
     let retries = section.take("max_retries").and_then(|field| field.whole(0..=1_000));
     let weather = section.take("weather_system").and_then(|field| name::name(&field));
-    section.not_in_this_version(&["connectivity"]);
+    let connectivity = connectivity(section.section("connectivity"));
+    let flapping = flapping(section.section("flapping"));
     section.finish();
     Monitor {
         max_passive_targets: passive.unwrap_or(1_000) as usize,
         max_retries: retries.unwrap_or(3),
         weather_system: weather.unwrap_or_else(|| "WEATHER_API".into()),
+        connectivity,
+        flapping,
     }
+}
+
+/// `[monitor.flapping]`
+fn flapping(mut section: Section<'_>) -> (f64, f64) {
+    let high = section.take("high").and_then(|field| field.part(0.01..=1.0)).unwrap_or(HIGH);
+    let low_field = section.take("low");
+    let low = low_field.as_ref().and_then(|field| field.part(0.0..=1.0)).unwrap_or(LOW.min(high));
+    if let Some(field) = low_field.filter(|_| low > high) {
+        field.fail("a target would begin to flap and end at once", "It must be `high` or less");
+    }
+    section.finish();
+    (high, low)
 }

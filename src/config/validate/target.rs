@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::address::{self, Endpoint};
+use super::address;
 use super::attachments::Attachments;
 use super::channel::Channels;
 use super::dependencies::Dependencies;
-use super::{alert, breaker, http_probe, name, tcp_probe};
+use super::probe::Pace;
+use super::{alert, breaker, maintenance, name, probe, status_page};
 use crate::config::model::{LONGEST_TIMEOUT, Monitor, Target};
-use crate::config::probe::Probe;
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
 use crate::domain::breaker::Policy as BreakerPolicy;
 use crate::domain::failure_history::FailureType;
+use crate::domain::flapping::Limits;
 use crate::domain::watch;
 
 /// Twice of what one node was measured with.
@@ -82,16 +83,22 @@ fn target<'t>(
     dependencies: &mut Dependencies<'t>,
     surroundings: &Surroundings<'_>,
 ) -> Option<Target> {
-    let endpoint_field = section.require("endpoint", "Write endpoint = \"https://api.example.com\" or \"host:port\"");
+    let endpoint_field = section.take_own("endpoint");
     let endpoint = endpoint_field.as_ref().and_then(address::endpoint_of);
     let Rules { group, policy, breaker, interval, timeout } = rules(&mut section, surroundings);
     let depends_on = dependencies.read(&mut section, name.as_ref());
-    let probe = probe(section.section("probe"), endpoint.as_ref(), timeout, surroundings.attachments);
-    section.not_in_this_version(&["slo", "maintenance", "enabled", "operation", "heartbeat"]);
+    let pace = Pace { interval, timeout };
+    let mut probe_section = section.section("probe");
+    let kind = probe::kind(&mut probe_section, endpoint.as_ref());
+    let endpoint_text = endpoint_text(&section, endpoint_field.as_ref(), kind, name.as_deref());
+    let probe = probe::probe(probe_section, kind, endpoint.as_ref(), pace, surroundings.attachments);
+    let status_page = status_page::second_opinion(section.section("status_page"), surroundings.attachments);
+    let maintenance = maintenance::maintenance(&mut section);
+    section.not_in_this_version(&["slo", "enabled", "operation", "heartbeat"]);
     section.finish();
     Some(Target {
         name: name?,
-        endpoint: endpoint_field?.text()?.into(),
+        endpoint: endpoint_text?,
         group,
         depends_on,
         policy,
@@ -99,7 +106,26 @@ fn target<'t>(
         interval,
         timeout,
         probe: probe?,
+        status_page: status_page.map(Arc::new),
+        maintenance,
     })
+}
+
+/// What the endpoint is called. A target that reports in is nowhere, so it needs none.
+fn endpoint_text(
+    section: &Section<'_>,
+    field: Option<&Field<'_>>,
+    kind: Option<probe::Kind>,
+    name: Option<&str>,
+) -> Option<Arc<str>> {
+    match (field, kind) {
+        (Some(field), _) => Some(field.text()?.into()),
+        (None, Some(probe::Kind::Heartbeat)) => Some(format!("heartbeat:{}", name?).into()),
+        (None, _) => {
+            section.fail("`endpoint` is missing", "Write endpoint = \"https://api.example.com\" or \"host:port\"");
+            None
+        }
+    }
 }
 
 struct Rules {
@@ -120,6 +146,7 @@ fn rules(section: &mut Section<'_>, surroundings: &Surroundings<'_>) -> Rules {
     let mut threshold = |key| section.take(key).and_then(|field| field.whole(1..=1_000));
     let failure_threshold = threshold("failure_threshold");
     let success_threshold = threshold("success_threshold");
+    let interval = interval.unwrap_or(INTERVAL);
     let known = alert::Known { channels, everyone, incomplete: *incomplete };
     Rules {
         group: group.unwrap_or_default(),
@@ -129,83 +156,24 @@ fn rules(section: &mut Section<'_>, surroundings: &Surroundings<'_>) -> Rules {
             max_retries: monitor.max_retries,
             failure_type: failure_type.unwrap_or(FailureType::Other),
             alert: alert::alert(section.section("alert"), known),
+            flapping: Limits { high: monitor.flapping.0, low: monitor.flapping.1, ..Limits::new(interval) },
         },
         breaker: breaker::breaker(section.section("breaker")),
-        interval: interval.unwrap_or(INTERVAL),
+        interval,
         timeout: timeout.unwrap_or(TIMEOUT),
     }
 }
 
 /// The defaults are read once for themselves, so that a mistake in them is told also where no target inherits it.
 fn check_defaults(mut defaults: Section<'_>, surroundings: &Surroundings<'_>) {
-    for key in ["name", "endpoint"] {
+    for key in ["name", "endpoint", "maintenance"] {
         if let Some(field) = defaults.take_own(key) {
             field.fail("this belongs to one target", "Write it in [[target]]");
         }
     }
-    let Rules { timeout, .. } = rules(&mut defaults, surroundings);
+    let Rules { interval, timeout, .. } = rules(&mut defaults, surroundings);
     Dependencies::default().read(&mut defaults, None);
-    let mut probe = defaults.section("probe");
-    let kind = probe.take("kind").and_then(|field| kind(&field));
-    if kind != Some(Kind::Tcp) {
-        http_probe::http_probe(&mut probe, None, timeout, surroundings.attachments);
-    }
-    if kind != Some(Kind::Http) {
-        tcp_probe::tcp_probe(&mut probe, None, timeout, surroundings.attachments);
-    }
-    probe.finish();
+    probe::check_defaults(defaults.section("probe"), Pace { interval, timeout }, surroundings.attachments);
+    status_page::check_defaults(defaults.section("status_page"), surroundings.attachments);
     defaults.finish();
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Http,
-    Tcp,
-}
-
-/// The table of a target's probe, finished: by its kind, or by its endpoint's where none is said.
-fn probe(
-    mut section: Section<'_>,
-    endpoint: Option<&Endpoint>,
-    timeout: Duration,
-    attachments: &Attachments,
-) -> Option<Probe> {
-    let kind_field = section.take("kind");
-    let kind = match (&kind_field, endpoint) {
-        (Some(field), _) => kind(field),
-        (None, Some(Endpoint::Http(_))) => Some(Kind::Http),
-        (None, Some(Endpoint::Tcp(_))) => Some(Kind::Tcp),
-        (None, None) => None,
-    };
-    let Some(kind) = kind else {
-        // Which keys would be right is not known, so none is told of.
-        return None;
-    };
-    let probe = match kind {
-        Kind::Http => {
-            if let (Some(Endpoint::Tcp(_)), false, Some(field)) = (endpoint, section.has_own("url"), kind_field) {
-                field.fail(
-                    "an HTTP probe needs an endpoint with http:// or https://",
-                    "Change the endpoint, write probe.url, or probe.kind = \"tcp\"",
-                );
-            }
-            http_probe::http_probe(&mut section, endpoint, timeout, attachments)
-                .map(|probe| Probe::Http(Arc::new(probe)))
-        }
-        Kind::Tcp => {
-            tcp_probe::tcp_probe(&mut section, endpoint, timeout, attachments).map(|probe| Probe::Tcp(Arc::new(probe)))
-        }
-    };
-    section.finish();
-    probe
-}
-
-fn kind(field: &Field<'_>) -> Option<Kind> {
-    let known = [("http", Some(Kind::Http)), ("tcp", Some(Kind::Tcp))];
-    let later = ["tls", "dns", "grpc", "icmp", "heartbeat", "payment", "status_page"].map(|word| (word, None));
-    let kind = field.word(&[known.as_slice(), later.as_slice()].concat())?;
-    if kind.is_none() {
-        field.fail(&format!("a probe of the kind {} is not in this version", field.shown()), "http and tcp are");
-    }
-    kind
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::address::{self, Endpoint, HostPort};
+use super::address::{Endpoint, HostPort};
 use super::attachments::Attachments;
 use super::http_probe::max_latency;
-use super::tls;
+use super::{tls, tls_probe};
 use crate::config::probe::{TcpExpect, TcpProbe, Tls};
 use crate::config::raw::section::Section;
 use crate::config::raw::tree::Kind;
@@ -29,11 +29,9 @@ pub(crate) fn tcp_probe(
     let expect = expect(section);
     let tls = with_tls(section, attachments);
     let max_latency = max_latency(section, timeout);
-    let HostPort { host, port } = match endpoint? {
-        Endpoint::Tcp(address) => address.clone(),
-        Endpoint::Http(url) => address::tcp_address(url)?,
-    };
-    Some(TcpProbe { host, port, send: send.unwrap_or_default(), expect, tls, max_latency })
+    let warn_before = tls_probe::warn_before(section);
+    let HostPort { host, port } = endpoint?.host_and_port()?;
+    Some(TcpProbe { host, port, send: send.unwrap_or_default(), expect, tls, max_latency, warn_before })
 }
 
 fn expect(section: &mut Section<'_>) -> Option<TcpExpect> {

@@ -4,6 +4,17 @@ use super::attachments::Attachments;
 use crate::config::model::Secret;
 use crate::config::probe::{Identity, Tls};
 use crate::config::raw::section::Section;
+use crate::config::raw::tree::Kind;
+
+/// `tls` of a probe that has TLS anyway: a table, or nothing. `true`, which a TCP probe may have left in the defaults, says
+/// nothing new.
+pub(crate) fn of_probe(section: &mut Section<'_>, attachments: &Attachments) -> Option<Tls> {
+    let field = section.take("tls")?;
+    if let Kind::Boolean(_) = field.value().kind {
+        return None;
+    }
+    Some(tls(section.section("tls"), attachments))
+}
 
 /// Reads and finishes the table.
 pub(crate) fn tls(mut section: Section<'_>, attachments: &Attachments) -> Tls {

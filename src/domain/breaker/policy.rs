@@ -72,6 +72,24 @@ pub enum Cause {
     Operator,
 }
 
+impl Cause {
+    /// Whether real calls said so.
+    #[must_use]
+    pub const fn is_by_calls(self) -> bool {
+        match self {
+            Self::FailureRate | Self::SlowRate | Self::BadRate | Self::Consecutive => true,
+            Self::Probe
+            | Self::Report
+            | Self::TrialFailed
+            | Self::TrialsTimedOut
+            | Self::OpenTimeOver
+            | Self::ProbePassed
+            | Self::TrialsPassed
+            | Self::Operator => false,
+        }
+    }
+}
+
 /// One change of state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transition {

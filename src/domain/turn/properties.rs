@@ -18,6 +18,8 @@ enum Step {
     Retry,
     BreakerCloses,
     BreakerReopens,
+    CallsOpenTheBreaker,
+    Hold(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -29,6 +31,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Retry),
         2 => Just(Step::BreakerCloses),
         1 => Just(Step::BreakerReopens),
+        1 => Just(Step::CallsOpenTheBreaker),
+        2 => any::<bool>().prop_map(Step::Hold),
     ]
 }
 
@@ -50,7 +54,15 @@ fn play(stage: &mut Stage, step: &Step, second: i64) -> Turn {
         Step::BreakerReopens if stage.breaker == State::HalfOpen => {
             stage.breaker(second, State::Open, Why::TrialFailed)
         }
-        Step::BreakerCloses | Step::BreakerReopens => Turn::default(),
+        Step::CallsOpenTheBreaker if stage.breaker == State::Closed => {
+            stage.origin = Origin::Traffic;
+            stage.breaker(second, State::Open, Why::FailureRate)
+        }
+        Step::Hold(hold) => {
+            stage.beside.hold = hold.then_some(alert::Hold::Dependency);
+            stage.attempt_asked(second, None, Asked::No)
+        }
+        Step::BreakerCloses | Step::BreakerReopens | Step::CallsOpenTheBreaker => Turn::default(),
     }
 }
 
@@ -73,7 +85,9 @@ impl Told {
                     assert!(self.open.is_none(), "an outage has one history");
                     self.open = Some(IntegrationFailureHistory::record(*id, record.clone(), true));
                 }
-                HistoryStep::Retry { id, .. } => assert_eq!(self.open.as_ref().map(|open| open.id), Some(*id)),
+                HistoryStep::Retry { id, .. } | HistoryStep::Told { id } => {
+                    assert_eq!(self.open.as_ref().map(|open| open.id), Some(*id))
+                }
                 HistoryStep::Recover { id, .. } => assert_eq!(self.open.take().map(|open| open.id), Some(*id)),
             }
         }
@@ -103,7 +117,7 @@ proptest! {
             let before = stage.watch.status.clone();
             let turn = play(&mut stage, step, second);
             told.read(&turn);
-            prop_assert_eq!(broken(&stage.watch, &policy, false), vec![], "after {:?}", step);
+            prop_assert_eq!(broken(&stage.watch, &policy, &stage.beside), vec![], "after {:?}", step);
             prop_assert_eq!(told.firing, stage.watch.incident.is_some());
             prop_assert_eq!(told.open.is_some(), stage.watch.trouble.as_ref().is_some_and(|t| t.history.is_some()));
             if turn.is_empty() {

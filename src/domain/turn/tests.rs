@@ -5,6 +5,7 @@ use crate::domain::alert::{Condition, Conditions, Severity};
 use crate::domain::breaker::{Cause as Why, Mode, State, Transition};
 use crate::domain::change::IdMarks;
 use crate::domain::failure_history::FailureType;
+use crate::domain::flapping;
 use crate::domain::id::{Ids, Target};
 use crate::domain::watch::Policy;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub(super) fn policy() -> Policy {
             severity: Severity::Critical,
             reminder: None,
         },
+        flapping: flapping::Limits::new(Duration::from_secs(10)),
     }
 }
 
@@ -35,13 +37,23 @@ pub(super) struct Stage {
     ids: Ids,
     policy: Policy,
     pub(super) breaker: State,
+    /// Who else says that an attempt fails.
+    pub(super) origin: Origin,
+    pub(super) beside: Beside<'static>,
 }
 
 impl Stage {
     pub(super) fn new(policy: Policy) -> Self {
         let target = Target::new("PG_KCP", "https://api.kcp.com");
         let watch = Watch::new(StatusId(1), target, Mode::Enforce, at(0));
-        Self { watch, ids: Ids::after(IdMarks::default()), policy, breaker: State::Closed }
+        Self {
+            watch,
+            ids: Ids::after(IdMarks::default()),
+            policy,
+            breaker: State::Closed,
+            origin: Origin::Probe,
+            beside: Beside::default(),
+        }
     }
 
     fn attempt(&mut self, second: i64, reason: Option<&str>) -> Turn {
@@ -52,9 +64,10 @@ impl Stage {
         let fault = reason.map(|reason| FailureDetail { error_message: reason.into(), ..reported_detail("") });
         let correlation = CorrelationId::new(&format!("c{second}"));
         let with = Context { policy: &self.policy, ids: &self.ids, now: at(second), correlation: &correlation };
-        let mut turn = Turn::attempted(&mut self.watch, Attempt { at: at(second), fault, asked }, &with);
+        let mut turn =
+            Turn::attempted(&mut self.watch, Attempt { at: at(second), fault, origin: self.origin, asked }, &with);
         follow(&mut turn, &mut self.watch, &mut self.breaker, &with);
-        turn.settle(&mut self.watch, false, &with);
+        turn.settle(&mut self.watch, &self.beside, &with);
         turn
     }
 
@@ -63,7 +76,7 @@ impl Stage {
         let with = Context { policy: &self.policy, ids: &self.ids, now: at(second), correlation: &correlation };
         let mut turn = Turn::reported(&mut self.watch, command, &with).unwrap();
         follow(&mut turn, &mut self.watch, &mut self.breaker, &with);
-        turn.settle(&mut self.watch, false, &with);
+        turn.settle(&mut self.watch, &self.beside, &with);
         turn
     }
 
@@ -73,7 +86,7 @@ impl Stage {
         let mut turn = Turn::default();
         turn.breaker_moved(&mut self.watch, moved(self.breaker, to, cause), &with);
         self.breaker = to;
-        turn.settle(&mut self.watch, false, &with);
+        turn.settle(&mut self.watch, &self.beside, &with);
         turn
     }
 }
@@ -107,6 +120,7 @@ fn check(turn: &Turn, events: &[&str], steps: &[&str]) {
             HistoryStep::Record { .. } => "record",
             HistoryStep::Retry { ok: true, .. } => "retry ok",
             HistoryStep::Retry { ok: false, .. } => "retry failed",
+            HistoryStep::Told { .. } => "told",
             HistoryStep::Recover { .. } => "recover",
         })
         .collect();
@@ -263,7 +277,7 @@ fn a_retry_that_is_reported_in_an_outage_does_not_end_its_incident() {
     let mut stage = failed(policy());
     let retry = Command::Retry { retry_count: None, retried_at: at(4), origin: RetryOrigin::Reported };
     check(&stage.report(4, retry), &["retried 3 SUCCESS"], &[]);
-    assert!(stage.watch.conditions(false).contains(Condition::Down));
+    assert!(stage.watch.conditions(&Beside::default()).contains(Condition::Down));
     check(&stage.attempt(5, Some("503")), &["failed 503"], &["retry failed"]);
 }
 
@@ -284,4 +298,104 @@ fn conditions_that_nobody_wants_to_hear_of_make_no_incident() {
     let mut stage = Stage::new(Policy { failure_threshold: 1, alert: quiet, ..policy() });
     check(&stage.attempt(1, Some("503")), &["failed 503", "breaker closed -> open"], &["record"]);
     assert_eq!(stage.watch.incident, None);
+}
+
+#[test]
+fn what_is_held_back_is_told_at_the_next_finding_after_the_hold() {
+    let mut stage = Stage::new(policy());
+    stage.beside.hold = Some(alert::Hold::Dependency);
+    stage.attempt(1, Some("503"));
+    stage.attempt(2, Some("503"));
+    check(&stage.attempt(3, Some("503")), &["failed 503", "breaker closed -> open"], &["record"]);
+    assert_eq!(stage.watch.incident, None);
+    for second in 4..=6 {
+        stage.attempt(second, Some("503"));
+    }
+    check(&stage.attempt(7, Some("503")), &[], &[]);
+    stage.beside.hold = None;
+    let turn = stage.attempt(8, Some("503"));
+    check(&turn, &["AlertFired"], &["told"]);
+    assert_eq!(turn.deliveries.len(), 2);
+    assert_eq!(stage.watch.incident.as_ref().map(|incident| incident.since), Some(at(1)), "since it began");
+}
+
+#[test]
+fn what_was_told_is_resolved_also_under_a_hold() {
+    let mut stage = failed(policy());
+    stage.beside.hold = Some(alert::Hold::Flapping);
+    stage.attempt(4, None);
+    let turn = stage.breaker(5, State::Closed, Why::TrialsPassed);
+    check(&turn, &["breaker half_open -> closed", "AlertResolved"], &[]);
+}
+
+#[test]
+fn what_was_never_told_ends_without_a_word() {
+    let mut stage = Stage::new(policy());
+    stage.beside.hold = Some(alert::Hold::Maintenance);
+    for second in 1..=3 {
+        stage.attempt(second, Some("503"));
+    }
+    let turn = stage.attempt(4, None);
+    check(&turn, &["connected", "breaker open -> half_open"], &["retry ok", "recover"]);
+    let turn = stage.breaker(5, State::Closed, Why::TrialsPassed);
+    check(&turn, &["breaker half_open -> closed"], &[]);
+    assert!(turn.deliveries.is_empty());
+}
+
+#[test]
+fn calls_that_open_the_breaker_are_told_and_fail_nothing() {
+    let mut stage = Stage::new(policy());
+    stage.attempt(1, None);
+    let turn = stage.breaker(2, State::Open, Why::FailureRate);
+    check(&turn, &["breaker closed -> open", "AlertFired"], &[]);
+    assert_eq!(stage.watch.status.state, IntegrationState::Connected);
+    let cause = &stage.watch.incident.as_ref().unwrap().cause;
+    assert_eq!(&**cause, "the circuit breaker opened: too many calls fail");
+}
+
+#[test]
+fn an_outage_that_calls_confirm_is_not_ended_by_a_passing_probe_alone() {
+    let mut stage = Stage::new(policy());
+    stage.attempt(1, None);
+    stage.breaker(2, State::Open, Why::FailureRate);
+    stage.origin = Origin::Traffic;
+    for second in 3..=5 {
+        stage.attempt(second, Some("503"));
+    }
+    assert_eq!(stage.watch.trouble.as_ref().map(|trouble| trouble.origin), Some(Origin::Traffic));
+    check(&stage.attempt(6, None), &["breaker open -> half_open"], &["retry ok"]);
+    assert_eq!(stage.watch.status.state, IntegrationState::Failed);
+    let turn = stage.breaker(7, State::Closed, Why::TrialsPassed);
+    check(&turn, &["breaker half_open -> closed", "connected", "AlertResolved"], &["recover"]);
+}
+
+#[test]
+fn once_an_operator_has_closed_the_breaker_a_passing_probe_ends_what_calls_confirmed() {
+    let mut stage = Stage::new(policy());
+    stage.breaker(1, State::Open, Why::SlowRate);
+    stage.origin = Origin::Traffic;
+    for second in 2..=4 {
+        stage.attempt(second, Some("503"));
+    }
+    stage.breaker(5, State::Closed, Why::Operator);
+    assert_eq!(stage.watch.status.state, IntegrationState::Failed);
+    check(&stage.attempt(6, None), &["connected", "AlertResolved"], &["retry ok", "recover"]);
+}
+
+#[test]
+fn a_certificate_and_flapping_are_told_to_those_who_asked() {
+    let on = [Condition::Certificate, Condition::Flapping].into_iter().collect();
+    let asked = alert::Policy { on, ..policy().alert };
+    let mut stage = Stage::new(Policy { alert: asked, ..policy() });
+    stage.attempt(1, None);
+    stage.beside.certificate = Some("the certificate ends in 9 days");
+    check(&stage.attempt(2, None), &["AlertFired"], &[]);
+    assert_eq!(&*stage.watch.incident.as_ref().unwrap().cause, "the certificate ends in 9 days");
+    stage.beside = Beside { flapping: Some(24), hold: Some(alert::Hold::Flapping), ..Beside::default() };
+    check(&stage.attempt(3, None), &[], &[]);
+    stage.beside = Beside::default();
+    check(&stage.attempt(4, None), &["AlertResolved"], &[]);
+    stage.beside = Beside { flapping: Some(24), hold: Some(alert::Hold::Flapping), ..Beside::default() };
+    check(&stage.attempt(5, None), &["AlertFired"], &[]);
+    assert_eq!(&*stage.watch.incident.as_ref().unwrap().cause, "it flaps, with a score of 24 %");
 }

@@ -4,7 +4,7 @@ use crate::domain::breaker;
 use crate::domain::failure_history::{FailureDetail, Record};
 use crate::domain::id::{CorrelationId, HistoryId, Ids};
 use crate::domain::time::Timestamp;
-use crate::domain::watch::Policy;
+use crate::domain::watch::{Origin, Policy};
 
 /// What a turn decides by, apart from the watch.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,9 @@ pub struct Attempt {
     pub at: Timestamp,
     /// What was wrong; `None` is good.
     pub fault: Option<FailureDetail>,
+    /// Who else says that it fails: [`Origin::Traffic`] while the breaker is open because of calls, else
+    /// [`Origin::Probe`].
+    pub origin: Origin,
     /// Whether somebody waits for its event.
     pub asked: Asked,
 }
@@ -70,6 +73,11 @@ pub enum HistoryStep {
         ok: bool,
         /// When.
         at: Timestamp,
+    },
+    /// People are told of it only now: something held the message back when it was recorded.
+    Told {
+        /// Which.
+        id: HistoryId,
     },
     /// The outage is over.
     Recover {

@@ -119,6 +119,22 @@ pub(crate) struct ResetBreaker {
     reason: String,
 }
 
+/// A target reports in; every member may be missing.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a description")]
+pub(crate) struct Heartbeat {
+    /// Whether it is well; true where it is missing.
+    #[schema(required = false)]
+    ok: bool,
+    /// Why it is not; more than 300 characters are cut.
+    #[schema(max_length = 16384, required = false)]
+    message: String,
+    /// How long what it did took; 0 where it is missing.
+    #[schema(maximum = 2592000000u64, required = false)]
+    duration_ms: u64,
+}
+
 /// Another context's event, as a CloudEvent in structured JSON.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]

@@ -7,6 +7,7 @@ pub(crate) mod breaker;
 pub(crate) mod command;
 pub(crate) mod event;
 pub(crate) mod history;
+pub(crate) mod inputs;
 pub(crate) mod list;
 pub(crate) mod problem;
 pub(crate) mod status;

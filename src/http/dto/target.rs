@@ -4,11 +4,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::event::Named;
+use super::inputs::Inputs;
 use super::words::{BreakerState, FailureType, Health, IntegrationState, Time, millis};
 use crate::config;
 use crate::domain::alert::{self, Condition};
 use crate::domain::event::StateChange;
-use crate::domain::observation::{self, Failure};
+use crate::domain::observation::{self, Failure, ProviderStatus};
 use crate::domain::watch::{self, Origin, Trouble};
 
 /// A target in a list.
@@ -26,6 +27,10 @@ pub(crate) struct TargetSummary {
     pub(crate) health: Health,
     /// Why it is so.
     pub(crate) cause: String,
+    /// What holds its alerts back now: maintenance, blind, dependency or flapping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "dependency")]
+    pub(crate) suppressed_by: Option<&'static str>,
     /// Missing where it is not configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) breaker: Option<BreakerState>,
@@ -42,6 +47,8 @@ pub(crate) struct TargetSummary {
 pub(crate) struct TargetDetails {
     #[serde(flatten)]
     pub(crate) summary: TargetSummary,
+    /// What its health is made of.
+    pub(crate) inputs: Inputs,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_succeeded_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,7 +94,8 @@ pub(crate) struct TargetConfig {
 
 impl From<&config::Target> for TargetConfig {
     fn from(target: &config::Target) -> Self {
-        let watch::Policy { failure_threshold, success_threshold, max_retries, failure_type, alert } = &target.policy;
+        let watch::Policy { failure_threshold, success_threshold, max_retries, failure_type, alert, flapping: _ } =
+            &target.policy;
         let alert::Policy { on, channels, severity, reminder: _ } = alert;
         let alert_on = Condition::ALL.into_iter().filter(|condition| on.contains(*condition));
         Self {
@@ -112,7 +120,7 @@ impl From<&config::Target> for TargetConfig {
 pub(crate) struct Observation {
     pub(crate) at: Time,
     pub(crate) ok: bool,
-    /// Good, but slower than it should be.
+    /// Good, but slower than it should be, or not wholly well by its provider's own page.
     pub(crate) degraded: bool,
     pub(crate) took_ms: f64,
     pub(crate) phases: Phases,
@@ -129,6 +137,14 @@ pub(crate) struct Observation {
     /// The target asked not to be called before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_ms: Option<f64>,
+    /// What somebody should look at before it fails: the certificate ends soon, the provider reports a partial outage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warning: Option<String>,
+    /// What the provider's own page says: operational, degraded_performance, partial_outage, major_outage or
+    /// maintenance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "operational")]
+    pub(crate) provider: Option<&'static str>,
 }
 
 /// Why a probe was not good.
@@ -169,6 +185,8 @@ impl From<&observation::Observation> for Observation {
             bytes,
             certificate_expires_at,
             retry_after,
+            warning,
+            provider,
         } = observation;
         let failure = failure.as_ref().map(|Failure { reason, message, code }| ObservedFailure {
             reason: reason.as_str(),
@@ -192,6 +210,8 @@ impl From<&observation::Observation> for Observation {
             bytes: *bytes,
             certificate_expires_at: certificate_expires_at.map(Time),
             retry_after_ms: retry_after.map(millis),
+            warning: warning.as_deref().map(str::to_owned),
+            provider: provider.map(ProviderStatus::as_str),
         }
     }
 }

@@ -12,13 +12,13 @@ use super::decoder::{Flow, Head, Part};
 use super::retry_after;
 
 /// Above this, checking a body may take longer than a task should keep its thread.
-const CHECKED_IN_PLACE_BYTES_MAX: usize = 64 * 1024;
+pub(in crate::probes) const CHECKED_IN_PLACE_BYTES_MAX: usize = 64 * 1024;
 
 /// What an answer leads to.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// It is what it should be.
-    Good,
+    /// It is what it should be; its body, where that is wanted.
+    Good(Vec<u8>),
     /// It is elsewhere.
     Redirect {
         /// The status, which says how to go there.
@@ -34,6 +34,8 @@ pub(super) struct Answer<'t> {
     probe: &'t HttpProbe,
     /// The connection is kept, so that a body is read even where nobody wants it.
     wants_connection: bool,
+    /// The body is handed on, so that all of it must be there.
+    wants_body: bool,
     body: Vec<u8>,
     verdict: Verdict,
 }
@@ -46,8 +48,8 @@ enum Verdict {
 }
 
 impl<'t> Answer<'t> {
-    pub(super) const fn new(probe: &'t HttpProbe, wants_connection: bool) -> Self {
-        Self { probe, wants_connection, body: Vec::new(), verdict: Verdict::Open }
+    pub(super) const fn new(probe: &'t HttpProbe, wants_connection: bool, wants_body: bool) -> Self {
+        Self { probe, wants_connection, wants_body, body: Vec::new(), verdict: Verdict::Open }
     }
 
     /// Takes the answer's next part.
@@ -65,14 +67,17 @@ impl<'t> Answer<'t> {
             Verdict::Redirect(status, location) => return Ok(Outcome::Redirect { status, location }),
             Verdict::Open => {}
         }
+        if self.wants_body {
+            return Ok(Outcome::Good(self.body));
+        }
         if self.body.len() <= CHECKED_IN_PLACE_BYTES_MAX {
             checks::check(&self.probe.expect_body, &self.body)?;
-            return Ok(Outcome::Good);
+            return Ok(Outcome::Good(Vec::new()));
         }
         let (expected, body) = (self.probe.expect_body.clone(), self.body);
         let checked = tokio::task::spawn_blocking(move || checks::check(&expected, &body)).await;
         checked.unwrap_or_else(|_| Err(plain(Reason::Internal, "the check of the body did not end")))?;
-        Ok(Outcome::Good)
+        Ok(Outcome::Good(Vec::new()))
     }
 
     fn take_head(&mut self, head: &Head<'_>, trace: &mut Trace) -> Flow {
@@ -117,7 +122,8 @@ impl<'t> Answer<'t> {
         let is_cut = bytes.len() > room;
         let bytes = &bytes[..bytes.len().min(room)];
         trace.bytes += bytes.len() as u64;
-        let needs_body = matches!(self.verdict, Verdict::Open) && !self.probe.expect_body.is_empty();
+        let is_read = self.wants_body || !self.probe.expect_body.is_empty();
+        let needs_body = matches!(self.verdict, Verdict::Open) && is_read;
         if needs_body {
             self.body.extend_from_slice(bytes);
         }
@@ -154,7 +160,7 @@ pub(super) fn unexpected_status(status: u16, probe: &HttpProbe) -> Failure {
 }
 
 /// "503 Service Unavailable".
-pub(super) fn told(status: u16) -> String {
+pub(in crate::probes) fn told(status: u16) -> String {
     let words = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     words.map_or_else(|| status.to_string(), |words| format!("{status} {words}"))
 }

@@ -85,7 +85,7 @@ impl Hop {
         let Some(how) = &self.handshake else {
             let protocol = match self.probe.version {
                 HttpVersion::Http2 => {
-                    Protocol::Http2(Box::pin(http2::Connection::open(Stream::Plain(tcp), self)).await?)
+                    Protocol::Http2(Box::pin(http2::Connection::open(Stream::Plain(tcp), &self.target)).await?)
                 }
                 HttpVersion::Auto | HttpVersion::Http1 => Protocol::Http1(Stream::Plain(tcp)),
             };
@@ -96,7 +96,7 @@ impl Hop {
             stream.get_ref().1.alpn_protocol() == Some(b"h2") || self.probe.version == HttpVersion::Http2;
         let stream = Stream::Tls(stream);
         let protocol = if speaks_http2 {
-            Protocol::Http2(Box::pin(http2::Connection::open(stream, self)).await?)
+            Protocol::Http2(Box::pin(http2::Connection::open(stream, &self.target)).await?)
         } else {
             Protocol::Http1(stream)
         };

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
 use httparse::Header;
 use hyper::body::Incoming;
@@ -34,7 +34,7 @@ type Tasks = Mutex<JoinSet<()>>;
 
 /// An HTTP/2 connection.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(in crate::probes) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     /// What drives it; aborted with it.
     _tasks: Arc<Tasks>,
@@ -42,13 +42,13 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Begins to speak HTTP/2 on `stream`.
-    pub(super) async fn open(stream: Stream, hop: &Hop) -> Result<Self, Failure> {
+    pub(in crate::probes) async fn open(stream: Stream, peer: &Endpoint) -> Result<Self, Failure> {
         let tasks = Arc::new(Tasks::default());
         let spawner = Spawner(Arc::downgrade(&tasks));
         let mut builder = Builder::new(spawner.clone());
         builder.max_header_list_size(HEAD_BYTES_MAX);
         let (sender, connection) =
-            builder.handshake(TokioIo::new(stream)).await.map_err(|error| words(&error, &hop.target))?;
+            builder.handshake(TokioIo::new(stream)).await.map_err(|error| words(&error, peer))?;
         hyper::rt::Executor::execute(&spawner, async move {
             // The one who waits for the answer hears of it too.
             let _ = connection.await;
@@ -59,6 +59,15 @@ impl Connection {
     /// Whether another request can be made.
     pub(super) fn is_open(&self) -> bool {
         !self.sender.is_closed()
+    }
+
+    /// Sends a request, and leaves the answer's body to the caller.
+    pub(in crate::probes) async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        peer: &Endpoint,
+    ) -> Result<Response<Incoming>, Failure> {
+        self.sender.send_request(request).await.map_err(|error| words(&error, peer))
     }
 
     /// Sends the hop's request and reads the answer. Says whether the connection can be used again.
@@ -102,7 +111,8 @@ async fn read(response: Response<Incoming>, answer: &mut Answer<'_>, trace: &mut
     Ok(false)
 }
 
-fn words(error: &hyper::Error, peer: &Endpoint) -> Failure {
+/// Why there is no whole answer from `peer`.
+pub(in crate::probes) fn words(error: &hyper::Error, peer: &Endpoint) -> Failure {
     let mut cause = error.source();
     let mut last = None;
     while let Some(error) = cause {

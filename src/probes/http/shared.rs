@@ -18,7 +18,7 @@ use super::token::{self, TokenSource};
 pub(in crate::probes) struct Shared {
     pub(in crate::probes) clock: Clock,
     pub(in crate::probes) trust: Trust,
-    pub(super) user_agent: HeaderValue,
+    pub(in crate::probes) user_agent: HeaderValue,
     tokens: Mutex<BTreeMap<[u8; 32], Weak<TokenSource>>>,
 }
 

@@ -32,6 +32,8 @@ pub(in crate::probes) struct HttpTarget {
     tokens: Option<Arc<TokenSource>>,
     kept: Mutex<Option<Link>>,
     turns: AtomicU32,
+    /// Somebody else judges the body.
+    wants_body: bool,
 }
 
 /// An exchange that failed.
@@ -49,20 +51,39 @@ impl HttpTarget {
             tokens: shared.token_source(probe)?,
             kept: Mutex::new(None),
             turns: AtomicU32::new(0),
+            wants_body: false,
             shared: Arc::clone(shared),
         })
     }
 
+    /// A request whose body is read by the one who makes it, with [`HttpTarget::read`]; the probe checks none of it.
+    pub(in crate::probes) fn prepare_reading(shared: &Arc<Shared>, probe: &Arc<HttpProbe>) -> Result<Self, Error> {
+        Ok(Self { wants_body: true, ..Self::prepare(shared, probe)? })
+    }
+
     pub(in crate::probes) async fn probe(&self, deadline: Duration) -> Observation {
-        let mut trace = Trace::begin(self.shared.clock, deadline);
+        let mut trace = self.begin(deadline);
         let outcome = match timeout(deadline, self.run(&mut trace)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(failure::timed_out(&trace, &self.first.target)),
+            Ok(outcome) => outcome.map(drop),
+            Err(_) => Err(self.timed_out(&trace)),
         };
         trace.finish(outcome, self.first.probe.max_latency)
     }
 
-    async fn run(&self, trace: &mut Trace) -> Result<(), Failure> {
+    pub(in crate::probes) fn begin(&self, deadline: Duration) -> Trace {
+        Trace::begin(self.shared.clock, deadline).warning(self.first.probe.warn_before)
+    }
+
+    /// One request, and all of the answer's body.
+    pub(in crate::probes) async fn read(&self, trace: &mut Trace) -> Result<Vec<u8>, Failure> {
+        self.run(trace).await
+    }
+
+    pub(in crate::probes) fn timed_out(&self, trace: &Trace) -> Failure {
+        failure::timed_out(trace, &self.first.target)
+    }
+
+    async fn run(&self, trace: &mut Trace) -> Result<Vec<u8>, Failure> {
         match &self.tokens {
             None => self.request(None, trace).await,
             Some(tokens) => Box::pin(self.run_with_token(tokens, trace)).await,
@@ -70,7 +91,7 @@ impl HttpTarget {
     }
 
     /// A token that the target refuses may have been revoked: once, a new one is tried.
-    async fn run_with_token(&self, tokens: &TokenSource, trace: &mut Trace) -> Result<(), Failure> {
+    async fn run_with_token(&self, tokens: &TokenSource, trace: &mut Trace) -> Result<Vec<u8>, Failure> {
         let token = tokens.token(trace).await?;
         let outcome = self.request(Some(&token.value), trace).await;
         let refused = outcome.as_ref().is_err_and(|failure| failure.reason == Reason::Auth);
@@ -85,9 +106,9 @@ impl HttpTarget {
         self.request(Some(&token.value), trace).await
     }
 
-    async fn request(&self, token: Option<&HeaderValue>, trace: &mut Trace) -> Result<(), Failure> {
+    async fn request(&self, token: Option<&HeaderValue>, trace: &mut Trace) -> Result<Vec<u8>, Failure> {
         match self.first_hop(token, trace).await? {
-            Outcome::Good => Ok(()),
+            Outcome::Good(body) => Ok(body),
             Outcome::Redirect { status, location } => Box::pin(self.follow(status, location, token, trace)).await,
         }
     }
@@ -116,7 +137,7 @@ impl HttpTarget {
         mut location: Box<str>,
         token: Option<&HeaderValue>,
         trace: &mut Trace,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<u8>, Failure> {
         let mut from = Arc::clone(&self.first.probe);
         for _ in 0..REDIRECTS_MAX {
             let next = redirect::target(&from.url, &location).and_then(|url| redirect::request(&from, status, url));
@@ -131,7 +152,7 @@ impl HttpTarget {
             trace.begin_request();
             let link = hop.dial(trace).await?;
             match self.exchange(&hop, link, token, trace).await.map_err(|fault| fault.failure)? {
-                Outcome::Good => return Ok(()),
+                Outcome::Good(body) => return Ok(body),
                 Outcome::Redirect { status: next_status, location: next_location } => {
                     (status, location) = (next_status, next_location);
                 }
@@ -150,7 +171,7 @@ impl HttpTarget {
         trace: &mut Trace,
     ) -> Result<Outcome, Fault> {
         let keeps = hop.probe.connection != Connection::Fresh && std::ptr::eq(hop, &self.first);
-        let mut answer = Answer::new(&hop.probe, keeps);
+        let mut answer = Answer::new(&hop.probe, keeps, self.wants_body);
         let reusable = match &mut link.protocol {
             Protocol::Http1(stream) => {
                 let request = hop.request.wire(token);

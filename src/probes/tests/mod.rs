@@ -142,6 +142,7 @@ fn get(url: &str) -> HttpProbe {
         proxy: None,
         auth: Auth::None,
         tls: Tls::default(),
+        warn_before: None,
     }
 }
 

@@ -11,6 +11,7 @@ fn probing(address: SocketAddr) -> TcpProbe {
         expect: None,
         tls: None,
         max_latency: None,
+        warn_before: None,
     }
 }
 

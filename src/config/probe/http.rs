@@ -1,31 +1,11 @@
-//! How a target is probed, checked.
+//! `kind = "http"`.
 
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::Secret;
-
-/// A probe by its protocol.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Probe {
-    /// An HTTP request.
-    Http(Arc<HttpProbe>),
-    /// A TCP connection.
-    Tcp(Arc<TcpProbe>),
-}
-
-impl Probe {
-    /// The word in config and metrics.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Http(_) => "http",
-            Self::Tcp(_) => "tcp",
-        }
-    }
-}
+use super::tls::Tls;
+use crate::config::Secret;
 
 /// An HTTP probe.
 #[derive(Clone, PartialEq)]
@@ -60,6 +40,8 @@ pub struct HttpProbe {
     pub auth: Auth,
     /// TLS beyond the machine's trust.
     pub tls: Tls,
+    /// A certificate that ends within this time is a warning.
+    pub warn_before: Option<Duration>,
 }
 
 impl fmt::Debug for HttpProbe {
@@ -82,6 +64,7 @@ impl fmt::Debug for HttpProbe {
             .field("proxy", &self.proxy)
             .field("auth", &self.auth)
             .field("tls", &self.tls)
+            .field("warn_before", &self.warn_before)
             .finish()
     }
 }
@@ -162,74 +145,4 @@ pub enum Auth {
         /// Scopes, separated by spaces.
         scope: Box<str>,
     },
-}
-
-/// TLS beyond the machine's trust.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tls {
-    /// PEM certificates that are trusted instead of the machine's.
-    pub ca_pem: Option<Arc<[u8]>>,
-    /// Our certificate chain and key, PEM.
-    pub identity_pem: Option<Identity>,
-    /// The name to ask for and to check, instead of the URL's host.
-    pub server_name: Option<Box<str>>,
-}
-
-/// A client certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The chain.
-    pub chain_pem: Arc<[u8]>,
-    /// Its key.
-    pub key_pem: Secret,
-}
-
-/// A TCP probe.
-#[derive(Clone, PartialEq)]
-pub struct TcpProbe {
-    /// The name or address.
-    pub host: Box<str>,
-    /// The port.
-    pub port: u16,
-    /// Sent after connecting (and the handshake); nothing if empty.
-    pub send: bytes::Bytes,
-    /// What the answer's first 64 KiB must match; nothing is read if absent.
-    pub expect: Option<TcpExpect>,
-    /// With TLS.
-    pub tls: Option<Tls>,
-    /// Slower than this is degraded.
-    pub max_latency: Option<Duration>,
-}
-
-impl fmt::Debug for TcpProbe {
-    /// Without what is sent, which may log in.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpProbe")
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .field("send_bytes", &self.send.len())
-            .field("expect", &self.expect)
-            .field("tls", &self.tls)
-            .field("max_latency", &self.max_latency)
-            .finish()
-    }
-}
-
-/// What a TCP answer must be.
-#[derive(Debug, Clone)]
-pub enum TcpExpect {
-    /// It contains these bytes.
-    Contains(bytes::Bytes),
-    /// It matches.
-    Matches(regex::bytes::Regex),
-}
-
-impl PartialEq for TcpExpect {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Contains(a), Self::Contains(b)) => a == b,
-            (Self::Matches(a), Self::Matches(b)) => a.as_str() == b.as_str(),
-            (Self::Contains(_) | Self::Matches(_), _) => false,
-        }
-    }
 }

@@ -1,0 +1,191 @@
+//! Whether this node sees the world: it connects to addresses that are always there, and if none of them answers, it is
+//! this node that is cut off, and not all of its targets that failed.
+//!
+//! One task checks, every interval and whenever a probe failed in a way that being cut off would explain too
+//! ([`Connectivity::explains`]). Such a probe waits for a check that began after it, so that no failure is counted that
+//! a cut line may have caused, and the first targets that notice are treated as the last. Waiting costs as long as the
+//! nearest address needs to answer; all who wait share one check.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::domain::observation::{Failure, Observation, Reason};
+use crate::domain::time::Moment;
+use crate::metrics::NodeMetrics;
+
+/// Checks begin at least this far apart, so that ten thousand failing targets ask the world ten times a second and no
+/// more; the next failure waits for as long.
+const LEAST_DISTANCE: Duration = Duration::from_millis(100);
+
+/// While nothing is configured, so often the configuration is looked at: as often as its files are.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Whether this node is cut off. Shared by all that probes.
+#[derive(Debug)]
+pub struct Connectivity {
+    blind: AtomicBool,
+    asked: Notify,
+    checked: watch::Sender<Checked>,
+}
+
+/// The last check.
+#[derive(Debug, Clone, Copy)]
+struct Checked {
+    /// When it began; `None` while nobody checks.
+    began: Option<Moment>,
+}
+
+impl Default for Connectivity {
+    fn default() -> Self {
+        let (checked, _) = watch::channel(Checked { began: None });
+        Self { blind: AtomicBool::new(false), asked: Notify::new(), checked }
+    }
+}
+
+impl Connectivity {
+    /// Whether no address answered the last time.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        self.blind.load(Ordering::Acquire)
+    }
+
+    /// Somebody will check: who asks from now on waits for the first check.
+    pub fn will_be_checked(&self) {
+        self.checked.send_replace(Checked { began: Some(Moment::default()) });
+    }
+
+    /// Whether being cut off would look like this too. Who was answered by anybody is not cut off.
+    fn explains(failure: &Failure) -> bool {
+        match failure.reason {
+            Reason::Dns | Reason::Connect | Reason::Timeout | Reason::Tls => true,
+            Reason::HttpStatus
+            | Reason::Assertion
+            | Reason::Auth
+            | Reason::RateLimited
+            | Reason::Protocol
+            | Reason::Internal => false,
+        }
+    }
+
+    /// What a probe found, with the word of a check that began after it: a failure of a node that is cut off is the
+    /// node's own, and says nothing about the target.
+    pub(crate) async fn judge(&self, observation: Observation, clock: Clock) -> Observation {
+        if observation.failure.as_ref().is_some_and(Self::explains) {
+            self.check_after(clock.moment()).await;
+        }
+        self.ascribe(observation)
+    }
+
+    /// The same by the last check, for who cannot wait and needs not: he has waited for longer than checks are apart.
+    pub(crate) fn ascribe(&self, mut observation: Observation) -> Observation {
+        let failure = observation.failure.as_mut().filter(|failure| failure.reason != Reason::Internal);
+        if let Some(failure) = failure.filter(|_| self.is_blind()) {
+            let found = &failure.message;
+            failure.message = format!("this node is cut off, so this says nothing about the target: {found}").into();
+            failure.reason = Reason::Internal;
+        }
+        observation
+    }
+
+    /// Waits for a check that began at `moment` or later; not at all where nobody checks.
+    async fn check_after(&self, moment: Moment) {
+        let mut checked = self.checked.subscribe();
+        if checked.borrow().began.is_none() {
+            return;
+        }
+        self.asked.notify_one();
+        let enough = |checked: &Checked| checked.began.is_none_or(|began| began >= moment);
+        // The sender is ours.
+        drop(checked.wait_for(enough).await);
+    }
+
+    /// Checks until `end`, by the configuration of the moment.
+    pub async fn watch_over(
+        &self,
+        config: &ArcSwap<Config>,
+        metrics: &NodeMetrics,
+        clock: Clock,
+        end: &CancellationToken,
+    ) {
+        loop {
+            let rules = config.load().monitor.connectivity.clone();
+            let began = clock.moment();
+            let pause = match &rules {
+                Some(rules) => {
+                    let blind = tokio::select! {
+                        () = end.cancelled() => break,
+                        answers = any_answers(rules) => !answers,
+                    };
+                    self.saw(blind, rules, metrics);
+                    self.checked.send_replace(Checked { began: Some(began) });
+                    rules.interval
+                }
+                None => {
+                    self.nobody_checks(metrics);
+                    LOOK_EVERY
+                }
+            };
+            let distance = LEAST_DISTANCE.saturating_sub(clock.moment().since(began));
+            tokio::select! {
+                () = end.cancelled() => break,
+                () = tokio::time::sleep(distance) => {}
+            }
+            tokio::select! {
+                () = end.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+                () = self.asked.notified() => {}
+            }
+        }
+        self.nobody_checks(metrics);
+    }
+
+    fn saw(&self, blind: bool, rules: &config::Connectivity, metrics: &NodeMetrics) {
+        let before = self.blind.swap(blind, Ordering::AcqRel);
+        metrics.blind(blind);
+        match (before, blind) {
+            (false, true) => {
+                let addresses = rules.addresses.len();
+                tracing::warn!(addresses, "this node is cut off: no address of monitor.connectivity answers");
+            }
+            (true, false) => tracing::info!("this node is no longer cut off"),
+            (false, false) | (true, true) => {}
+        }
+    }
+
+    fn nobody_checks(&self, metrics: &NodeMetrics) {
+        self.blind.store(false, Ordering::Release);
+        metrics.blind(false);
+        self.checked.send_replace(Checked { began: None });
+    }
+}
+
+/// Whether any address answers within the time limit. The first answer is enough.
+async fn any_answers(rules: &config::Connectivity) -> bool {
+    let mut attempts: FuturesUnordered<_> = rules.addresses.iter().map(|address| answers(address)).collect();
+    let any = async {
+        while let Some(answered) = attempts.next().await {
+            if answered {
+                return true;
+            }
+        }
+        false
+    };
+    tokio::time::timeout(rules.timeout, any).await.unwrap_or(false)
+}
+
+async fn answers(address: &Arc<str>) -> bool {
+    TcpStream::connect(&**address).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! What people see of a target: everything that its verdict is made of, gathered from the board.
+//!
+//! Derived whenever somebody looks, and kept nowhere. A target's actor asks the same questions before it tells people.
+
+use std::sync::Arc;
+
+use super::board::{Board, Live, Slot};
+use crate::clock::Clock;
+use crate::config;
+use crate::domain::breaker::View;
+use crate::domain::failure_history::FailureType;
+use crate::domain::maintenance;
+use crate::domain::verdict::{Inputs, Standing, Traffic, standing};
+
+impl Board {
+    /// Looks at a target with all that its health depends on, at this moment.
+    pub fn seen<R>(&self, slot: &Slot, clock: Clock, look: impl FnOnce(&Live, &Inputs<'_>) -> R) -> R {
+        // Other slots' locks are taken before this one's, and never together.
+        let needs = slot.spec.as_deref().map(|spec| self.needs(spec)).unwrap_or_default();
+        let view = slot.gate.as_ref().map(|gate| gate.view(clock.moment()));
+        let now = clock.now();
+        slot.live(|live| {
+            let aside = live.aside();
+            let last = live.last.as_ref();
+            let inputs = Inputs {
+                watch: &live.watch,
+                failure_type: slot.spec.as_ref().map_or(FailureType::Other, |spec| spec.policy.failure_type),
+                probe: live.numbers.last_probe(),
+                warning: last.and_then(|last| last.warning.as_deref()),
+                traffic: view
+                    .as_ref()
+                    .map_or_else(Traffic::default, |view| Traffic { opened: aside.opened, ..traffic(view) }),
+                provider: aside.provider.map(|(status, _)| status).or_else(|| last.and_then(|last| last.provider)),
+                maintenance: slot.spec.as_deref().and_then(|spec| maintenance::current(&spec.maintenance, now)),
+                flapping: aside.flapping,
+                blind: self.blind(),
+                needs: &needs,
+            };
+            look(live, &inputs)
+        })
+    }
+
+    /// What a target needs that is not up.
+    pub(crate) fn needs(&self, spec: &config::Target) -> Vec<(Arc<str>, Standing)> {
+        let needed = spec.depends_on.iter();
+        needed.filter_map(|name| Some((name.clone(), self.standing(name)?))).collect()
+    }
+
+    /// How a target stands for those who need it; `None` while it is up.
+    fn standing(&self, name: &str) -> Option<Standing> {
+        let standing = self.named(name)?.live(|live| standing(&live.watch, live.aside().opened));
+        (standing != Standing::Up).then_some(standing)
+    }
+}
+
+const fn traffic(view: &View) -> Traffic {
+    Traffic { calls: view.window.calls, window: view.rates, opened: None, trial_passed: view.trials.succeeded > 0 }
+}

@@ -1,0 +1,151 @@
+//! A target that reports in: nobody calls it, and its silence is the failure.
+//!
+//! A beat is an attempt that its caller made for us, and goes the way of our own. Where none has come when it is late, that
+//! is an attempt too, once an interval for as long as the silence lasts.
+
+use std::time::Duration;
+
+use actix::{AsyncContext, Context};
+
+use super::actor::{TargetActor, Waiting};
+use super::messages::Errand;
+use crate::actors::answer::{Answer, Outcome, Refused};
+use crate::actors::targets::Beat;
+use crate::domain::heartbeat::Pulse;
+use crate::domain::id::CorrelationId;
+use crate::domain::observation::{Failure, Observation, Phases, Reason};
+use crate::domain::time::Timestamp;
+use crate::domain::turn::Asked;
+
+/// What is said of a beat that says that something is wrong, and not what.
+const NO_WORDS: &str = "the heartbeat says that it is not well";
+/// As long as any other failure's sentence.
+const WORDS_MAX: usize = 300;
+
+/// How a target that reports in is waited for.
+#[derive(Debug)]
+pub(super) struct Silence {
+    began: Timestamp,
+    /// The last beat, good or not, since the actor began; before it, the last success that the store knows.
+    last: Option<Timestamp>,
+}
+
+impl TargetActor {
+    /// Whether it is only waited for, and how.
+    pub(super) fn pulse(&self) -> Option<Pulse> {
+        let spec = self.spec.as_deref()?;
+        let heartbeat = spec.probe.heartbeat()?;
+        Some(Pulse { interval: spec.interval, grace: heartbeat.grace })
+    }
+
+    /// Begins to wait, if that is all that is to be done with this target.
+    pub(super) fn await_beats(&mut self, context: &mut Context<Self>) {
+        let Some(pulse) = self.pulse() else {
+            self.silence = None;
+            return;
+        };
+        let now = self.links.clock.now();
+        let known = self.silence.as_ref().and_then(|silence| silence.last);
+        let last = known.max(self.watch.status.last_succeeded_at);
+        self.silence = Some(Box::new(Silence { began: now, last }));
+        self.arm_silence(pulse.patience_at_start(last, now), context);
+    }
+
+    /// The other side reports in.
+    pub(super) fn beat(&mut self, beat: Beat, correlation: CorrelationId, answer: Answer, context: &mut Context<Self>) {
+        let (Some(pulse), Some(silence)) = (self.pulse(), self.silence.as_mut()) else {
+            let name = self.slot.name.clone();
+            return drop(answer.send(Err(Refused::IsCalled { name })));
+        };
+        let now = self.links.clock.now();
+        silence.last = Some(now);
+        self.sample();
+        let observation = observation(now, beat.took.unwrap_or_default(), fault(&beat));
+        if observation.is_ok() {
+            self.degraded = Some(false);
+        }
+        if self.is_quiet(&observation) {
+            self.note_quiet_success(&observation);
+            let outcome = Outcome { committed: None, observation: Some(observation.clone()) };
+            drop(answer.send(Ok(outcome)));
+        } else {
+            let errand = Errand::Beat(beat);
+            let waiting = vec![Waiting { errand, correlation: correlation.clone(), answer }];
+            self.turn(&observation, Asked::No, &correlation, waiting, context);
+        }
+        self.arm_silence(pulse.patience(), context);
+        let maintenance = self.is_in_maintenance();
+        self.slot.live(|live| live.found(observation, &self.watch.status, maintenance));
+    }
+
+    fn arm_silence(&mut self, patience: Duration, context: &mut Context<Self>) {
+        if let Some(timer) = self.probe_timer.take() {
+            context.cancel_future(timer);
+        }
+        self.probe_timer = Some(context.run_later(patience, |actor, context| {
+            actor.probe_timer = None;
+            actor.miss_beat(context);
+        }));
+    }
+
+    fn miss_beat(&mut self, context: &mut Context<Self>) {
+        let (Some(pulse), Some(silence)) = (self.pulse(), &self.silence) else { return };
+        let now = self.links.clock.now();
+        let message = pulse.silence(silence.last, silence.began, now).into();
+        let failure = Failure { reason: Reason::Timeout, message, code: "N/A".into() };
+        // A node that is cut off hears nobody.
+        let silent = observation(now, Duration::ZERO, Some(failure));
+        let observation = self.links.board.connectivity().ascribe(silent);
+        self.found(&observation, context);
+        self.arm_silence(pulse.interval, context);
+        let maintenance = self.is_in_maintenance();
+        self.slot.live(|live| live.found(observation, &self.watch.status, maintenance));
+    }
+}
+
+fn fault(beat: &Beat) -> Option<Failure> {
+    if beat.ok {
+        return None;
+    }
+    let said = beat.message.as_deref().map(str::trim).filter(|said| !said.is_empty()).unwrap_or(NO_WORDS);
+    let message = match said.char_indices().nth(WORDS_MAX - 1) {
+        Some((end, _)) if said.chars().count() > WORDS_MAX => format!("{}…", &said[..end]).into(),
+        Some(_) | None => said.into(),
+    };
+    Some(Failure { reason: Reason::Assertion, message, code: "N/A".into() })
+}
+
+fn observation(at: Timestamp, took: Duration, failure: Option<Failure>) -> Observation {
+    Observation {
+        at,
+        took,
+        failure,
+        degraded: false,
+        phases: Phases::default(),
+        status_code: None,
+        bytes: 0,
+        certificate_expires_at: None,
+        retry_after: None,
+        warning: None,
+        provider: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beat_that_is_not_well_says_why_in_at_most_300_characters() {
+        let said = |message: Option<&str>| {
+            let beat = Beat { ok: false, message: message.map(Box::from), took: None };
+            fault(&beat).map(|failure| failure.message.to_string()).unwrap()
+        };
+        assert_eq!(said(None), NO_WORDS);
+        assert_eq!(said(Some("  ")), NO_WORDS);
+        assert_eq!(said(Some("3 rows are missing")), "3 rows are missing");
+        assert_eq!(said(Some(&"가".repeat(300))), "가".repeat(300));
+        assert_eq!(said(Some(&"가".repeat(301))), format!("{}…", "가".repeat(299)));
+        assert_eq!(fault(&Beat { ok: true, message: Some("x".into()), took: None }), None);
+    }
+}
