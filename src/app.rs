@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::board::Board;
+use crate::actors::links::Signer;
 use crate::actors::system::{self, Parts, System};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -58,6 +59,7 @@ pub struct App {
     config: Arc<ArcSwap<Config>>,
     source: Source,
     vitals: Arc<Vitals>,
+    signer: Signer,
     store_failed: CancellationToken,
 }
 
@@ -87,6 +89,7 @@ impl App {
         let store_failed = CancellationToken::new();
         let store = open_store(&config, clock, store_failed.clone()).await?;
         let watches = store.reader().watches()?;
+        let signer = Signer::new(&store.reader().secret()?);
         let prober = Prober::new(clock, &config.node.name).map_err(Error::Probes)?;
         let (board, config) = (Arc::new(Board::default()), Arc::new(config));
         if config.monitor.connectivity.is_some() {
@@ -99,6 +102,8 @@ impl App {
             writer: store.writer(),
             reader: store.reader(),
             watches,
+            quiets: store.reader().quiets()?,
+            signer: signer.clone(),
             metrics: metrics.clone(),
             prober: Arc::new(prober),
             io: tokio::runtime::Handle::current(),
@@ -106,7 +111,7 @@ impl App {
         .await?;
         let vitals = Arc::new(Vitals::new(clock.moment()));
         let config = Arc::new(ArcSwap::new(config));
-        Ok(Self { clock, listener, system, board, store, metrics, config, source, vitals, store_failed })
+        Ok(Self { clock, listener, system, board, store, metrics, config, source, vitals, signer, store_failed })
     }
 
     /// Where it listens.
@@ -129,7 +134,8 @@ impl App {
 
     /// Runs until `shutdown` is ready, then ends in order.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Ended {
-        let Self { clock, listener, system, board, store, metrics, config, source, vitals, store_failed } = self;
+        let Self { clock, listener, system, board, store, metrics, config, source, vitals, signer, store_failed } =
+            self;
         let (end, died) = (CancellationToken::new(), system.died());
         let (readiness, ready) = watch::channel(Readiness::Ready);
         let reloader = reload::Reloader::new(source, config.clone(), system.targets.clone(), metrics.clone(), clock);
@@ -147,6 +153,9 @@ impl App {
         let service = http::service(Http {
             targets: system.targets.clone(),
             histories: system.histories.clone(),
+            quiets: system.quiets.clone(),
+            outbox: system.outbox.clone(),
+            signer,
             board: board.clone(),
             reader: store.reader(),
             journal: system.journal.clone(),

@@ -91,6 +91,8 @@ async fn start(folder: &Path, services: &[(&str, &Service)]) -> Node {
         writer: store.writer(),
         reader: store.reader(),
         watches: store.reader().watches().unwrap(),
+        quiets: store.reader().quiets().unwrap(),
+        signer: super::links::Signer::new(&store.reader().secret().unwrap()),
         metrics: metrics.clone(),
         prober: Arc::new(Prober::new(clock, "test").unwrap()),
         io: tokio::runtime::Handle::current(),

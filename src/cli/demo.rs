@@ -216,6 +216,17 @@ fn sentence(logged: &Logged) -> String {
             let lasted = logged.at.since(*since).as_secs();
             format!("{target}: incident {incident} is over after {lasted} s, people are told")
         }
+        Event::AlertAcknowledged { target, incident, who, .. } => {
+            format!("{target}: incident {incident} is acknowledged by {who}, nobody is reminded any more")
+        }
+        Event::AlertEscalated { target, incident, channels, .. } => {
+            format!("{target}: incident {incident} needs somebody, {} are told", channels.join(", "))
+        }
+        Event::QuietCreated { quiet } => format!("{} asked for quiet: {}", quiet.created_by, quiet.comment),
+        Event::QuietRemoved { quiet, who } => format!("{who} ended the quiet that was for: {}", quiet.comment),
+        Event::NotificationResent { delivery, channel, .. } => {
+            format!("message {delivery} is sent again over {channel}")
+        }
         Event::NotificationDeadLettered { channel, error, .. } => {
             format!("nobody could be told over {channel}: {error}")
         }

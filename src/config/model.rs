@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::probe::{Probe, StatusPageProbe};
+use crate::domain::quiet::{Label, Quiet};
 use crate::domain::{breaker, maintenance, watch};
 
 /// A whole configuration.
@@ -121,6 +122,18 @@ pub struct Connectivity {
 pub struct Alerting {
     /// Every channel's name in order: who is told of a failure of a system that is not configured.
     pub everyone: Arc<[Arc<str>]>,
+    /// What messages of one channel are joined by. With the target among it nothing waits for anything.
+    pub group_by: Arc<[Label]>,
+    /// How long a group waits for more before its first message.
+    pub group_wait: Duration,
+    /// From one message of a group to the next.
+    pub group_interval: Duration,
+    /// Entries of the outbox for one channel; what goes beyond it is written where it is held to.
+    pub outbox_max: usize,
+    /// Where people reach this node, for the links in messages; without a slash at its end.
+    pub public_url: Option<Box<str>>,
+    /// Silences and maintenance windows.
+    pub quiets: Vec<Quiet>,
 }
 
 /// The longest deadline that a probe may be given: who asks for an attempt waits for as long.

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use super::alert::{self, Incident, Reason};
+use super::alert::{self, Acknowledged, Incident, Reason};
 use super::breaker;
 use super::delivery::{Alert, Delivery, Message};
 use super::event::{Cause, Event, Occurrence, StateChange};
 use super::failure_history::{FailureDetail, Record};
-use super::id::{CorrelationId, Sequence, StatusId};
+use super::id::{CorrelationId, NoticeId, Sequence, StatusId};
 use super::notice::{About, deliveries};
 use super::status::{Command, IntegrationState, Refusal, RetryOrigin, StatusEvent};
 use super::time::Timestamp;
@@ -32,6 +32,8 @@ pub struct Turn {
     pub transitions: Vec<(StatusId, StateChange)>,
     /// For the outbox.
     pub deliveries: Vec<Delivery>,
+    /// Incidents as they stand after it, for those who look back.
+    pub alerts: Vec<alert::Record>,
     /// For the breaker.
     pub cues: Vec<Cue>,
     /// The watch must be stored although there is no event (a reminder was queued).
@@ -306,19 +308,59 @@ impl Turn {
         self.push(watch, event, context);
     }
 
-    /// Ends the turn: decides whether people are told, given all that is true now.
-    pub fn settle(&mut self, watch: &mut Watch, beside: &Beside<'_>, context: &Context<'_>) {
-        let history = watch.trouble.as_ref().and_then(|trouble| trouble.history);
-        if let Some(incident) = watch.incident.as_mut() {
-            incident.history = incident.history.or(history);
-        }
+    /// Ends the turn: decides whether people are told, given all that is true now, and says what was decided.
+    pub fn settle(&mut self, watch: &mut Watch, beside: &Beside<'_>, context: &Context<'_>) -> Reason {
         let conditions = watch.conditions(beside);
-        match alert::due(watch.incident.as_ref(), conditions, &context.policy.alert, beside.hold, context.now) {
+        self.note_further(watch, conditions, beside, context);
+        let policy = &context.policy.alert;
+        let reason = alert::due(watch.incident.as_deref(), conditions, policy, beside.holding, context.now);
+        match reason {
             Reason::NotDue | Reason::Suppressed { .. } => {}
-            Reason::FirstNotification => self.fire(watch, beside, context),
+            Reason::FirstNotification => self.fire(watch, conditions, beside, context),
             Reason::Reminder => self.remind(watch, context),
+            Reason::Escalated { worse, late } => {
+                let heard = conditions.and(policy.on).without(beside.holding.silenced);
+                self.escalate(watch, (worse, late), heard, context);
+            }
             Reason::Resolved => self.resolve(watch, context),
         }
+        reason
+    }
+
+    /// What an incident learns without anybody being told: its outage's history, and what else is wrong.
+    fn note_further(
+        &mut self,
+        watch: &mut Watch,
+        conditions: alert::Conditions,
+        beside: &Beside<'_>,
+        context: &Context<'_>,
+    ) {
+        let history = watch.trouble.as_ref().and_then(|trouble| trouble.history);
+        let Some(before) = watch.incident.as_deref() else { return };
+        let policy = &context.policy.alert;
+        let further = conditions.and(policy.on).without(before.told);
+        let silently = !further.is_empty() && !policy.escalate;
+        let attached = before.history.is_none() && history.is_some();
+        if !silently && !attached {
+            return;
+        }
+        let cause = silently.then(|| self.cause(watch, beside));
+        let Some(incident) = watch.incident.as_mut() else { return };
+        incident.history = incident.history.or(history);
+        if let Some(cause) = cause {
+            incident.told = incident.told.or(further);
+            incident.cause = cause;
+        }
+        self.kept = true;
+        self.record(watch, None);
+    }
+
+    /// For those who look back.
+    fn record(&mut self, watch: &Watch, until: Option<Timestamp>) {
+        let Some(incident) = watch.incident.as_deref() else { return };
+        let (status, target) = (watch.status.id, watch.status.target.system_name.clone());
+        self.alerts.retain(|record| record.incident.id != incident.id);
+        self.alerts.push(alert::Record { incident: incident.clone(), status, target, until });
     }
 
     /// The target leaves the configuration: whoever was told that it is in trouble is told that it is over.
@@ -326,9 +368,26 @@ impl Turn {
         self.resolve(watch, context);
     }
 
-    fn fire(&mut self, watch: &mut Watch, beside: &Beside<'_>, context: &Context<'_>) {
+    /// Somebody has seen the incident and takes care; the first who says so stays.
+    pub fn acknowledged(&mut self, watch: &mut Watch, by: Acknowledged, context: &Context<'_>) {
+        let Some(incident) = watch.incident.as_mut().filter(|incident| incident.acknowledged.is_none()) else { return };
+        let (which, correlation) = (incident.id, incident.correlation.clone());
+        incident.acknowledged = Some(Box::new(by.clone()));
+        let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
+        let Acknowledged { who, comment, at: _ } = by;
+        let event = Event::AlertAcknowledged { id, target, incident: which, who, comment };
+        self.push_alert(event, correlation, context);
+        self.record(watch, None);
+    }
+
+    fn push_alert(&mut self, event: Event, correlation: CorrelationId, context: &Context<'_>) {
+        let cause = (!self.events.is_empty()).then_some(Cause::Earlier(0));
+        self.events.push(Occurrence { event, at: context.now, correlation, cause });
+    }
+
+    fn fire(&mut self, watch: &mut Watch, conditions: alert::Conditions, beside: &Beside<'_>, context: &Context<'_>) {
         let policy = &context.policy.alert;
-        let incident = Incident {
+        let mut incident = Box::new(Incident {
             id: context.ids.incident(),
             severity: policy.severity,
             cause: self.cause(watch, beside),
@@ -337,13 +396,24 @@ impl Turn {
             history: watch.trouble.as_ref().and_then(|trouble| trouble.history),
             correlation: correlation(watch, context),
             last_told_at: context.now,
-        };
+            fired_at: context.now,
+            notice: NoticeId::default(),
+            siblings: 0,
+            told: conditions.and(policy.on),
+            reminders: 0,
+            escalated_at: None,
+            acknowledged: None,
+        });
         let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
         let message = Message::Firing(alert(&incident, &target));
         self.told_late(watch);
-        self.push(watch, Event::AlertFired { id, target, incident: Box::new(incident.clone()) }, context);
-        self.queue(&incident, &message, context);
+        self.queue(&incident, &incident.channels, &message, context);
+        if let Some(first) = self.deliveries.last() {
+            (incident.notice, incident.siblings) = (first.id.notice, first.siblings);
+        }
+        self.push(watch, Event::AlertFired { id, target, incident: incident.clone() }, context);
         watch.incident = Some(incident);
+        self.record(watch, None);
     }
 
     /// The outage was recorded by an earlier turn, with nobody told.
@@ -359,27 +429,65 @@ impl Turn {
     fn remind(&mut self, watch: &mut Watch, context: &Context<'_>) {
         let Some(incident) = watch.incident.as_mut() else { return };
         incident.last_told_at = context.now;
+        incident.reminders = incident.reminders.saturating_add(1);
         let message = Message::Reminder(alert(incident, &watch.status.target.system_name));
         let incident = incident.clone();
-        self.queue(&incident, &message, context);
+        self.queue(&incident, &incident.channels, &message, context);
         self.kept = true;
+        self.record(watch, None);
+    }
+
+    /// `worse`: those who know of it are told; `late`: others are, from now on.
+    fn escalate(
+        &mut self,
+        watch: &mut Watch,
+        (worse, late): (bool, bool),
+        heard: alert::Conditions,
+        context: &Context<'_>,
+    ) {
+        let said = self.said.clone();
+        let Some(incident) = watch.incident.as_mut() else { return };
+        let mut told: Vec<Arc<str>> = Vec::new();
+        if worse {
+            incident.told = incident.told.or(heard);
+            incident.cause = said.unwrap_or_else(|| incident.cause.clone());
+            told.extend(incident.channels.iter().cloned());
+        }
+        if let Some(escalation) = context.policy.alert.escalation.as_ref().filter(|_| late) {
+            incident.escalated_at = Some(context.now);
+            told.extend(escalation.to.iter().filter(|channel| !told.contains(channel)).cloned().collect::<Vec<_>>());
+            let known = incident.channels.iter().chain(&*escalation.to);
+            let mut channels: Vec<Arc<str>> = Vec::new();
+            known.for_each(|channel| {
+                if !channels.contains(channel) {
+                    channels.push(channel.clone())
+                }
+            });
+            incident.channels = channels.into();
+        }
+        incident.last_told_at = context.now;
+        let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
+        let message = Message::Escalated(alert(incident, &target));
+        let incident = incident.clone();
+        self.queue(&incident, &told, &message, context);
+        let (which, cause) = (incident.id, incident.cause.clone());
+        let event = Event::AlertEscalated { id, target, incident: which, cause, channels: told.into(), worse };
+        self.push_alert(event, incident.correlation.clone(), context);
+        self.record(watch, None);
     }
 
     fn resolve(&mut self, watch: &mut Watch, context: &Context<'_>) {
+        self.record(watch, Some(context.now));
         let Some(incident) = watch.incident.take() else { return };
         let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
         let message = Message::Resolved { alert: alert(&incident, &target), until: context.now };
-        let Incident { id: which, severity, since, .. } = incident;
-        self.events.push(Occurrence {
-            event: Event::AlertResolved { id, target, incident: which, severity, since },
-            at: context.now,
-            correlation: incident.correlation.clone(),
-            cause: (!self.events.is_empty()).then_some(Cause::Earlier(0)),
-        });
-        self.queue(&incident, &message, context);
+        self.queue(&incident, &incident.channels, &message, context);
+        let Incident { id: which, severity, since, correlation, .. } = *incident;
+        let event = Event::AlertResolved { id, target, incident: which, severity, since };
+        self.push_alert(event, correlation, context);
     }
 
-    fn queue(&mut self, incident: &Incident, message: &Message, context: &Context<'_>) {
+    fn queue(&mut self, incident: &Incident, channels: &[Arc<str>], message: &Message, context: &Context<'_>) {
         let history = match message {
             Message::Firing(_) => incident.history,
             Message::Reminder(_)
@@ -389,7 +497,7 @@ impl Turn {
             | Message::Grouped(_) => None,
         };
         let about = About { message, history, correlation: &incident.correlation };
-        self.deliveries.extend(deliveries(&about, &incident.channels, context.ids, context.now));
+        self.deliveries.extend(deliveries(&about, channels, context.ids, context.now));
     }
 
     fn cause(&self, watch: &Watch, beside: &Beside<'_>) -> Box<str> {

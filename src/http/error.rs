@@ -11,7 +11,8 @@ use warp::reply::Response;
 
 use super::dto::problem::{FieldError, ProblemBody};
 use crate::actors::answer::Refused;
-use crate::clock::Rfc3339;
+use crate::actors::quiet::Unwanted;
+use crate::clock::{NotACalendar, Rfc3339};
 use crate::config::{Problems, Scope};
 use crate::domain::id::{CorrelationId, Sequence};
 use crate::domain::{failure_history, status};
@@ -26,8 +27,12 @@ const ATTEMPT_PAUSE: Duration = Duration::from_secs(5);
 pub(super) enum Success {
     /// Here it is.
     Found,
+    /// It was made.
+    Created,
     /// It was taken.
     Accepted,
+    /// It is done, and there is nothing to say.
+    Nothing,
     /// The client has it already.
     NotModified,
 }
@@ -36,7 +41,9 @@ impl Success {
     pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::Found => StatusCode::OK,
+            Self::Created => StatusCode::CREATED,
             Self::Accepted => StatusCode::ACCEPTED,
+            Self::Nothing => StatusCode::NO_CONTENT,
             Self::NotModified => StatusCode::NOT_MODIFIED,
         }
     }
@@ -64,11 +71,17 @@ pub(super) enum Kind {
     NoSuchStatus,
     NoSuchHistory,
     NoSuchTarget,
+    NoSuchAlert,
+    NoSuchDelivery,
+    NoSuchQuiet,
     MethodNotAllowed,
     BodyTooSlow,
     StaleReport,
     RetryCount,
     HistoryClosed,
+    AlertOver,
+    QuietConfigured,
+    TooManyQuiets,
     OtherEndpoint,
     NotConfigured,
     ReportsIn,
@@ -104,11 +117,16 @@ impl Kind {
             Self::NoSuchStatus => (S::NOT_FOUND, "no-such-status", "No such integration status"),
             Self::NoSuchHistory => (S::NOT_FOUND, "no-such-history", "No such failure history"),
             Self::NoSuchTarget => (S::NOT_FOUND, "no-such-target", "No such integration target"),
+            Self::NoSuchAlert => (S::NOT_FOUND, "no-such-alert", "No such alert"),
+            Self::NoSuchDelivery => (S::NOT_FOUND, "no-such-delivery", "No such message"),
+            Self::NoSuchQuiet => (S::NOT_FOUND, "no-such-silence", "No such silence or maintenance"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method"),
             Self::BodyTooSlow => (S::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly"),
             Self::StaleReport => (S::CONFLICT, "stale-report", "The report is older than what is known"),
             Self::RetryCount => (S::CONFLICT, "retry-count", "The retry count is another"),
             Self::HistoryClosed => (S::CONFLICT, "history-closed", "The failure was recovered before"),
+            Self::AlertOver => (S::CONFLICT, "alert-over", "The alert is over"),
+            Self::QuietConfigured => (S::CONFLICT, "configured", "It stands in the configuration"),
             Self::OtherEndpoint => (S::CONFLICT, "other-endpoint", "The system is configured with another endpoint"),
             Self::NotConfigured => (S::CONFLICT, "not-configured", "The system is not configured"),
             Self::ReportsIn => (S::CONFLICT, "reports-in", "The target is not called"),
@@ -125,6 +143,7 @@ impl Kind {
             Self::TooManyPassiveTargets => {
                 (S::TOO_MANY_REQUESTS, "too-many-passive-targets", "Too many systems that are not configured")
             }
+            Self::TooManyQuiets => (S::TOO_MANY_REQUESTS, "too-many-silences", "Too many of them"),
             Self::Busy => (S::TOO_MANY_REQUESTS, "busy", "Too much waits to be written"),
             Self::InternalError => (S::INTERNAL_SERVER_ERROR, "internal-error", "This node failed"),
             Self::AttemptImpossible => {
@@ -224,6 +243,18 @@ impl Problem {
         Self::new(Kind::NoSuchTarget, "there is no integration target with this name")
     }
 
+    pub(super) fn no_such_alert() -> Self {
+        Self::new(Kind::NoSuchAlert, "there is no alert with this id, or it is no longer kept")
+    }
+
+    pub(super) fn no_such_delivery() -> Self {
+        Self::new(Kind::NoSuchDelivery, "there is no message with this id that waits or was given up")
+    }
+
+    pub(super) fn bad_token() -> Self {
+        Self::new(Kind::NotAllowed, "this link is not one that this node signed; use the one in the message")
+    }
+
     pub(super) fn method_not_allowed(allow: &'static str) -> Self {
         Self { allow: Some(allow), ..Self::new(Kind::MethodNotAllowed, format!("this path takes {allow}")) }
     }
@@ -296,6 +327,9 @@ impl From<Refused> for Problem {
             Refused::History(refusal) => Self::from(refusal),
             Refused::NoSuchHistory => Self::new(Kind::NoSuchHistory, said),
             Refused::NoSuchTarget { .. } => Self::no_such_target(),
+            Refused::NoSuchAlert => Self::no_such_alert(),
+            Refused::AlertOver => Self::new(Kind::AlertOver, said),
+            Refused::NoSuchDelivery => Self::no_such_delivery(),
             Refused::OtherEndpoint { .. } => Self::new(Kind::OtherEndpoint, said)
                 .at("/target/endpoint", "is not the endpoint that the system is configured with"),
             Refused::NotConfigured { .. } => Self::new(
@@ -318,6 +352,28 @@ impl From<Refused> for Problem {
             Refused::AlreadyOver { .. } => {
                 Self::new(Kind::AlreadyOver, "the end is not in the future").at("/until", "must be in the future")
             }
+        }
+    }
+}
+
+impl From<Unwanted> for Problem {
+    fn from(unwanted: Unwanted) -> Self {
+        let said = unwanted.to_string();
+        match unwanted {
+            Unwanted::TooMany => Self::new(Kind::TooManyQuiets, said).after(PASSIVE_PAUSE),
+            Unwanted::Expression(place) => {
+                let pointer = format!("/matchers/{place}/value");
+                Self::invalid_body(vec![FieldError::in_body(pointer, said)])
+            }
+            Unwanted::Calendar(NotACalendar::Zone) => {
+                Self::invalid_body(vec![FieldError::in_body("/timeZone", format!("is {said}"))])
+            }
+            Unwanted::Calendar(NotACalendar::Cron(_) | NotACalendar::Never) => {
+                Self::invalid_body(vec![FieldError::in_body("/cron", said)])
+            }
+            Unwanted::Unknown => Self::new(Kind::NoSuchQuiet, said),
+            Unwanted::Configured => Self::new(Kind::QuietConfigured, said),
+            Unwanted::NoAnswer => Self::new(Kind::NoAnswer, said),
         }
     }
 }

@@ -3,6 +3,7 @@
 use utoipa::{IntoResponses, OpenApi};
 use warp::reply::Response;
 
+use super::dto::alerting::{AlertAcknowledged, AlertEscalated, NotificationResent, QuietChanged};
 use super::dto::event::{
     AlertFired, AlertResolved, CircuitBreakerControlled, CircuitBreakerTransitioned, IntegrationFailureRecorded,
     IntegrationFailureRecovered, IntegrationFailureRetried, LocationWeatherInfoFailed, NotificationDeadLettered,
@@ -12,7 +13,9 @@ use super::dto::problem::ProblemBody;
 use super::error::Problem;
 use super::reply;
 use super::request::Request;
-use super::{breaker, events, health, heartbeats, histories, metrics, statuses, stream, targets};
+use super::{
+    alerts, breaker, events, health, heartbeats, histories, metrics, outbox, quiets, statuses, stream, targets,
+};
 
 /// What a command may be refused with.
 #[derive(IntoResponses)]
@@ -94,6 +97,18 @@ pub(super) enum QueryProblems {
         breaker::look,
         breaker::control,
         breaker::reset,
+        alerts::list,
+        alerts::details,
+        alerts::ask,
+        alerts::acknowledge,
+        quiets::silences,
+        quiets::silence,
+        quiets::unsilence,
+        quiets::maintenances,
+        quiets::maintain,
+        quiets::end_maintenance,
+        outbox::list,
+        outbox::retry,
         health::livez,
         health::readyz,
         health::healthz,
@@ -112,6 +127,10 @@ pub(super) enum QueryProblems {
         CircuitBreakerControlled,
         AlertFired,
         AlertResolved,
+        AlertAcknowledged,
+        AlertEscalated,
+        QuietChanged,
+        NotificationResent,
         NotificationDeadLettered,
         LocationWeatherInfoFailed,
     )),
@@ -121,6 +140,7 @@ pub(super) enum QueryProblems {
         (name = "Events", description = "Everything that happened, as CloudEvents 1.0."),
         (name = "Targets", description = "How each target is, and how it was."),
         (name = "Breaker", description = "The circuit breakers."),
+        (name = "Alerts", description = "What people are told, when they are not, and what waits."),
         (name = "Node", description = "This node."),
     ),
 )]

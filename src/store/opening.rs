@@ -21,6 +21,9 @@ use super::writer::{BatchWritten, LastMark, Writer, WriterThread, panic_text};
 use crate::clock::Clock;
 use crate::domain::id::{DeliveryId, HistoryId, Sequence};
 
+/// As long as what HMAC-SHA256 gives.
+pub(super) const SECRET_BYTES: usize = 32;
+
 /// sled's folder within the data folder.
 pub(super) const TREE_FOLDER: &str = "store";
 /// A compacted copy that is to take its place.
@@ -206,8 +209,19 @@ fn load(tree: &sled::Db, folder: &Path, last: LastCommit) -> Result<(Durable, Op
     }
     migrate::migrate(tree, folder)?;
     let head = head.unwrap_or_default();
+    make_secret(tree, folder)?;
     let durable = Durable { head, columns: load_columns(tree)?, dead: load_dead(tree)? };
     Ok((durable, load_last_mark(tree)?))
+}
+
+/// Makes what signs links, once in a store's life.
+fn make_secret(tree: &sled::Db, folder: &Path) -> Result<(), Error> {
+    if tree.contains_key(keys::SECRET).map_err(Error::sled("read its secret"))? {
+        return Ok(());
+    }
+    let secret: [u8; SECRET_BYTES] = rand::random();
+    tree.insert(keys::SECRET, &secret).map_err(Error::sled("write its secret"))?;
+    sync_tree(tree, folder)
 }
 
 /// The counters of the last batch.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::attachments::Attachments;
 use super::{address, name, secret};
-use crate::config::model::{Alerting, Channel, ChannelKind, Secret};
+use crate::config::model::{Channel, ChannelKind, Secret};
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
 
@@ -55,11 +55,6 @@ pub(crate) fn channels(alerting: &mut Section<'_>, sections: Vec<Section<'_>>, a
         }
     }
     channels
-}
-
-/// What follows from all channels together.
-pub(crate) fn alerting(channels: &Channels) -> Alerting {
-    Alerting { everyone: channels.keys().cloned().collect() }
 }
 
 #[derive(Clone, Copy)]

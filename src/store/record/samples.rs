@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::alert::{Incident, Severity};
+use crate::domain::alert::{Acknowledged, Condition, Conditions, Incident, Record, Severity};
 use crate::domain::breaker::{Cause, Mode, State, Transition};
 use crate::domain::change::IdMarks;
 use crate::domain::delivery::{Alert, Delivery, Group, Message, Of};
@@ -15,6 +15,7 @@ use crate::domain::failure_history::{
 use crate::domain::id::{
     CorrelationId, DeliveryId, HistoryId, IncidentId, NoticeId, Sequence, Shard, StatusId, Target,
 };
+use crate::domain::quiet::{Kind, Label, Matcher, Quiet, When};
 use crate::domain::rollup::Rollup;
 use crate::domain::status::{IntegrationState, IntegrationStatus, StatusEvent};
 use crate::domain::time::Timestamp;
@@ -66,7 +67,57 @@ fn incident() -> Incident {
         history: Some(HistoryId(17)),
         correlation: uuid(),
         last_told_at: at(2),
+        fired_at: at(1),
+        notice: NoticeId(8),
+        siblings: 1,
+        told: Conditions::NONE.with(Condition::Down).with(Condition::Flapping),
+        reminders: 3,
+        escalated_at: Some(at(70)),
+        acknowledged: Some(Box::new(Acknowledged { who: "kim".into(), comment: "on it".into(), at: at(80) })),
     }
+}
+
+/// What version 1 knew of it.
+fn incident_1() -> Incident {
+    Incident {
+        fired_at: at(2),
+        notice: NoticeId(0),
+        siblings: 2,
+        told: Condition::ALL.into_iter().collect(),
+        reminders: 0,
+        escalated_at: None,
+        acknowledged: None,
+        ..incident()
+    }
+}
+
+fn quiet(kind: Kind, when: When) -> Quiet {
+    let label = |label, value: &str, is_regex, is_equal| Matcher { label, value: value.into(), is_regex, is_equal };
+    Quiet {
+        id: "018fd1f0-9c80-7a3b-8c4d-0123456789ab".into(),
+        kind,
+        matchers: [
+            label(Label::Target, "PG_.*", true, true),
+            label(Label::Group, "weather", false, false),
+            label(Label::Severity, "critical", false, true),
+            label(Label::FailureType, "OTHER", false, true),
+            label(Label::Condition, "down", false, true),
+        ]
+        .into(),
+        when,
+        created_by: "kim".into(),
+        comment: "업그레이드".into(),
+        created_at: at(5),
+    }
+}
+
+fn silence() -> Quiet {
+    quiet(Kind::Silence, When::Once { from: at(10), until: at(3_600) })
+}
+
+fn window() -> Quiet {
+    let length = Duration::from_secs(7_200);
+    quiet(Kind::Maintenance, When::Recurring { cron: "0 3 * * 1".into(), zone: "Asia/Seoul".into(), length })
 }
 
 fn watch() -> Watch {
@@ -91,7 +142,7 @@ fn watch() -> Watch {
             history: Some(HistoryId(17)),
             origin: Origin::Report,
         }),
-        incident: Some(incident()),
+        incident: Some(Box::new(incident())),
         breaker: BreakerRecord {
             state: State::Open,
             mode: Mode::ForcedOpen,
@@ -206,8 +257,39 @@ fn other_events() -> Vec<(&'static str, Event)> {
             },
         ),
         (
-            "event-alert-fired",
+            "event-alert-fired-2",
             Event::AlertFired { id: StatusId(3), target: "PG_KCP".into(), incident: Box::new(incident()) },
+        ),
+        (
+            "event-alert-acknowledged",
+            Event::AlertAcknowledged {
+                id: StatusId(3),
+                target: "PG_KCP".into(),
+                incident: IncidentId(5),
+                who: "kim".into(),
+                comment: "".into(),
+            },
+        ),
+        (
+            "event-alert-escalated",
+            Event::AlertEscalated {
+                id: StatusId(3),
+                target: "PG_KCP".into(),
+                incident: IncidentId(5),
+                cause: "timeout".into(),
+                channels: ["boss".into()].into(),
+                worse: false,
+            },
+        ),
+        ("event-silence-created", Event::QuietCreated { quiet: Box::new(silence()) }),
+        ("event-window-removed", Event::QuietRemoved { quiet: Box::new(window()), who: "lee".into() }),
+        (
+            "event-resent",
+            Event::NotificationResent {
+                delivery: DeliveryId { notice: NoticeId(9), ordinal: 1 },
+                channel: "ops".into(),
+                who: "kim".into(),
+            },
         ),
         (
             "event-alert-resolved",
@@ -373,7 +455,8 @@ fn a_recorded_failure_whose_detail_is_in_its_history_is_read_and_written() {
 fn projections_of_version_1_are_read_and_written() {
     let encoder = &mut Encoder::default();
     check("history", encode_history(encoder, &history()), &history(), |bytes| decode_history(HistoryId(17), bytes));
-    check("watch", encode_watch(encoder, &watch()), &watch(), |bytes| decode_watch(StatusId(3), bytes));
+    let first = Watch { incident: Some(Box::new(incident_1())), ..watch() };
+    check_read("watch", "", &first, |bytes| decode_watch(StatusId(3), bytes));
     let line = StateChange {
         at: at(9),
         from: IntegrationState::Retrying,
@@ -388,8 +471,29 @@ fn projections_of_version_1_are_read_and_written() {
 }
 
 #[test]
+fn an_alert_that_fired_as_version_1_wrote_it_is_read() {
+    let event = Event::AlertFired { id: StatusId(3), target: "PG_KCP".into(), incident: Box::new(incident_1()) };
+    let logged = Logged { sequence: Sequence(41), event, at: at(6), correlation: uuid(), cause: Some(Sequence(40)) };
+    let read = |bytes: &[u8]| decode_event(Sequence(41), bytes).map(|stored| stored.logged);
+    check_read("event-alert-fired", "", &logged, read);
+}
+
+#[test]
+fn alerts_silences_and_windows_are_read_and_written() {
+    let encoder = &mut Encoder::default();
+    let record = |until| Record { incident: incident(), status: StatusId(3), target: "PG_KCP".into(), until };
+    for (name, record) in [("alert-firing", record(None)), ("alert-resolved", record(Some(at(90))))] {
+        check(name, encode_alert(encoder, &record), &record, decode_alert);
+    }
+    for (name, quiet) in [("silence", silence()), ("window", window())] {
+        check(name, encode_quiet(encoder, &quiet), &quiet, decode_quiet);
+    }
+}
+
+#[test]
 fn projections_of_version_2_are_read_and_written() {
     let encoder = &mut Encoder::default();
+    check("watch-2", encode_watch(encoder, &watch()), &watch(), |bytes| decode_watch(StatusId(3), bytes));
     for (name, message) in later_messages() {
         let delivery = Delivery { tried_since: at(40), ..delivery(message) };
         check(name, encode_delivery(encoder, &delivery), &delivery, |bytes| decode_delivery(delivery.id, bytes));
@@ -414,7 +518,8 @@ fn a_watch_of_a_target_that_was_never_tried_is_read_and_written() {
         },
     };
     let mut encoder = Encoder::default();
-    check("watch-new", encode_watch(&mut encoder, &watch), &watch, |bytes| decode_watch(StatusId(3), bytes));
+    check_read("watch-new", "", &watch, |bytes| decode_watch(StatusId(3), bytes));
+    check("watch-new-2", encode_watch(&mut encoder, &watch), &watch, |bytes| decode_watch(StatusId(3), bytes));
 }
 
 #[test]
