@@ -1,6 +1,6 @@
 //! The only place that constructs and connects: a configuration goes in, a running node comes out.
 //!
-//! [`App::build`] binds the socket, opens the store and starts the actors, in this order, so that what cannot work says
+//! [`App::build`] binds the sockets, opens the store and starts the actors, in this order, so that what cannot work says
 //! so before anything is promised. [`App::run`] serves until it is told to stop, then drains: the web first, then the
 //! actors, then what is still unsaved.
 
@@ -24,6 +24,7 @@ use crate::http::{self, Http, Readiness, Reload, Vitals};
 use crate::listener::{self, Limits, Listener};
 use crate::metrics::{Build, NodeMetrics};
 use crate::probes::{self, Prober};
+use crate::proxy::{self, DataPlane, Proxy, Sockets};
 use crate::store::{self, Reader, Store};
 
 pub use reload::Source;
@@ -37,6 +38,9 @@ pub enum Error {
     /// Its address.
     #[error(transparent)]
     Listen(#[from] listener::Error),
+    /// Its proxy.
+    #[error(transparent)]
+    Proxy(#[from] proxy::Error),
     /// Its store.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -52,6 +56,9 @@ pub enum Error {
 pub struct App {
     clock: Clock,
     listener: Listener,
+    proxy: Proxy,
+    plane: DataPlane,
+    proxy_addresses: Vec<SocketAddr>,
     system: System,
     board: Arc<Board>,
     store: Store,
@@ -83,6 +90,7 @@ impl App {
         // There may be one already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
         let listener = Listener::bind(config.http.listen)?;
+        let sockets = Sockets::bind(&config.proxy)?;
         let metrics = Arc::new(NodeMetrics::new(Build { version: env!("CARGO_PKG_VERSION"), revision: "" }));
         metrics.channels_configured(config.channels.keys());
         metrics.config_loaded(clock.now());
@@ -110,14 +118,38 @@ impl App {
         })
         .await?;
         let vitals = Arc::new(Vitals::new(clock.moment()));
+        let proxy_addresses = sockets.addresses().collect();
+        let proxy = Proxy::new(&config, sockets.threads(), board.clone(), clock);
+        let plane = DataPlane::start(sockets, &proxy, limits(config.proxy.max_connections))?;
         let config = Arc::new(ArcSwap::new(config));
-        Ok(Self { clock, listener, system, board, store, metrics, config, source, vitals, signer, store_failed })
+        Ok(Self {
+            clock,
+            listener,
+            proxy,
+            plane,
+            proxy_addresses,
+            system,
+            board,
+            store,
+            metrics,
+            config,
+            source,
+            vitals,
+            signer,
+            store_failed,
+        })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.listener.local_addr()
+    }
+
+    /// Where routes of the proxy have sockets of their own, in their order.
+    #[must_use]
+    pub fn proxy_addrs(&self) -> &[SocketAddr] {
+        &self.proxy_addresses
     }
 
     /// Reads what is stored, also while it runs.
@@ -134,11 +166,18 @@ impl App {
 
     /// Runs until `shutdown` is ready, then ends in order.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Ended {
-        let Self { clock, listener, system, board, store, metrics, config, source, vitals, signer, store_failed } =
-            self;
+        let Self { clock, listener, proxy, plane, system, board, store, metrics, config, source, vitals, .. } = self;
+        let (signer, store_failed) = (self.signer, self.store_failed);
         let (end, died) = (CancellationToken::new(), system.died());
         let (readiness, ready) = watch::channel(Readiness::Ready);
-        let reloader = reload::Reloader::new(source, config.clone(), system.targets.clone(), metrics.clone(), clock);
+        let reloader = reload::Reloader::new(reload::Parts {
+            source,
+            config: config.clone(),
+            targets: system.targets.clone(),
+            proxy: proxy.clone(),
+            metrics: metrics.clone(),
+            clock,
+        });
         let tasks = housekeeping::spawn(&housekeeping::Care {
             clock,
             board: board.clone(),
@@ -148,9 +187,10 @@ impl App {
             pulse: system.pulse.clone(),
             vitals: vitals.clone(),
             reloader: reloader.clone(),
+            proxy: proxy.clone(),
             end: end.clone(),
         });
-        let service = http::service(Http {
+        let service = proxy.before(http::service(Http {
             targets: system.targets.clone(),
             histories: system.histories.clone(),
             quiets: system.quiets.clone(),
@@ -165,9 +205,8 @@ impl App {
             readiness: ready,
             vitals,
             reload: Reload::new(move || Box::pin(reloader.clone().reload())),
-        });
-        let limits =
-            Limits { max_connections: config.load().http.max_connections, graceful: DRAIN, ..Limits::default() };
+        }));
+        let limits = limits(config.load().http.max_connections);
         tracing::info!(address = %listener.local_addr(), targets = config.load().targets.len(), "serving");
         let ended = {
             let told = async {
@@ -177,8 +216,10 @@ impl App {
                     () = died.cancelled() => tracing::error!("an actor died that nobody can go on for; the node ends"),
                 }
                 readiness.send_replace(Readiness::Draining);
+                plane.end();
             };
             listener.serve(service, limits, told).await;
+            plane.ended().await;
             if store_failed.is_cancelled() {
                 Ended::StoreFailed
             } else if died.is_cancelled() {
@@ -198,6 +239,10 @@ impl App {
         close(store).await;
         ended
     }
+}
+
+fn limits(max_connections: usize) -> Limits {
+    Limits { max_connections, graceful: DRAIN, ..Limits::default() }
 }
 
 async fn open_store(config: &Config, clock: Clock, failed: CancellationToken) -> Result<Store, Error> {

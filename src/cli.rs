@@ -239,9 +239,11 @@ async fn run_simulator(simulate: Simulate) -> Exit {
 fn say_not_started(error: app::Error) -> Exit {
     say_error(&chain(&error));
     match error {
-        app::Error::Listen(_) => Exit::Address,
+        app::Error::Listen(_) | app::Error::Proxy(crate::proxy::Error::Listen(_)) => Exit::Address,
         app::Error::Store(_) => Exit::Store,
-        app::Error::Probes(_) | app::Error::Actors(_) => Exit::Failed,
+        app::Error::Probes(_) | app::Error::Actors(_) | app::Error::Proxy(crate::proxy::Error::Thread(_)) => {
+            Exit::Failed
+        }
     }
 }
 

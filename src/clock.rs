@@ -83,6 +83,17 @@ pub fn parse_http_date(text: &str) -> Result<Timestamp, NotATime> {
     i64::try_from(parsed.as_nanosecond()).map(Timestamp::from_nanos).map_err(|_| NotATime)
 }
 
+/// Reads `Retry-After` (RFC 9110, 10.2.3), seconds or a date, as the time to wait from `now` on. Nothing if it is neither;
+/// more seconds than can be counted are the longest wait there is.
+#[must_use]
+pub fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number {
+        return Some(value.parse().map_or(Duration::MAX, Duration::from_secs));
+    }
+    parse_http_date(value).ok().map(|date| date.since(now))
+}
+
 /// Writes RFC 3339 in UTC with `Z`, and a fraction only where it is not zero.
 #[must_use]
 pub fn format(time: Timestamp) -> String {
@@ -116,6 +127,19 @@ mod tests {
     #[test]
     fn an_offset_is_turned_into_utc() {
         assert_eq!(parse("2024-06-01T19:00:00+09:00").map(format).as_deref(), Ok("2024-06-01T10:00:00Z"));
+    }
+
+    #[test]
+    fn a_retry_after_is_seconds_or_a_date() {
+        let now = parse("2024-06-01T10:00:00Z").unwrap();
+        let seconds = |value: &str| parse_retry_after(value, now).map(|wait| wait.as_secs());
+        assert_eq!((seconds("0"), seconds("86400")), (Some(0), Some(86_400)));
+        assert_eq!(parse_retry_after("99999999999999999999999", now), Some(Duration::MAX));
+        assert_eq!(seconds("Sat, 01 Jun 2024 10:01:30 GMT"), Some(90));
+        assert_eq!(seconds("Sat, 01 Jun 2024 09:00:00 GMT"), Some(0));
+        for value in ["", "-5", "soon", "1.5"] {
+            assert_eq!(seconds(value), None, "{value}");
+        }
     }
 
     #[test]

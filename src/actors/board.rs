@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -28,6 +29,7 @@ pub struct Board {
     slots: RwLock<Slots>,
     connectivity: Connectivity,
     quiets: Arc<Quiets>,
+    version: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -253,6 +255,12 @@ impl Board {
         self.slots.read().by_id.get(&id).cloned()
     }
 
+    /// Another one each time a slot was put in its place: who keeps a slot for many calls looks whether to get it anew.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     /// Every target, by id, the newest last.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Slot>> {
@@ -274,5 +282,6 @@ impl Board {
         {
             slots.by_target.remove(&before.target());
         }
+        self.version.fetch_add(1, Ordering::Release);
     }
 }

@@ -27,6 +27,8 @@ use crate::metrics::NodeMetrics;
 /// more; the next failure waits for as long.
 const LEAST_DISTANCE: Duration = Duration::from_millis(100);
 
+/// While this node is cut off it checks at least this often, so that it is not blind for longer than it must.
+const BLIND_INTERVAL: Duration = Duration::from_secs(1);
 /// While nothing is configured, so often the configuration is looked at: as often as its files are.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -128,7 +130,7 @@ impl Connectivity {
                     };
                     self.saw(blind, rules, metrics);
                     self.checked.send_replace(Checked { began: Some(began) });
-                    rules.interval
+                    if blind { rules.interval.min(BLIND_INTERVAL) } else { rules.interval }
                 }
                 None => {
                     self.nobody_checks(metrics);
@@ -171,7 +173,7 @@ impl Connectivity {
 
 /// Whether any address answers within the time limit. The first answer is enough.
 async fn any_answers(rules: &config::Connectivity) -> bool {
-    let mut attempts: FuturesUnordered<_> = rules.addresses.iter().map(|address| answers(address)).collect();
+    let mut attempts: FuturesUnordered<_> = rules.addresses.iter().map(answers).collect();
     let any = async {
         while let Some(answered) = attempts.next().await {
             if answered {

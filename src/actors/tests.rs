@@ -53,7 +53,10 @@ impl Service {
     }
 }
 
+mod sight;
+
 struct Node {
+    clock: Clock,
     system: System,
     store: Store,
     board: Arc<Board>,
@@ -61,6 +64,10 @@ struct Node {
 }
 
 async fn start(folder: &Path, services: &[(&str, &Service)]) -> Node {
+    start_with(folder, services, |_| {}).await
+}
+
+async fn start_with(folder: &Path, services: &[(&str, &Service)], change: impl FnOnce(&mut Config)) -> Node {
     let targets: String = services
         .iter()
         .map(|(name, service)| {
@@ -72,7 +79,8 @@ async fn start(folder: &Path, services: &[(&str, &Service)]) -> Node {
         })
         .collect();
     let text = format!("[node]\nname = \"test\"\ndata_dir = \"unused\"\n{targets}");
-    let config = Config::parse(&text, "test.toml", folder, &std::collections::BTreeMap::new()).unwrap().config;
+    let mut config = Config::parse(&text, "test.toml", folder, &std::collections::BTreeMap::new()).unwrap().config;
+    change(&mut config);
     let clock = Clock::system();
     let store = Store::open(Options {
         folder: folder.join("data"),
@@ -99,7 +107,7 @@ async fn start(folder: &Path, services: &[(&str, &Service)]) -> Node {
     })
     .await
     .unwrap();
-    Node { system, store, board, metrics }
+    Node { clock, system, store, board, metrics }
 }
 
 impl Node {

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::domain::rollup::Observed;
 use crate::http::Vitals;
 use crate::metrics::NodeMetrics;
+use crate::proxy::Proxy;
 use crate::store::Writer;
 
 /// How often what the probes found is saved: so much of it a crash may lose.
@@ -27,6 +28,8 @@ const TIDY_EVERY: Duration = Duration::from_secs(10 * 60);
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often the vital signs are read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often connections to targets that rested for too long are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often the configuration's files are looked at.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
@@ -40,6 +43,7 @@ pub(super) struct Care {
     pub(super) pulse: Pulse,
     pub(super) vitals: Arc<Vitals>,
     pub(super) reloader: Reloader,
+    pub(super) proxy: Proxy,
     pub(super) end: CancellationToken,
 }
 
@@ -66,6 +70,11 @@ pub(super) fn spawn(care: &Care) -> Tasks {
     let metrics = care.metrics.clone();
     every(&mut tasks, UPKEEP_EVERY, &care.end, move || {
         metrics.run_upkeep();
+        std::future::ready(())
+    });
+    let proxy = care.proxy.clone();
+    every(&mut tasks, SWEEP_EVERY, &care.end, move || {
+        proxy.sweep();
         std::future::ready(())
     });
     let (pulse, vitals, writer) = (care.pulse.clone(), care.vitals.clone(), care.writer.clone());

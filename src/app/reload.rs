@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Loaded, Problems};
 use crate::http::Reloaded;
 use crate::metrics::NodeMetrics;
+use crate::proxy::Proxy;
 
 /// Where a configuration comes from.
 #[derive(Debug, Clone)]
@@ -38,8 +39,19 @@ pub(super) struct Reloader {
     one_at_a_time: Arc<tokio::sync::Mutex<()>>,
     config: Arc<ArcSwap<Config>>,
     targets: TargetsHandle,
+    proxy: Proxy,
     metrics: Arc<NodeMetrics>,
     clock: Clock,
+}
+
+/// What a [`Reloader`] is made of.
+pub(super) struct Parts {
+    pub(super) source: Source,
+    pub(super) config: Arc<ArcSwap<Config>>,
+    pub(super) targets: TargetsHandle,
+    pub(super) proxy: Proxy,
+    pub(super) metrics: Arc<NodeMetrics>,
+    pub(super) clock: Clock,
 }
 
 struct Watched {
@@ -51,16 +63,11 @@ struct Watched {
 type Stamp = Option<(u64, std::time::SystemTime)>;
 
 impl Reloader {
-    pub(super) fn new(
-        source: Source,
-        config: Arc<ArcSwap<Config>>,
-        targets: TargetsHandle,
-        metrics: Arc<NodeMetrics>,
-        clock: Clock,
-    ) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { source, config, targets, proxy, metrics, clock } = parts;
         let seen = stamps(&source);
         let source = Arc::new(Mutex::new(Watched { source, seen }));
-        Self { source, one_at_a_time: Arc::default(), config, targets, metrics, clock }
+        Self { source, one_at_a_time: Arc::default(), config, targets, proxy, metrics, clock }
     }
 
     /// Reads it again and puts it in force.
@@ -103,6 +110,7 @@ impl Reloader {
         {
             tracing::error!(%refused, "the actors did not take the new configuration in time");
         }
+        self.proxy.reconfigure(&config);
         self.metrics.channels_configured(config.channels.keys());
         self.metrics.config_loaded(self.clock.now());
         tracing::info!(
@@ -158,12 +166,14 @@ impl Reloader {
     }
 }
 
-/// A running node has one name, one folder and one socket: what the new file says of them waits for a restart.
+/// A running node has one name, one folder and its sockets: what the new file says of them waits for a restart.
 fn keep_what_needs_a_restart(before: &Config, config: &mut Config) {
     config.node = before.node.clone();
     config.http.listen = before.http.listen;
     config.http.max_connections = before.http.max_connections;
     config.store.cache_bytes = before.store.cache_bytes;
+    config.proxy.threads = before.proxy.threads;
+    config.proxy.max_connections = before.proxy.max_connections;
 }
 
 fn paths(source: &Source) -> &[PathBuf] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::tests::{at, closed, without_jitter};
-use crate::domain::breaker::{Breaker, Outcome, Policy, Ticket, Transition, Window};
+use crate::domain::breaker::{Breaker, Mode, Outcome, Policy, Rejected, Ticket, Transition, Window};
 use crate::domain::time::Moment;
 
 /// The domain's breaker alone, told of every call at once.
@@ -20,6 +20,8 @@ enum Act {
     Begin,
     End { outcome: Outcome },
     Cancel,
+    Attempt { begins: bool },
+    Observe { outcome: Outcome, took_ms: u64 },
     Wait { millis: u64 },
     Tick,
     Probe { ok: bool },
@@ -27,12 +29,21 @@ enum Act {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let outcome = || prop_oneof![1 => Just(Outcome::Failure), 3 => Just(Outcome::Success), 1 => Just(Outcome::Ignored)];
+    let outcome = || {
+        prop_oneof![
+            2 => Just(Outcome::Failure),
+            9 => Just(Outcome::Success),
+            2 => Just(Outcome::Ignored),
+            1 => Just(Outcome::Unknown),
+        ]
+    };
     prop_oneof![
         12 => (outcome(), prop_oneof![4 => Just(0_u64), 1 => 0_u64..1_500]).prop_map(|(outcome, took_ms)| Act::Call { outcome, took_ms }),
         3 => Just(Act::Begin),
         3 => outcome().prop_map(|outcome| Act::End { outcome }),
         1 => Just(Act::Cancel),
+        4 => any::<bool>().prop_map(|begins| Act::Attempt { begins }),
+        2 => (outcome(), 0_u64..1_500).prop_map(|(outcome, took_ms)| Act::Observe { outcome, took_ms }),
         4 => (0_u64..4_000).prop_map(|millis| Act::Wait { millis }),
         2 => Just(Act::Tick),
         1 => any::<bool>().prop_map(|ok| Act::Probe { ok }),
@@ -41,9 +52,9 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 impl Alone {
-    fn begin(&mut self, now: Moment) -> Option<Ticket> {
+    fn begin(&mut self, now: Moment) -> Result<Ticket, Rejected> {
         self.decided.extend(self.breaker.judge(0.0, now));
-        self.breaker.acquire(now).ok()
+        self.breaker.acquire(now)
     }
 
     fn end(&mut self, ticket: &Ticket, outcome: Outcome, now: Moment) {
@@ -55,10 +66,14 @@ proptest! {
     #[test]
     fn the_gate_decides_what_the_domain_alone_would_decide(
         count in any::<bool>(),
+        ramp in prop::option::of(1_u64..60),
+        dry_run in any::<bool>(),
         acts in prop::collection::vec(act(), 1..200),
     ) {
         let window = if count { Window::Count(15) } else { Policy::default().window };
-        let policy = Policy { window, ..without_jitter() };
+        let ramp = ramp.map(Duration::from_secs);
+        let mode = if dry_run { Mode::DryRun } else { Mode::Enforce };
+        let policy = Policy { window, ramp, mode, ..without_jitter() };
         let (mut driver, gate, _) = closed(policy.clone());
         let mut alone = Alone { breaker: Breaker::new(policy.clone(), at(0)), decided: Vec::new() };
         let mut decided = Vec::new();
@@ -70,18 +85,16 @@ proptest! {
                     let began = now;
                     now = now.plus(Duration::from_millis(took_ms));
                     match (gate.acquire(began), alone.begin(began)) {
-                        (Ok(permit), Some(ticket)) => {
+                        (Ok(permit), Ok(ticket)) => {
                             permit.done(outcome, now);
                             alone.end(&ticket, outcome, now);
                         }
-                        (Err(_), None) => {}
-                        (gate, alone) => prop_assert!(false, "{gate:?} {alone:?}"),
+                        (gate, alone) => prop_assert_eq!(gate.err(), alone.err()),
                     }
                 }
                 Act::Begin => match (gate.acquire(now), alone.begin(now)) {
-                    (Ok(permit), Some(ticket)) => running.push((permit, ticket)),
-                    (Err(_), None) => {}
-                    (gate, alone) => prop_assert!(false, "{gate:?} {alone:?}"),
+                    (Ok(permit), Ok(ticket)) => running.push((permit, ticket)),
+                    (gate, alone) => prop_assert_eq!(gate.err(), alone.err()),
                 },
                 Act::End { outcome } => if let Some((permit, ticket)) = running.pop() {
                     permit.done(outcome, now);
@@ -91,6 +104,20 @@ proptest! {
                     drop(permit);
                     alone.breaker.cancelled(&ticket);
                 },
+                Act::Attempt { begins } => if let Some((permit, ticket)) = running.last_mut() {
+                    if begins {
+                        permit.attempt_begins(now);
+                        alone.breaker.attempt_begins(ticket, now);
+                    } else {
+                        permit.attempt_ended(now);
+                        alone.breaker.attempt_ended(ticket, now);
+                    }
+                },
+                Act::Observe { outcome, took_ms } => {
+                    let took = Duration::from_millis(took_ms);
+                    gate.observe(outcome, took, now);
+                    alone.decided.extend(alone.breaker.observed(outcome, took, 0.0, now));
+                }
                 Act::Wait { millis } => now = now.plus(Duration::from_millis(millis)),
                 Act::Tick => {
                     decided.extend(driver.tick(now));

@@ -5,10 +5,11 @@
 //! the breaker's small lock. Time is the caller's argument.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::shared::{Admission, Shared, Word};
-use super::stripes::{BEGAN, ENDED_WELL};
-use crate::domain::breaker::{Outcome, Pass, Rejected, Ticket, View};
+use super::stripes::{BEGAN, ENDED_WELL, GOOD, LEFT};
+use crate::domain::breaker::{Attempt, Outcome, Pass, Rejected, Ticket, View};
 use crate::domain::time::Moment;
 
 /// Lets calls to one target pass, or not. Cheap to clone; all clones are one gate.
@@ -64,6 +65,7 @@ impl Shared {
             }
             Admission::Refused(reason) => {
                 self.uncounted_call(now);
+                self.aside.refused(reason);
                 Err(self.rejected(reason, now))
             }
         }
@@ -71,21 +73,48 @@ impl Shared {
 
     #[inline]
     fn done(&self, ticket: &Ticket, outcome: Outcome, now: Moment) {
-        let unremarkable = ticket.pass == Pass::Counted
-            && outcome == Outcome::Success
-            && self.word().generation() == ticket.generation
-            && self.is_quiet(now)
-            && !self.is_slow(ticket.at, now);
-        if unremarkable && self.stripes.add(self.cell(ticket.at), ENDED_WELL, ticket.epoch) {
+        let change = match ticket.attempt {
+            Attempt::Whole | Attempt::Running if !self.is_slow(ticket.at, now) => ENDED_WELL,
+            Attempt::Between => GOOD,
+            Attempt::Whole | Attempt::Running | Attempt::Slow => 0,
+        };
+        let unremarkable = change != 0 && outcome == Outcome::Success && self.counts_quietly(ticket, now);
+        if unremarkable && self.stripes.add(self.cell(ticket.at), change, ticket.epoch) {
             return;
         }
         self.done_with_care(ticket, outcome, now);
     }
 
+    /// Whether what becomes of the call may be counted in the stripes alone, if nothing about it is bad.
+    #[inline]
+    fn counts_quietly(&self, ticket: &Ticket, now: Moment) -> bool {
+        ticket.pass == Pass::Counted && self.word().generation() == ticket.generation && self.is_quiet(now)
+    }
+
+    /// The first attempt of a call begins with the call, nearly always: then only the ticket learns of it.
+    fn attempt_begins(&self, ticket: &mut Ticket, now: Moment) {
+        let stays = self.word().epoch() == ticket.epoch && self.in_one_bucket(ticket.at, now);
+        if ticket.attempt == Attempt::Whole && stays {
+            (ticket.at, ticket.attempt) = (now, Attempt::Running);
+        } else if self.concerns(ticket) {
+            self.decide(|core| core.breaker.attempt_begins(ticket, now));
+        }
+    }
+
+    fn attempt_ended(&self, ticket: &mut Ticket, now: Moment) {
+        let under_way = matches!(ticket.attempt, Attempt::Whole | Attempt::Running);
+        let unremarkable = under_way && !self.is_slow(ticket.at, now) && self.counts_quietly(ticket, now);
+        if unremarkable && self.stripes.add(self.cell(ticket.at), LEFT, ticket.epoch) {
+            ticket.attempt = Attempt::Between;
+        } else if under_way && self.concerns(ticket) {
+            self.decide(|core| core.breaker.attempt_ended(ticket, now));
+        }
+    }
+
     #[inline(never)]
     fn done_with_care(&self, ticket: &Ticket, outcome: Outcome, now: Moment) {
         if !self.concerns(ticket) {
-            return;
+            return self.aside.ended(outcome);
         }
         self.decide(|core| {
             let draw = core.draw();
@@ -97,21 +126,19 @@ impl Shared {
 
     #[inline(never)]
     fn dropped(&self, ticket: &Ticket) {
-        if !self.concerns(ticket) {
-            return;
+        match (self.concerns(ticket), std::thread::panicking()) {
+            (false, false) => self.aside.cancelled(),
+            (false, true) => self.aside.ended(Outcome::Failure),
+            (true, false) => self.decide(|core| core.breaker.cancelled(ticket)),
+            (true, true) => self.decide(|core| {
+                // Nobody is left to say when, so it failed at the latest moment the breaker knows of.
+                let now = core.breaker.latest().max(ticket.at);
+                let draw = core.draw();
+                if let Some(transition) = core.breaker.done(ticket, Outcome::Failure, draw, now) {
+                    core.decided(transition);
+                }
+            }),
         }
-        if !std::thread::panicking() {
-            self.decide(|core| core.breaker.cancelled(ticket));
-            return;
-        }
-        self.decide(|core| {
-            // Nobody is left to say when, so it failed at the latest moment the breaker knows of.
-            let now = core.breaker.latest().max(ticket.at);
-            let draw = core.draw();
-            if let Some(transition) = core.breaker.done(ticket, Outcome::Failure, draw, now) {
-                core.decided(transition);
-            }
-        });
     }
 
     fn concerns(&self, ticket: &Ticket) -> bool {
@@ -120,6 +147,23 @@ impl Shared {
 }
 
 impl Gate {
+    /// A call was made without a permit, took `took`, and ended at `now`. It counts in the window while the breaker is
+    /// closed; in half-open it is no trial, and while it is open it says nothing.
+    pub fn observe(&self, outcome: Outcome, took: Duration, now: Moment) {
+        self.shared.decide(|core| {
+            let draw = core.draw();
+            if let Some(transition) = core.breaker.observed(outcome, took, draw, now) {
+                core.decided(transition);
+            }
+        });
+    }
+
+    /// How often the lock was taken, by anybody.
+    #[cfg(test)]
+    pub(super) fn locked(&self) -> u64 {
+        self.shared.locked.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// The breaker at `now`, for those who only look.
     #[must_use]
     pub fn view(&self, now: Moment) -> View {
@@ -157,6 +201,21 @@ impl Permit<'_> {
     pub fn done(mut self, outcome: Outcome, now: Moment) {
         if let Some(ticket) = self.ticket.take() {
             self.gate.shared().done(&ticket, outcome, now);
+        }
+    }
+
+    /// An attempt of this call begins. The slowest attempt says whether the call is slow, and the time before the first
+    /// one and between two does not count. A call that never says so is one attempt from its permit to its end.
+    pub fn attempt_begins(&mut self, now: Moment) {
+        if let Some(ticket) = &mut self.ticket {
+            self.gate.shared().attempt_begins(ticket, now);
+        }
+    }
+
+    /// The attempt has ended. The call has not, until [`Permit::done`].
+    pub fn attempt_ended(&mut self, now: Moment) {
+        if let Some(ticket) = &mut self.ticket {
+            self.gate.shared().attempt_ended(ticket, now);
         }
     }
 

@@ -4,6 +4,7 @@
 //! [`Gate`] is cloned to whoever calls the target. Guaranteed: a gate may refuse before its transition is on disk, it
 //! never admits before. Retries, time limits, bulkheads and the HTTP surface are not here.
 
+mod aside;
 mod driver;
 mod engine;
 mod gate;
@@ -12,6 +13,8 @@ mod stripes;
 
 #[cfg(test)]
 mod agreement;
+#[cfg(test)]
+mod nobody_else;
 #[cfg(test)]
 mod tests;
 

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::aside::Aside;
 use super::stripes::Stripes;
-use crate::domain::breaker::{Breaker, Mode, Pass, Refusal, Rejected, State, Ticket, Transition};
+use crate::domain::breaker::{Attempt, Breaker, Buckets, Mode, Pass, Refusal, Rejected, State, Ticket, Transition};
 use crate::domain::time::Moment;
 
 /// A change of state that was decided and waits to be committed.
@@ -51,6 +52,7 @@ impl Word {
             Admission::Refused(Refusal::Open) => 3,
             Admission::Refused(Refusal::ForcedOpen) => 4,
             Admission::Refused(Refusal::TrialsTaken) => 5,
+            Admission::Refused(Refusal::Ramping) => 6,
         };
         Self(generation << 11 | u64::from(epoch) << 3 | bits)
     }
@@ -63,6 +65,7 @@ impl Word {
             2 => Admission::Ask,
             4 => Admission::Refused(Refusal::ForcedOpen),
             5 => Admission::Refused(Refusal::TrialsTaken),
+            6 => Admission::Refused(Refusal::Ramping),
             _ => Admission::Refused(Refusal::Open),
         }
     }
@@ -80,7 +83,7 @@ impl Word {
     /// For a call that passes without the lock.
     #[inline]
     pub(super) fn ticket(self, pass: Pass, now: Moment) -> Ticket {
-        Ticket { generation: self.generation(), epoch: self.epoch(), at: now, pass }
+        Ticket { generation: self.generation(), epoch: self.epoch(), at: now, pass, attempt: Attempt::Whole }
     }
 }
 
@@ -102,18 +105,22 @@ impl Width {
     }
 }
 
-/// Aligned so that what every call reads lies apart from what is written while closed.
-#[repr(align(128))]
+/// In this order and aligned, so that what every call reads lies apart from what is written while closed.
+#[repr(C, align(128))]
 pub(super) struct Shared {
     word: AtomicU64,
     quiet_until: AtomicU64,
     slow_call: AtomicU64,
     buckets: AtomicU64,
-    ask_again_at: AtomicU64,
+    refuses_until: AtomicU64,
     pub(super) stripes: Stripes,
     last_uncounted: AtomicU64,
+    pub(super) aside: Aside,
     core: Mutex<Core>,
     hint: Box<dyn Fn() + Send + Sync>,
+    /// How often the lock was taken, so that a test can say who does not take it.
+    #[cfg(test)]
+    pub(super) locked: AtomicU64,
 }
 
 /// The decision, and how much of it is published.
@@ -153,11 +160,14 @@ impl Shared {
             quiet_until: AtomicU64::new(0),
             slow_call: AtomicU64::new(0),
             buckets: AtomicU64::new(0),
-            ask_again_at: AtomicU64::new(0),
+            refuses_until: AtomicU64::new(0),
             stripes: Stripes::new(core.epoch),
             last_uncounted: AtomicU64::new(0),
+            aside: Aside::default(),
             core: Mutex::new(core),
             hint,
+            #[cfg(test)]
+            locked: AtomicU64::new(0),
         };
         shared.show(&mut shared.core.lock());
         shared
@@ -181,13 +191,22 @@ impl Shared {
 
     #[inline]
     pub(super) fn cell(&self, now: Moment) -> usize {
-        crate::domain::breaker::Buckets::from_bits(self.buckets.load(Ordering::Relaxed)).cell(now)
+        self.buckets().cell(now)
+    }
+
+    pub(super) fn in_one_bucket(&self, one: Moment, other: Moment) -> bool {
+        self.buckets().are_one(one, other)
+    }
+
+    #[inline]
+    fn buckets(&self) -> Buckets {
+        Buckets::from_bits(self.buckets.load(Ordering::Relaxed))
     }
 
     /// A refusal without the lock.
     pub(super) fn rejected(&self, reason: Refusal, now: Moment) -> Rejected {
-        let ask_again_at = Moment::from_nanos(self.ask_again_at.load(Ordering::Relaxed));
-        Rejected { reason, retry_after: ask_again_at.since(now) }
+        let end = Moment::from_nanos(self.refuses_until.load(Ordering::Relaxed));
+        Rejected { reason, retry_after: reason.retry_after(end, now) }
     }
 
     /// A call that no window counts; it still shows that the target is called.
@@ -221,6 +240,8 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
+        #[cfg(test)]
+        self.locked.fetch_add(1, Ordering::Relaxed);
         let mut core = self.core.lock();
         let Core { breaker, epoch, .. } = &mut *core;
         self.stripes.take(*epoch, |counted| {
@@ -230,6 +251,8 @@ impl Shared {
         if last_uncounted > 0 {
             breaker.call_seen(Moment::from_nanos(last_uncounted));
         }
+        let (ended, refused) = self.aside.take();
+        breaker.absorb_uncounted(ended, refused);
         core
     }
 
@@ -238,8 +261,7 @@ impl Shared {
     fn show(&self, core: &mut Core) {
         let breaker = &core.breaker;
         let admission = core.admission();
-        let retry_after = breaker.rejected(breaker.latest()).retry_after;
-        self.ask_again_at.store(breaker.latest().plus(retry_after).as_nanos(), Ordering::Relaxed);
+        self.refuses_until.store(core.refuses_until().as_nanos(), Ordering::Relaxed);
         let slow_call = u64::try_from(breaker.policy().slow_call.as_nanos()).unwrap_or(u64::MAX);
         self.slow_call.store(slow_call, Ordering::Relaxed);
         self.buckets.store(breaker.buckets().to_bits(), Ordering::Relaxed);
@@ -247,7 +269,8 @@ impl Shared {
         self.word.store(Word::new(admission, breaker.generation(), breaker.epoch()).0, Ordering::Release);
         if core.epoch != breaker.epoch() {
             core.epoch = breaker.epoch();
-            self.stripes.take(core.epoch, |_| {});
+            // No state's window is told of them any more; that they ended well is true all the same.
+            self.stripes.take(core.epoch, |counted| core.breaker.late_good_calls(counted.good_calls));
         }
     }
 }
@@ -266,8 +289,8 @@ impl Core {
             self.decided(transition);
         }
         if let Admission::Refused(reason) = self.admission() {
-            self.breaker.call_seen(now);
-            return Err(Rejected { reason, ..self.breaker.rejected(now) });
+            let told = self.breaker.refuse(reason, now);
+            return Err(Rejected { retry_after: reason.retry_after(self.refuses_until(), now), ..told });
         }
         self.breaker.acquire(now)
     }
@@ -309,6 +332,12 @@ impl Core {
     fn quiet_until(&self) -> Moment {
         let unseen = !self.watched && self.breaker.slow_calls_matter();
         if unseen { Moment::default() } else { self.breaker.quiet_until() }
+    }
+
+    /// Until its commit, what is decided already is due at any moment.
+    fn refuses_until(&self) -> Moment {
+        let waits = Width::of(self.breaker.state(), self.breaker.mode()) > self.width;
+        if waits { Moment::default() } else { self.breaker.refuses_until() }
     }
 
     fn admission(&self) -> Admission {

@@ -21,8 +21,12 @@ const MIDDLE: u64 = 1 << 27;
 
 /// One call more in flight.
 pub(super) const BEGAN: u64 = 1;
+/// One call less in flight.
+pub(super) const LEFT: u64 = BEGAN.wrapping_neg();
+/// A good call that was not in flight any more.
+pub(super) const GOOD: u64 = 1 << GOOD_SHIFT;
 /// One call less in flight, and it was good.
-pub(super) const ENDED_WELL: u64 = (1 << GOOD_SHIFT) - 1;
+pub(super) const ENDED_WELL: u64 = GOOD.wrapping_add(LEFT);
 
 #[derive(Debug)]
 #[repr(align(128))]

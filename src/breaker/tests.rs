@@ -1,8 +1,11 @@
-//! The gate and the driver together, also under threads.
+//! The gate and the driver together, also under threads. What breakers are known to get wrong is in `nobody_else.rs`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod attempts;
+mod counts;
+mod ramp;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
@@ -28,12 +31,12 @@ pub(super) fn closed(policy: Policy) -> (Driver, Gate, Arc<AtomicUsize>) {
     (driver, gate, hints)
 }
 
-fn commit(driver: &mut Driver, decided: &[Decided]) {
+pub(super) fn commit(driver: &mut Driver, decided: &[Decided]) {
     driver.publish(decided.last().map_or_else(|| driver.generation(), |last| last.generation));
 }
 
 /// A gate in half-open at second 5.
-fn half_open(policy: Policy) -> (Driver, Gate) {
+pub(super) fn half_open(policy: Policy) -> (Driver, Gate) {
     let (mut driver, gate, _) = closed(policy);
     let opened = driver.target_failed(Cause::Probe, at(0));
     commit(&mut driver, &opened);
@@ -43,27 +46,8 @@ fn half_open(policy: Policy) -> (Driver, Gate) {
     (driver, gate)
 }
 
-fn causes(decided: &[Decided]) -> Vec<Cause> {
+pub(super) fn causes(decided: &[Decided]) -> Vec<Cause> {
     decided.iter().map(|one| one.transition.cause).collect()
-}
-
-#[test]
-fn of_8000_callers_at_half_open_exactly_3_pass() {
-    const THREADS: usize = 16;
-    let (_driver, gate) = half_open(without_jitter());
-    let begin = Barrier::new(THREADS);
-    let held: Vec<_> = thread::scope(|scope| {
-        let (gate, begin) = (&gate, &begin);
-        let ask_500_times = move || {
-            begin.wait();
-            (0..500).filter_map(|_| gate.acquire(at(5_000)).ok()).collect::<Vec<_>>()
-        };
-        let running: Vec<_> = (0..THREADS).map(|_| scope.spawn(ask_500_times)).collect();
-        running.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
-    });
-    assert_eq!(held.len(), 3);
-    assert!(held.iter().all(super::Permit::is_trial));
-    assert_eq!(gate.acquire(at(5_000)).unwrap_err().reason, Refusal::TrialsTaken);
 }
 
 #[test]
@@ -136,116 +120,11 @@ fn an_opening_that_overtakes_a_commit_stays_shut() {
 }
 
 #[test]
-fn a_stale_permit_says_nothing_about_the_new_state() {
-    let (mut driver, gate, _) = closed(Policy { trials: 1, ..without_jitter() });
-    let late = [gate.acquire(at(0)).unwrap(), gate.acquire(at(0)).unwrap(), gate.acquire(at(0)).unwrap()];
-    let opened = driver.target_failed(Cause::Probe, at(0));
-    commit(&mut driver, &opened);
-    let over = driver.tick(at(5_000));
-    commit(&mut driver, &over);
-    let [success, failure, cancelled] = late;
-    success.done(Outcome::Success, at(5_000));
-    failure.done(Outcome::Failure, at(5_000));
-    drop(cancelled);
-    assert_eq!(driver.take_pending(), []);
-    let view = driver.view(at(5_000));
-    assert_eq!((view.state, view.trials.granted, view.in_flight), (State::HalfOpen, 0, 0));
-}
-
-#[test]
-fn a_cancelled_trial_can_be_had_again() {
-    let (_driver, gate) = half_open(Policy { trials: 1, ..without_jitter() });
-    let trial = gate.acquire(at(5_000)).unwrap();
-    assert!(gate.acquire(at(5_000)).is_err());
-    drop(trial);
-    assert!(gate.acquire(at(5_000)).unwrap().is_trial());
-}
-
-#[test]
 fn a_cancelled_call_is_counted_nowhere() {
     let (driver, gate, _) = closed(without_jitter());
     drop(gate.acquire(at(0)).unwrap());
     let view = driver.view(at(1));
     assert_eq!((view.window.calls, view.in_flight), (0, 0));
-}
-
-#[test]
-fn a_panic_is_a_failure() {
-    let (mut driver, gate) = half_open(without_jitter());
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let _permit = gate.acquire(at(5_000)).unwrap();
-        panic!("the handler's own fault");
-    }));
-    assert!(panicked.is_err());
-    assert_eq!(causes(&driver.take_pending()), [Cause::TrialFailed]);
-    assert!(gate.acquire(at(5_001)).is_err());
-}
-
-#[test]
-fn a_hung_trial_is_given_up_with_half_open() {
-    let (mut driver, gate) = half_open(Policy { trials: 1, ..without_jitter() });
-    let hung = gate.acquire(at(5_000)).unwrap();
-    assert_eq!(driver.wake_at(), Some(at(35_000)));
-    let reopened = driver.tick(at(35_000));
-    assert_eq!(causes(&reopened), [Cause::TrialsTimedOut]);
-    commit(&mut driver, &reopened);
-    hung.done(Outcome::Success, at(36_000));
-    assert_eq!(driver.view(at(36_000)).state, State::Open);
-}
-
-#[test]
-fn calls_that_hang_are_watched_by_the_driver_and_open_it() {
-    let (mut driver, gate, hints) = closed(without_jitter());
-    assert_eq!(driver.wake_at(), None);
-    let hung: Vec<_> = (0..10).map(|_| gate.acquire(at(10)).unwrap()).collect();
-    assert_eq!(hints.load(Ordering::SeqCst), 1, "one hint for the first of them, not one for each");
-    let due = driver.wake_at().expect("they become slow");
-    assert_eq!(causes(&driver.tick(due)), [Cause::SlowRate]);
-    assert!(due <= at(10 + 1_126));
-    drop(hung);
-
-    let (mut driver, gate, hints) = closed(without_jitter());
-    gate.acquire(at(10)).unwrap().done(Outcome::Success, at(20));
-    assert_eq!(driver.wake_at(), None, "nothing is in flight any more");
-    let _second = gate.acquire(at(30)).unwrap();
-    assert_eq!(hints.load(Ordering::SeqCst), 2, "and the next one is told again");
-}
-
-#[test]
-fn after_a_restart_the_gate_is_shut_for_the_time_that_is_left() {
-    let open = Restored { state: State::Open, level: 2, open_remaining: Duration::from_secs(8), hold: None };
-    let (mut driver, gate) = new(without_jitter(), Some(open), at(0), 1, Box::new(|| {}));
-    assert_eq!(gate.acquire(at(1_000)).unwrap_err().retry_after, Duration::from_secs(7));
-    assert_eq!(driver.wake_at(), Some(at(8_000)));
-    let over = driver.tick(at(8_000));
-    commit(&mut driver, &over);
-    assert!(gate.acquire(at(8_000)).unwrap().is_trial());
-}
-
-#[test]
-fn a_moment_that_goes_back_neither_opens_nor_reopens_anything() {
-    let (mut driver, gate, _) = closed(without_jitter());
-    for _ in 0..9 {
-        gate.acquire(at(100_000)).unwrap().done(Outcome::Failure, at(100_000));
-    }
-    assert_eq!(driver.tick(at(5)), []);
-    gate.acquire(at(7)).unwrap().done(Outcome::Failure, at(3));
-    assert_eq!(causes(&driver.take_pending()), [Cause::FailureRate]);
-    assert!(gate.acquire(at(0)).is_err());
-}
-
-#[test]
-fn a_configuration_that_changes_under_way_keeps_the_window_and_the_gate() {
-    let (mut driver, gate, _) = closed(without_jitter());
-    let under_way = gate.acquire(at(0)).unwrap();
-    for _ in 0..9 {
-        gate.acquire(at(1)).unwrap().done(Outcome::Failure, at(1));
-    }
-    let slower = Policy { slow_call: Duration::from_secs(2), ..without_jitter() };
-    assert_eq!(driver.set_policy(slower, at(2)), []);
-    under_way.done(Outcome::Failure, at(3));
-    assert_eq!(causes(&driver.take_pending()), [Cause::FailureRate]);
-    assert_eq!(driver.view(at(3)).in_flight, 0);
 }
 
 #[test]

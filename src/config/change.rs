@@ -2,7 +2,7 @@
 //!
 //! Pure. Targets that are equal in both are in no list, so that nobody touches them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::model::{Config, Target};
@@ -20,6 +20,8 @@ pub struct Change {
     pub channels_changed: bool,
     /// Whether anything differs that concerns all targets.
     pub monitor_changed: bool,
+    /// Whether the proxy's routes differ.
+    pub proxy_changed: bool,
     /// What the new configuration asks for and only a restart can give, a sentence each.
     pub needs_restart: Vec<String>,
 }
@@ -29,7 +31,7 @@ impl Change {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let targets_are_equal = self.added.is_empty() && self.removed.is_empty() && self.altered.is_empty();
-        targets_are_equal && !self.channels_changed && !self.monitor_changed
+        targets_are_equal && !self.channels_changed && !self.monitor_changed && !self.proxy_changed
     }
 }
 
@@ -42,6 +44,7 @@ pub fn change(old: &Config, new: &Config) -> Change {
         altered: altered(&old.targets, &new.targets),
         channels_changed: old.channels != new.channels || old.alerting != new.alerting,
         monitor_changed: old.monitor != new.monitor,
+        proxy_changed: old.proxy != new.proxy,
         needs_restart: needs_restart(old, new),
     }
 }
@@ -65,10 +68,25 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("node.data_dir", old.node.data_dir != new.node.data_dir),
         ("http.listen", old.http.listen != new.http.listen),
         ("http.max_connections", old.http.max_connections != new.http.max_connections),
+        ("proxy.threads", old.proxy.threads != new.proxy.threads),
+        ("proxy.max_connections", old.proxy.max_connections != new.proxy.max_connections),
         ("store.cache", old.store.cache_bytes != new.store.cache_bytes),
     ]
     .into_iter()
     .filter(|(_, differs)| *differs)
     .map(|(key, _)| format!("`{key}` was changed; it needs a restart, until then the old value stays"))
+    .chain(sockets(old, new))
     .collect()
+}
+
+/// Sockets are bound once.
+fn sockets(old: &Config, new: &Config) -> Vec<String> {
+    let [before, after] = [old, new].map(|config| config.proxy.listens().collect::<BTreeSet<_>>());
+    let added = after.difference(&before).map(|address| {
+        format!("a route with `listen = \"{address}\"` was added; it needs a restart, until then nobody listens there")
+    });
+    let removed = before.difference(&after).map(|address| {
+        format!("the route with `listen = \"{address}\"` was removed; until a restart its clients are answered 404")
+    });
+    added.chain(removed).collect()
 }

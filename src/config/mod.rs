@@ -9,6 +9,8 @@ mod load;
 mod model;
 pub mod probe;
 
+pub mod proxy;
+
 mod raw;
 
 mod env;

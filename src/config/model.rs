@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::probe::{Probe, StatusPageProbe};
+use super::proxy::Proxy;
 use crate::domain::quiet::{Label, Quiet};
-use crate::domain::{breaker, maintenance, watch};
+use crate::domain::{breaker, guard, maintenance, watch};
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +30,8 @@ pub struct Config {
     pub alerting: Alerting,
     /// The integration targets by their names.
     pub targets: BTreeMap<Arc<str>, Arc<Target>>,
+    /// The guarded proxy.
+    pub proxy: Proxy,
     /// The channels by their names; the built-in `log` channel is among them unless it is turned off.
     pub channels: BTreeMap<Arc<str>, Arc<Channel>>,
 }
@@ -154,6 +157,8 @@ pub struct Target {
     pub policy: watch::Policy,
     /// The breaker's policy.
     pub breaker: breaker::Policy,
+    /// What lies around the breaker.
+    pub guard: guard::Policy,
     /// How often it is probed.
     pub interval: Duration,
     /// A probe's deadline.

@@ -1,6 +1,6 @@
-//! Values that carry their unit: durations (`500ms`), sizes (`64KiB`), parts of one (`50%`).
+//! Values that carry their unit: durations (`500ms`), sizes (`64KiB`), rates (`50/s`), parts of one (`50%`).
 //!
-//! Whole numbers only, so that a value is read and written in one way. A rate (`50/s`) has no key yet that needs it.
+//! Whole numbers only, so that a value is read and written in one way.
 
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use toml::value::{Datetime, Offset};
 use crate::domain::time::Timestamp;
 
 const DURATION_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const RATE_UNITS: [(&str, Duration); 3] =
+    [("/s", Duration::from_secs(1)), ("/m", Duration::from_secs(60)), ("/h", Duration::from_secs(3_600))];
 const SIZE_UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 /// Why a text is no such value.
@@ -63,6 +65,13 @@ const fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468
 }
 
+/// Reads `50/s`, `600/m` or `100/h` as a number and the time it is for.
+pub(crate) fn rate(text: &str) -> Result<(u64, Duration), Error> {
+    let (number, unit) = number_and_unit(text)?;
+    let (_, per) = RATE_UNITS.iter().find(|(name, _)| *name == unit).ok_or(Error::UnknownUnit)?;
+    Ok((number.parse().map_err(|_| Error::TooLarge)?, *per))
+}
+
 /// Reads `50%` or `2.5%` as a part of one.
 pub(crate) fn percentage(text: &str) -> Result<f64, Error> {
     let number = text.strip_suffix('%').ok_or(Error::NoUnit)?;
@@ -84,6 +93,13 @@ pub(crate) fn write_size(bytes: u64) -> String {
 }
 
 fn with_unit(text: &str, units: &[(&str, u64)]) -> Result<u64, Error> {
+    let (number, unit) = number_and_unit(text)?;
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit).ok_or(Error::UnknownUnit)?;
+    let number = number.parse::<u64>().map_err(|_| Error::TooLarge)?;
+    number.checked_mul(*factor).ok_or(Error::TooLarge)
+}
+
+fn number_and_unit(text: &str) -> Result<(&str, &str), Error> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     if number.is_empty() {
@@ -92,9 +108,7 @@ fn with_unit(text: &str, units: &[(&str, u64)]) -> Result<u64, Error> {
     if unit.is_empty() {
         return Err(Error::NoUnit);
     }
-    let (_, factor) = units.iter().find(|(name, _)| *name == unit).ok_or(Error::UnknownUnit)?;
-    let number = number.parse::<u64>().map_err(|_| Error::TooLarge)?;
-    number.checked_mul(*factor).ok_or(Error::TooLarge)
+    Ok((number, unit))
 }
 
 fn write_in(number: u64, units: &[(&str, u64)], smallest: &str) -> String {
@@ -118,6 +132,9 @@ mod tests {
         for (text, bytes) in [("7B", 7), ("64KiB", 65_536), ("1MiB", 1_048_576), ("2GiB", 2_147_483_648)] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
+        for (text, seconds) in [("50/s", 1), ("50/m", 60), ("50/h", 3_600)] {
+            assert_eq!(rate(text), Ok((50, Duration::from_secs(seconds))), "{text}");
+        }
         assert_eq!(percentage("2.5%"), Ok(0.025));
     }
 
@@ -132,6 +149,10 @@ mod tests {
         assert_eq!(duration("99999999999999999999s"), Err(Error::TooLarge));
         assert_eq!(duration("9999999999999999999d"), Err(Error::TooLarge));
         assert_eq!(size("64KB"), Err(Error::UnknownUnit));
+        assert_eq!(rate("50"), Err(Error::NoUnit));
+        assert_eq!(rate("50/d"), Err(Error::UnknownUnit));
+        assert_eq!(rate("/s"), Err(Error::NoNumber));
+        assert_eq!(rate("99999999999999999999/s"), Err(Error::TooLarge));
         assert_eq!(percentage("0.5"), Err(Error::NoUnit));
         assert_eq!(percentage("inf%"), Err(Error::NoNumber));
         assert_eq!(percentage("-1%"), Err(Error::NoNumber));
@@ -147,7 +168,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text in "\\PC{0,24}") {
-            let _ = (duration(&text), size(&text), percentage(&text));
+            let _ = (duration(&text), size(&text), rate(&text), percentage(&text));
         }
     }
 

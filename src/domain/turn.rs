@@ -19,6 +19,7 @@ use super::watch::{Beside, Origin, Trouble, Watch};
 
 mod words;
 
+use words::opened_because;
 pub use words::{Asked, Attempt, Context, Cue, HistoryStep};
 
 /// What one finding led to.
@@ -529,23 +530,6 @@ struct Tried {
     at: Timestamp,
     origin: Origin,
     asked: Asked,
-}
-
-const fn opened_because(cause: breaker::Cause) -> &'static str {
-    match cause {
-        breaker::Cause::FailureRate => "the circuit breaker opened: too many calls fail",
-        breaker::Cause::SlowRate => "the circuit breaker opened: too many calls are slow",
-        breaker::Cause::BadRate => "the circuit breaker opened: too many calls fail or are slow",
-        breaker::Cause::Consecutive => "the circuit breaker opened: too many calls failed in a row",
-        breaker::Cause::Probe
-        | breaker::Cause::Report
-        | breaker::Cause::TrialFailed
-        | breaker::Cause::TrialsTimedOut
-        | breaker::Cause::OpenTimeOver
-        | breaker::Cause::ProbePassed
-        | breaker::Cause::TrialsPassed
-        | breaker::Cause::Operator => "the circuit breaker opened",
-    }
 }
 
 fn alert(incident: &Incident, target: &Arc<str>) -> Alert {

@@ -34,6 +34,10 @@ pub const FAILING_PART: f64 = 0.10;
 /// The same of slow calls; 80 % of them open a breaker of the default policy.
 pub const SLOW_PART: f64 = 0.50;
 
+/// Fewer calls are not judged here, whatever a breaker opens by: one call of one that failed is no news. It is the least
+/// minimum of the breakers' profiles that judge by rates.
+pub const LEAST_CALLS: u64 = 5;
+
 /// How well a target is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Health {
@@ -210,7 +214,7 @@ fn evident<'a>(inputs: &Inputs<'a>) -> Verdict<'a> {
 }
 
 fn was_called(inputs: &Inputs<'_>) -> bool {
-    inputs.traffic.window.is_some() || inputs.traffic.opened.is_some()
+    rates(&inputs.traffic).is_some()
 }
 
 /// Something that speaks against a target.
@@ -222,7 +226,7 @@ struct Complaint<'a> {
 /// The worse of what the window holds and what it held when it opened the breaker: while that is open, nobody calls, and
 /// what was seen slides out of the window without having been proven wrong.
 fn rates(traffic: &Traffic) -> Option<Rates> {
-    match (traffic.window, traffic.opened) {
+    match (traffic.window.filter(|_| traffic.calls >= LEAST_CALLS), traffic.opened) {
         (Some(now), Some(then)) => Some(Rates {
             failed: now.failed.max(then.failed),
             slow: now.slow.max(then.slow),

@@ -14,11 +14,11 @@ use hyper::{Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 
-use super::connection::Connection;
+use super::answering::Answering;
+use super::complaints::Complaints;
+use super::connection::{Client, Connection, Draining};
 use super::{Error, socket};
 
 /// How long accepting rests when the machine has nothing to give: long enough not to spin, short enough that nobody
@@ -27,6 +27,9 @@ const REST_AFTER_AN_ERROR: Duration = Duration::from_millis(50);
 
 /// How often at most such an error is logged.
 const LOG_EVERY: Duration = Duration::from_secs(1);
+
+/// How often at most a message that was refused for its ambiguity is logged, whoever sent it.
+const LOG_REFUSED_EVERY: Duration = Duration::from_secs(10);
 
 /// What a client may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,41 @@ impl Default for Limits {
     }
 }
 
+/// A bound socket on which nothing is accepted yet, in no runtime yet.
+#[derive(Debug)]
+pub struct Reserved {
+    socket: std::net::TcpListener,
+    local_address: SocketAddr,
+}
+
+impl Reserved {
+    /// Binds and listens. From here on clients can connect; they wait until somebody serves.
+    ///
+    /// # Errors
+    /// The address cannot be had.
+    pub fn new(address: SocketAddr) -> Result<Self, Error> {
+        let socket = socket::bind(address)?;
+        let local_address = socket.local_addr().map_err(|source| Error::CannotListen { address, source })?;
+        Ok(Self { socket, local_address })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_address
+    }
+
+    /// A second hand on the same socket, for another runtime: each connection goes to one of them.
+    ///
+    /// # Errors
+    /// The machine has no more file descriptors.
+    pub fn another(&self) -> Result<Self, Error> {
+        let address = self.local_address;
+        let socket = self.socket.try_clone().map_err(|source| Error::CannotListen { address, source })?;
+        Ok(Self { socket, local_address: address })
+    }
+}
+
 /// A bound socket.
 pub struct Listener {
     socket: TcpListener,
@@ -68,8 +106,19 @@ impl Listener {
     /// # Errors
     /// The address cannot be had.
     pub fn bind(address: SocketAddr) -> Result<Self, Error> {
-        let socket = socket::bind(address)?;
-        let local_address = socket.local_addr().map_err(|source| Error::CannotListen { address, source })?;
+        Self::on(Reserved::new(address)?)
+    }
+
+    /// Accepts in this runtime.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The runtime cannot take it.
+    pub fn on(reserved: Reserved) -> Result<Self, Error> {
+        let Reserved { socket, local_address } = reserved;
+        let socket =
+            TcpListener::from_std(socket).map_err(|source| Error::CannotListen { address: local_address, source })?;
         Ok(Self { socket, local_address, tls: None })
     }
 
@@ -98,22 +147,44 @@ impl Listener {
         B::Data: Send,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let draining = CancellationToken::new();
+        self.serve_each(move |client| Answering::new(service.clone(), client), limits, shutdown).await;
+    }
+
+    /// As [`serve`](Self::serve), with a service for each connection that `make` makes, and nothing around it: its
+    /// requests carry no extensions, and one that panics costs its client the connection.
+    pub async fn serve_each<M, S, B>(self, make: M, limits: Limits, shutdown: impl Future<Output = ()>)
+    where
+        M: Fn(Client) -> S + Clone + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<Box<dyn StdError + Send + Sync>>,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let draining = Draining::default();
         let permits = Arc::new(Semaphore::new(limits.max_connections));
         let mut connections = JoinSet::new();
-        let mut complaints = Complaints::default();
+        let complaints = Complaints::new(LOG_EVERY);
+        let refused = Arc::new(Complaints::new(LOG_REFUSED_EVERY));
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 Some(ended) = connections.join_next() => note_end(ended),
-                (permit, stream, peer) = self.accept(&permits, &mut complaints) => {
-                    let connection =
-                        Connection { stream, peer, tls: self.tls.clone(), limits, draining: draining.clone() };
-                    let service = service.clone();
+                (permit, stream, peer) = self.accept(&permits, &complaints) => {
+                    let connection = Connection {
+                        stream,
+                        peer,
+                        tls: self.tls.clone(),
+                        limits,
+                        draining: draining.clone(),
+                        refused: refused.clone(),
+                    };
+                    let make = make.clone();
                     connections.spawn(async move {
-                        connection.serve(service).await;
+                        connection.serve(make).await;
                         drop(permit);
                     });
                 }
@@ -121,7 +192,7 @@ impl Listener {
         }
         // Closed first, so that who comes now is refused and can go elsewhere.
         drop(self.socket);
-        draining.cancel();
+        draining.begin();
         drain(connections, limits.graceful, self.local_address).await;
     }
 
@@ -129,7 +200,7 @@ impl Listener {
     async fn accept(
         &self,
         permits: &Arc<Semaphore>,
-        complaints: &mut Complaints,
+        complaints: &Complaints,
     ) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
         let permit = Arc::clone(permits).acquire_owned().await.expect("nobody closes this semaphore");
         loop {
@@ -139,7 +210,7 @@ impl Listener {
                     tracing::debug!(listen = %self.local_address, %error, "a client was gone before it was accepted");
                 }
                 Err(error) => {
-                    if complaints.is_due(Instant::now()) {
+                    if complaints.due().is_some() {
                         tracing::warn!(listen = %self.local_address, %error,
                             "cannot accept connections; the limit on open files may be too low");
                     }
@@ -155,22 +226,6 @@ fn was_the_clients(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
     )
-}
-
-/// Remembers when it was last complained about accept errors.
-#[derive(Debug, Default)]
-struct Complaints {
-    last: Option<Instant>,
-}
-
-impl Complaints {
-    fn is_due(&mut self, now: Instant) -> bool {
-        let is_due = self.last.is_none_or(|last| now.duration_since(last) >= LOG_EVERY);
-        if is_due {
-            self.last = Some(now);
-        }
-        is_due
-    }
 }
 
 async fn drain(mut connections: JoinSet<()>, deadline: Duration, listen: SocketAddr) {
@@ -189,19 +244,5 @@ async fn drain(mut connections: JoinSet<()>, deadline: Duration, listen: SocketA
 fn note_end(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a connection was lost to a panic");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn accept_errors_are_logged_once_a_second() {
-        let mut complaints = Complaints::default();
-        let start = Instant::now();
-        let logged: Vec<bool> =
-            [0, 50, 950, 1000, 1050].map(|ms| complaints.is_due(start + Duration::from_millis(ms))).into();
-        assert_eq!(logged, [true, false, false, true, false]);
     }
 }

@@ -3,64 +3,67 @@
 //! It owns the socket. Deliberately not here: how many connections there are.
 
 use std::error::Error as StdError;
-use std::io;
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use http_body_util::{Either, Empty};
 use hyper::body::{Body, Incoming};
 use hyper::service::{Service, service_fn};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
+use super::answering::ConnectionControl;
+use super::complaints::Complaints;
 use super::head::{HeadTimer, Received};
+use super::screen::Screen;
+use super::wire::{Screened, Wire};
 
 /// How often a resting HTTP/2 client is asked whether it is still there, and how long it may take to answer.
 const HTTP2_PING: Duration = Duration::from_secs(20);
+/// Headers of a request; one with more is answered 431, and its connection closed. hyper's own default, and nginx
+/// allows about as many.
+const MAX_HEADERS: usize = 100;
+/// Bytes of a request's head; one with more is answered 431 (or 414), and its connection closed. Twice what nginx takes
+/// by default (4 buffers of 8 KiB), since tokens grow.
+pub(super) const MAX_HEAD_BYTES: usize = 64 << 10;
 
-/// Makes a tower service, such as `warp::service(filter)`, one that [`Listener::serve`](super::Listener::serve) takes.
-pub fn from_tower<S>(service: S) -> TowerToHyperService<S> {
-    TowerToHyperService::new(service)
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Its address.
+    pub peer: SocketAddr,
+    /// Whether it speaks TLS with us.
+    pub is_secure: bool,
+    /// For the one who must cut the connection.
+    pub control: ConnectionControl,
 }
 
-/// Who sent a request: an extension of each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
-
-/// The connection that a request came on: an extension of each.
+/// Tells every connection of a socket that the end has begun.
 #[derive(Debug, Clone, Default)]
-pub struct ConnectionControl {
-    had_a_request: Arc<AtomicBool>,
-    reset: CancellationToken,
+pub(super) struct Draining {
+    has_begun: Arc<AtomicBool>,
+    wake: CancellationToken,
 }
 
-impl ConnectionControl {
-    /// Cuts the connection with a RST, so that the client sees "connection reset by peer", whatever was answered but not
-    /// yet read. A handler that has called this need not answer; with HTTP/2 all requests of the connection are cut.
-    pub fn reset(&self) {
-        self.reset.cancel();
+impl Draining {
+    pub(super) fn begin(&self) {
+        self.has_begun.store(true, Ordering::Release);
+        self.wake.cancel();
     }
 
-    fn note_request(&self) {
-        self.had_a_request.store(true, Ordering::Relaxed);
-    }
-
-    fn had_a_request(&self) -> bool {
-        self.had_a_request.load(Ordering::Relaxed)
+    fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Acquire)
     }
 }
 
@@ -70,12 +73,14 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) limits: Limits,
-    pub(super) draining: CancellationToken,
+    pub(super) draining: Draining,
+    pub(super) refused: Arc<Complaints>,
 }
 
 impl Connection {
-    pub(super) async fn serve<S, B>(self, service: S)
+    pub(super) async fn serve<M, S, B>(self, make: M)
     where
+        M: Fn(Client) -> S,
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
         S::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -83,7 +88,7 @@ impl Connection {
         B::Data: Send,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let Self { stream, peer, tls, limits, draining } = self;
+        let Self { stream, peer, tls, limits, draining, refused } = self;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "cannot turn off Nagle's algorithm");
         }
@@ -91,11 +96,14 @@ impl Connection {
             peer,
             limits,
             draining,
+            refused,
             first_request_by: Instant::now() + limits.head_read,
             control: ConnectionControl::default(),
             received: Received::default(),
         };
-        let wire = Wire { stream, received: conversation.received.clone(), reset: conversation.control.reset.clone() };
+        let control = conversation.control.clone();
+        let service = make(Client { peer, is_secure: tls.is_some(), control: control.clone() });
+        let wire = Wire { stream, received: conversation.received.clone(), reset: control.reset };
         match tls {
             None => conversation.hold(wire, service).await,
             Some(acceptor) => {
@@ -110,7 +118,8 @@ impl Connection {
 struct Conversation {
     peer: SocketAddr,
     limits: Limits,
-    draining: CancellationToken,
+    draining: Draining,
+    refused: Arc<Complaints>,
     first_request_by: Instant,
     control: ConnectionControl,
     received: Received,
@@ -127,7 +136,7 @@ impl Conversation {
                 tracing::debug!(%peer, "a TLS handshake took too long");
                 None
             }
-            () = self.draining.cancelled() => None,
+            () = self.draining.wake.cancelled() => None,
         }
     }
 
@@ -141,38 +150,62 @@ impl Conversation {
         B::Data: Send,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let Self { peer, limits, draining, first_request_by, control, received } = self;
+        let Self { peer, limits, draining, refused, first_request_by, control, received } = self;
         let protocol = protocol(limits, received);
         let service = {
             let control = control.clone();
-            service_fn(move |request| answer(service.clone(), request, peer, control.clone()))
+            service_fn(move |request| {
+                control.note_request();
+                service.call(request)
+            })
         };
+        let io = Screened { io, screen: Screen::default(), peer, refused };
         let mut served = pin!(protocol.serve_connection(TokioIo::new(io), service));
-        let mut is_draining = false;
-        let mut is_first_request_due = true;
-        loop {
-            tokio::select! {
-                biased;
-                () = control.reset.cancelled() => return,
-                ended = served.as_mut() => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%peer, error, "a connection ended early");
-                    }
-                    return;
-                }
-                () = draining.cancelled(), if !is_draining => {
-                    is_draining = true;
-                    served.as_mut().graceful_shutdown();
-                }
-                () = tokio::time::sleep_until(first_request_by), if is_first_request_due => {
-                    if !control.had_a_request() {
-                        tracing::debug!(%peer, "a connection brought no request in time");
-                        return;
-                    }
-                    is_first_request_due = false;
-                }
+        let (mut reset, mut drain) = (pin!(control.reset.cancelled()), pin!(draining.wake.cancelled()));
+        let mut first_request = pin!(Some(tokio::time::sleep_until(first_request_by)));
+        let (mut is_draining, mut is_watching) = (false, false);
+        poll_fn(|context| {
+            // This task is woken for every packet: the two that wait for the end are asked once, so that they wake it,
+            // and after that only looked at.
+            if !is_watching {
+                is_watching = true;
+                let (_, _) = (reset.as_mut().poll(context), drain.as_mut().poll(context));
             }
-        }
+            if control.is_reset() {
+                return Poll::Ready(());
+            }
+            if let Poll::Ready(ended) = served.as_mut().poll(context) {
+                if let Err(error) = ended {
+                    note_error(peer, &*error);
+                }
+                return Poll::Ready(());
+            }
+            if draining.has_begun() && !is_draining {
+                is_draining = true;
+                served.as_mut().graceful_shutdown();
+                context.waker().wake_by_ref();
+            }
+            if first_request.is_some() && control.had_a_request() {
+                first_request.set(None);
+            }
+            if let Some(due) = first_request.as_mut().as_pin_mut()
+                && due.poll(context).is_ready()
+            {
+                tracing::debug!(%peer, "a connection brought no request in time");
+                return Poll::Ready(());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+fn note_error(peer: SocketAddr, error: &(dyn StdError + 'static)) {
+    let of_hyper = error.downcast_ref::<hyper::Error>();
+    if of_hyper.is_some_and(hyper::Error::is_parse_too_large) {
+        tracing::debug!(%peer, max_bytes = MAX_HEAD_BYTES, max_headers = MAX_HEADERS, "a request's head was too large");
+    } else {
+        tracing::debug!(%peer, error, "a connection ended early");
     }
 }
 
@@ -180,92 +213,15 @@ fn protocol(limits: Limits, received: Received) -> auto::Builder<TokioExecutor> 
     let mut protocol = auto::Builder::new(TokioExecutor::new());
     protocol
         .http1()
-        .timer(HeadTimer { received, head_read: limits.head_read })
-        .header_read_timeout(limits.idle.max(limits.head_read));
-    protocol.http2().timer(TokioTimer::new()).keep_alive_interval(HTTP2_PING).keep_alive_timeout(HTTP2_PING);
+        .timer(HeadTimer::new(received, limits.head_read))
+        .header_read_timeout(limits.idle.max(limits.head_read))
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES);
     protocol
-}
-
-/// The service's answer, or 500 in place of its panic.
-async fn answer<S, B>(
-    service: S,
-    mut request: Request<Incoming>,
-    peer: SocketAddr,
-    control: ConnectionControl,
-) -> Result<Response<Either<B, Empty<B::Data>>>, S::Error>
-where
-    S: Service<Request<Incoming>, Response = Response<B>>,
-    B: Body,
-{
-    control.note_request();
-    request.extensions_mut().insert(Peer(peer));
-    request.extensions_mut().insert(control);
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    let call = AssertUnwindSafe(async move { service.call(request).await });
-    let Ok(answered) = call.catch_unwind().await else {
-        tracing::error!(%peer, %method, path, "a handler panicked; its client was answered 500");
-        let mut response = Response::new(Either::Right(Empty::new()));
-        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        return Ok(response);
-    };
-    answered.map(|response| response.map(Either::Left))
-}
-
-/// The socket: counts what it reads, and is closed with a RST where that was asked for.
-struct Wire {
-    stream: TcpStream,
-    received: Received,
-    reset: CancellationToken,
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        if !self.reset.is_cancelled() {
-            return;
-        }
-        // Closing with a linger of zero throws away what is unsent and tells the client so (RFC 9293, 3.10.4).
-        if let Err(error) = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)) {
-            tracing::debug!(%error, "a connection that should have been reset was closed instead");
-        }
-    }
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let filled_before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.received.add(buffer.filled().len() - filled_before);
-        read
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HTTP2_PING)
+        .keep_alive_timeout(HTTP2_PING)
+        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX));
+    protocol
 }

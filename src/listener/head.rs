@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use hyper::rt::{Sleep, Timer};
+use parking_lot::Mutex;
 
 /// Bytes that a connection has received, counted where they are read.
 #[derive(Debug, Clone, Default)]
@@ -26,11 +27,21 @@ impl Received {
     }
 }
 
-/// The timer that hyper sets when it begins to wait for a head.
+/// The timer that hyper sets when it begins to wait for a head, for one connection.
+///
+/// A connection waits for a head after each answer, most often for microseconds. So its one entry in the runtime's list
+/// of timers is lent to each wait and given back, and moved only where it would be over too late or is over too early.
 #[derive(Debug, Clone)]
 pub(super) struct HeadTimer {
-    pub(super) received: Received,
-    pub(super) head_read: Duration,
+    received: Received,
+    head_read: Duration,
+    alarm: Arc<Mutex<Option<Pin<Box<tokio::time::Sleep>>>>>,
+}
+
+impl HeadTimer {
+    pub(super) fn new(received: Received, head_read: Duration) -> Self {
+        Self { received, head_read, alarm: Arc::default() }
+    }
 }
 
 impl Timer for HeadTimer {
@@ -39,12 +50,17 @@ impl Timer for HeadTimer {
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        let deadline = tokio::time::Instant::from_std(deadline);
+        let mut alarm = self.alarm.lock().take().unwrap_or_else(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if alarm.deadline() > deadline {
+            alarm.as_mut().reset(deadline);
+        }
         Box::pin(HeadSleep {
-            received: self.received.clone(),
             received_before: self.received.so_far(),
-            head_read: self.head_read,
             head_began: false,
-            until: Box::pin(tokio::time::sleep_until(deadline.into())),
+            deadline,
+            alarm: Some(alarm),
+            timer: self.clone(),
         })
     }
 
@@ -54,29 +70,44 @@ impl Timer for HeadTimer {
 }
 
 struct HeadSleep {
-    received: Received,
     received_before: u64,
-    head_read: Duration,
     head_began: bool,
-    until: Pin<Box<tokio::time::Sleep>>,
+    deadline: tokio::time::Instant,
+    /// Ours until this is dropped.
+    alarm: Option<Pin<Box<tokio::time::Sleep>>>,
+    timer: HeadTimer,
 }
 
 impl Sleep for HeadSleep {}
+
+impl Drop for HeadSleep {
+    fn drop(&mut self) {
+        *self.timer.alarm.lock() = self.alarm.take();
+    }
+}
 
 impl Future for HeadSleep {
     type Output = ();
 
     /// hyper polls this each time it has looked for a head and found it unfinished, so also after every read.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if !self.head_began && self.received.so_far() != self.received_before {
-            self.head_began = true;
-            let head_by = tokio::time::Instant::now() + self.head_read;
-            if head_by < self.until.deadline() {
-                self.until.as_mut().reset(head_by);
+        let this = &mut *self;
+        let Some(alarm) = &mut this.alarm else { return Poll::Pending };
+        if !this.head_began && this.timer.received.so_far() != this.received_before {
+            this.head_began = true;
+            this.deadline = this.deadline.min(tokio::time::Instant::now() + this.timer.head_read);
+            if alarm.deadline() > this.deadline {
+                alarm.as_mut().reset(this.deadline);
             }
         }
-        ready!(self.until.as_mut().poll(context));
-        Poll::Ready(())
+        loop {
+            ready!(alarm.as_mut().poll(context));
+            if tokio::time::Instant::now() >= this.deadline {
+                return Poll::Ready(());
+            }
+            // It was set for an earlier wait.
+            alarm.as_mut().reset(this.deadline);
+        }
     }
 }
 
@@ -90,7 +121,7 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(75);
 
     fn timer() -> HeadTimer {
-        HeadTimer { received: Received::default(), head_read: HEAD }
+        HeadTimer::new(Received::default(), HEAD)
     }
 
     #[tokio::test(start_paused = true)]
@@ -116,5 +147,24 @@ mod tests {
         assert!(poll!(sleep.as_mut()).is_pending(), "a further byte buys no time");
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(poll!(sleep.as_mut()).is_ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_takes_over_the_alarm_of_an_earlier_one_lasts_its_own_time() {
+        let timer = timer();
+        let mut first = timer.sleep(IDLE);
+        assert!(poll!(first.as_mut()).is_pending());
+        tokio::time::advance(Duration::from_secs(60)).await;
+        drop(first);
+        let mut second = timer.sleep(IDLE);
+        tokio::time::advance(IDLE - Duration::from_secs(1)).await;
+        assert!(poll!(second.as_mut()).is_pending(), "the first one's time is over, and not this one's");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(poll!(second.as_mut()).is_ready());
+        drop(second);
+        let mut third = timer.sleep(HEAD);
+        assert!(poll!(third.as_mut()).is_pending());
+        tokio::time::advance(HEAD).await;
+        assert!(poll!(third.as_mut()).is_ready());
     }
 }

@@ -3,10 +3,9 @@
 //! Deliberately not here: accepting.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
 
 /// Connections that the kernel keeps until they are accepted. More than the usual 128, because a full house makes
 /// accepting wait, and Linux cuts the number at its own limit.
@@ -63,7 +62,7 @@ fn try_bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
 fn explain(address: SocketAddr, source: io::Error) -> Error {

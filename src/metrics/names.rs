@@ -43,6 +43,8 @@ families! {
         "Whether the last probe found what was expected.";
     PROBE_DURATION: Gauge "probe_duration_seconds",
         "How long the last probe took, all of it.";
+    PROBE_DNS_LOOKUP_TIME: Gauge "probe_dns_lookup_time_seconds",
+        "How long the last probe took to look its name up; missing where there was none to look up.";
     PROBE_HTTP_STATUS_CODE: Gauge "probe_http_status_code",
         "The HTTP status of the last probe, 0 where there was none.";
     PROBE_HTTP_DURATION: Gauge "probe_http_duration_seconds",

@@ -100,6 +100,11 @@ impl Page<'_> {
         page.family(&names::PROBE_DURATION, probed(), |lines, (sample, last)| {
             lines.value(&[("target", sample.name)], last.took.as_secs_f64());
         })?;
+        page.family(&names::PROBE_DNS_LOOKUP_TIME, probed(), |lines, (sample, last)| {
+            if let Some(took) = last.phases.resolve {
+                lines.value(&[("target", sample.name)], took.as_secs_f64());
+            }
+        })?;
         page.family(&names::PROBE_HTTP_STATUS_CODE, probed_by_http(), |lines, (sample, last)| {
             lines.count(&[("target", sample.name)], u64::from(last.status_code.unwrap_or(0)));
         })?;
@@ -322,7 +327,7 @@ mod tests {
             failure: reason.map(|reason| Failure { reason, message: "said".into(), code: "503".into() }),
             degraded: false,
             phases: Phases {
-                resolve: None,
+                resolve: Some(Duration::from_micros(250)),
                 connect: Some(Duration::from_micros(300)),
                 tls: Some(Duration::from_micros(1_500)),
                 processing: Some(Duration::from_millis(took_ms - 2)),
@@ -506,9 +511,11 @@ mod tests {
         breakwater_notifications_total{channel="new",outcome="delivered"} 0
         breakwater_notifications_total{channel="new",outcome="retried"} 0
         breakwater_notifications_total{channel="new",outcome="dead"} 0
+        breakwater_notifications_total{channel="new",outcome="dropped"} 0
         breakwater_notifications_total{channel="ops",outcome="delivered"} 1
         breakwater_notifications_total{channel="ops",outcome="retried"} 1
         breakwater_notifications_total{channel="ops",outcome="dead"} 0
+        breakwater_notifications_total{channel="ops",outcome="dropped"} 0
         "#);
     }
 }

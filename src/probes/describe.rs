@@ -27,6 +27,12 @@ pub fn describe(observation: &Observation) -> String {
     if let Some(end) = observation.certificate_expires_at {
         let _ = write!(text, "\n  {:<12}{}", "certificate", format_args!("expires {}", clock::format(end)));
     }
+    if let Some(provider) = observation.provider {
+        let _ = write!(text, "\n  {:<12}{}", "provider", provider.as_str());
+    }
+    if let Some(warning) = &observation.warning {
+        let _ = write!(text, "\n  {:<12}{warning}", "warning");
+    }
     if let Some(wait) = observation.retry_after {
         let _ = write!(text, "\n  {:<12}{}", "retry after", format_args!("{} s", wait.as_secs()));
     }
@@ -38,8 +44,12 @@ fn verdict(observation: &Observation) -> String {
     match &observation.failure {
         Some(failure) => format!("failed ({}): {}", failure.reason.as_str(), failure.message),
         None => {
-            let slow = if observation.degraded { "ok, but slow" } else { "ok" };
-            observation.status_code.map_or_else(|| slow.to_owned(), |status| format!("{slow}: {status}"))
+            let well = match (observation.degraded, observation.provider) {
+                (false, _) => "ok",
+                (true, None) => "ok, but slow",
+                (true, Some(_)) => "ok, but not wholly well",
+            };
+            observation.status_code.map_or_else(|| well.to_owned(), |status| format!("{well}: {status}"))
         }
     }
 }
@@ -51,7 +61,7 @@ fn milliseconds(took: Option<Duration>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::observation::{Failure, Phases, Reason};
+    use crate::domain::observation::{Failure, Phases, ProviderStatus, Reason};
     use crate::domain::time::Timestamp;
 
     fn observation() -> Observation {
@@ -89,6 +99,21 @@ mod tests {
           bytes              512
           certificate expires 2030-03-17T17:46:40Z
         "#);
+    }
+
+    #[test]
+    fn what_somebody_should_look_at_is_shown() {
+        let warned = Observation {
+            degraded: true,
+            certificate_expires_at: None,
+            warning: Some("the provider reports a partial outage of Payouts".into()),
+            provider: Some(ProviderStatus::PartialOutage),
+            ..observation()
+        };
+        let text = describe(&warned);
+        assert!(text.starts_with("ok, but not wholly well: 200\n"), "{text}");
+        let end = "  provider    partial_outage\n  warning     the provider reports a partial outage of Payouts\n";
+        assert!(text.ends_with(end), "{text}");
     }
 
     #[test]

@@ -100,8 +100,8 @@ impl DnsTarget {
         };
         let code = code(number);
         let message = match number {
-            0 => format!("the name {name} has no record {}, by {asked}", self.probe.record.as_str()),
-            3 => format!("the name {name} does not exist, by {asked} (NXDOMAIN)"),
+            0 => format!("the name {name} has no record {} according to {asked}", self.probe.record.as_str()),
+            3 => format!("the name {name} does not exist according to {asked} (NXDOMAIN)"),
             _ => format!("the name {name} was not resolved by {asked} ({code})"),
         };
         coded(Reason::Dns, code, message)
@@ -129,7 +129,7 @@ impl DnsTarget {
         let (name, record) = (&self.probe.name, self.probe.record.as_str());
         let should = match &self.probe.expect {
             DnsExpect::Something if values.is_empty() => {
-                let message = format!("the name {name} has no record {record}, by {}", self.asked());
+                let message = format!("the name {name} has no record {record} according to {}", self.asked());
                 return Err(coded(Reason::Dns, code(0), message));
             }
             DnsExpect::Something => return Ok(()),

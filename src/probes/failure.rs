@@ -73,7 +73,7 @@ pub(super) fn code(error: &io::Error) -> &'static str {
 }
 
 /// Whether `error` is this machine's: it says nothing of the target.
-pub(super) fn is_ours(error: &io::Error) -> bool {
+pub fn is_ours(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|number| OURS.contains(&number))
 }
 

@@ -31,4 +31,5 @@ mod tests;
 
 pub use describe::describe;
 pub use error::Error;
+pub use failure::is_ours;
 pub use prober::{Prepared, Prober};

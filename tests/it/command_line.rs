@@ -258,6 +258,18 @@ async fn one_probe_shows_how_long_each_part_took() {
     check(&bad, 1, &[]);
     assert!(said(&bad).contains("503"), "{}", said(&bad));
     check(&probe("NOBODY").await, 1, &["NOBODY", "PG_KCP"]);
+    place.configure(
+        "[[target]]\nname = \"NAME\"\nendpoint = \"dns://localhost\"\n[target.probe]\nexpect = \"192.0.2.1\"\n\
+         resolver = \"127.0.0.1:9\"\n[[target]]\nname = \"JOB\"\nprobe = { kind = \"heartbeat\" }\n",
+    );
+    let name = probe("NAME").await;
+    check(&name, 1, &[]);
+    let words = "failed (assertion): the records A of localhost should hold 192.0.2.1, and hold 127.0.0.1";
+    assert!(said(&name).contains(words), "{}", said(&name));
+    let job = probe("JOB").await;
+    assert_ne!(job.status.code(), Some(0));
+    let told = String::from_utf8_lossy(&job.stderr).into_owned();
+    assert!(told.contains("a heartbeat target is not called: it reports in"), "{told}");
     assert!(!place.data().exists(), "it leaves nothing");
 }
 

@@ -1,11 +1,18 @@
 //! Everything that is tested from outside: one file a capability, one binary, since each links the whole program.
 
+mod alerts;
+mod backend;
 mod bad_input;
 mod command_line;
 mod given_when_then;
+mod heartbeats;
 mod http_examples;
 mod http_surface;
 mod node;
 mod outage;
+mod proxy;
+mod proxy_guard;
+mod proxy_wire;
 mod reload;
 mod rules;
+mod verdict;

@@ -309,6 +309,8 @@ impl Place {
 /// A node in this process.
 pub(crate) struct Node {
     pub(crate) api: Api,
+    /// Where routes of the proxy have sockets of their own.
+    pub(crate) proxy: Vec<SocketAddr>,
     pub(crate) place: Place,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Ended>,
@@ -341,17 +343,18 @@ impl Node {
         let source = Source::File { path, environment: BTreeMap::new(), watched };
         let app = App::build(config, source, Clock::system()).await.unwrap_or_else(|error| panic!("{error}"));
         let api = Api::new(app.local_addr());
+        let proxy = app.proxy_addrs().to_vec();
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(app.run(async {
             let _ = stopped.await;
         }));
         until("the node to be ready", async || (api.get("/readyz").await.status == 200).then_some(())).await;
-        Self { api, place, stop, ended }
+        Self { api, proxy, place, stop, ended }
     }
 
     /// Ends it in order.
     pub(crate) async fn stop(self) -> Place {
-        let Self { place, stop, ended, api } = self;
+        let Self { place, stop, ended, api, proxy: _ } = self;
         drop(api);
         stop.send(()).expect("the node waits for this");
         let ended = tokio::time::timeout(LIMIT, ended).await.expect("the node ends").expect("without a panic");

@@ -103,6 +103,8 @@ pub(crate) struct Notifier {
     /// Notices up to this one are on disk.
     landed_up_to: NoticeId,
     reading: bool,
+    /// Whether the outbox of the process before was taken over.
+    restarted: bool,
     /// What came while the outbox was being read.
     meanwhile: Vec<Delivery>,
     /// Told once nothing is under way; nothing new is begun then.
@@ -147,6 +149,7 @@ impl Notifier {
             config,
             died,
             reading: false,
+            restarted: false,
             meanwhile: Vec::new(),
             draining: None,
         }
@@ -383,6 +386,10 @@ impl Handler<OutboxRead> for Notifier {
         let is_group = |delivery: &&Delivery| matches!(delivery.message, Notice::Grouped(_));
         for delivery in on_disk().filter(is_group).chain(on_disk().filter(|delivery| !is_group(delivery))) {
             self.remember(delivery, context);
+        }
+        if !std::mem::replace(&mut self.restarted, true) {
+            let pace = self.pace();
+            self.queues.values_mut().for_each(|queue| queue.release_firsts(pace));
         }
         for delivery in std::mem::take(&mut self.meanwhile) {
             self.remember(&delivery, context);

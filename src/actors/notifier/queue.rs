@@ -245,7 +245,11 @@ impl Queue {
             let (_, line) = self.due.first().filter(|(due, _)| *due <= now)?.clone();
             let ready = self.lines.get(&line).and_then(|waiting| waiting.ready.front().copied());
             match ready {
-                Some(id) => return Some(self.begin(&line, Step::Attempt(id))),
+                Some(id) => match self.ask(id, may) {
+                    May::Go => return Some(self.begin(&line, Step::Attempt(id))),
+                    May::Drop => return Some(self.begin(&line, Step::Drop(id))),
+                    May::Wait(until) => self.hold(&line, id, until.max(now.plus(Duration::from_nanos(1))), pace),
+                },
                 None => {
                     if let Some(step) = self.flush(&line, now, pace, may) {
                         return Some(step);
@@ -259,6 +263,18 @@ impl Queue {
     fn ask(&mut self, id: DeliveryId, may: &mut impl FnMut(&mut Report) -> May) -> May {
         let report = self.remembered.get_mut(&id).and_then(|entry| entry.report.as_deref_mut());
         report.map_or(May::Go, may)
+    }
+
+    /// What was released and is held back after all may as well be joined.
+    fn hold(&mut self, line: &Line, id: DeliveryId, until: Timestamp, pace: Pace) {
+        if let Some(entry) = self.remembered.get_mut(&id) {
+            entry.due = until;
+        }
+        if let Some(waiting) = self.lines.get_mut(line) {
+            waiting.ready.retain(|other| *other != id);
+            waiting.fresh.insert(id);
+        }
+        self.schedule(line, pace);
     }
 
     fn begin(&mut self, line: &Line, step: Step) -> Step {
@@ -428,6 +444,26 @@ impl Queue {
     /// Whether entries that were left on disk could be taken up.
     pub(super) fn has_room_for_more(&self) -> bool {
         self.more_on_disk > 0 && self.remembered.len() < REMEMBERED / 2
+    }
+
+    /// After a restart: what may have been on its way as itself must leave as itself, or its receiver would see it
+    /// under two ids. Of each kind in a line that can only be the first.
+    pub(super) fn release_firsts(&mut self, pace: Pace) {
+        let lines: Vec<Line> = self.lines.keys().filter(|line| line.waits()).cloned().collect();
+        for line in lines {
+            let Some(waiting) = self.lines.get_mut(&line) else { continue };
+            let mut firsts: BTreeMap<Of, DeliveryId> = BTreeMap::new();
+            for id in &waiting.fresh {
+                if let Some(of) = self.remembered.get(id).and_then(|entry| entry.of) {
+                    firsts.entry(of).or_insert(*id);
+                }
+            }
+            for id in firsts.into_values() {
+                waiting.fresh.remove(&id);
+                waiting.ready.push_back(id);
+            }
+            self.schedule(&line, pace);
+        }
     }
 
     /// What was left on disk is being told again.

@@ -78,6 +78,15 @@ impl TargetActor {
         self.slot.live(|live| live.found(observation, &self.watch.status, maintenance));
     }
 
+    /// A probe came back that began when the target was still configured as one that is called.
+    pub(super) fn no_longer_called(&mut self) {
+        self.probing_since = None;
+        for one in std::mem::take(&mut self.waiting) {
+            let name = self.slot.name.clone();
+            drop(one.answer.send(Err(Refused::ReportsIn { name })));
+        }
+    }
+
     fn arm_silence(&mut self, patience: Duration, context: &mut Context<Self>) {
         if let Some(timer) = self.probe_timer.take() {
             context.cancel_future(timer);

@@ -143,9 +143,9 @@ impl TargetActor {
         }
     }
 
-    /// Whether there is nothing to tell of that a good probe brought or time changed.
-    pub(super) fn nothing_to_tell(&self) -> bool {
-        let wants = self.spec.as_deref().is_some_and(|spec| spec.policy.alert.on.contains(Condition::Certificate));
-        !self.flapping.is_on() && !(wants && self.certificate.is_some())
+    /// Whether a good probe, or time, brought something to tell of.
+    pub(super) fn has_something_to_tell(&self) -> bool {
+        let wants = || self.spec.as_deref().is_some_and(|spec| spec.policy.alert.on.contains(Condition::Certificate));
+        self.flapping.is_on() || (self.certificate.is_some() && wants())
     }
 }

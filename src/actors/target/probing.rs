@@ -84,10 +84,6 @@ impl TargetActor {
         let Some(spec) = &self.spec else { return };
         let ended = self.links.clock.moment();
         let began = self.probing_since.take().unwrap_or(ended);
-        if self.silence.is_some() {
-            // It is not called any more since this probe began.
-            return;
-        }
         let refused = observation.failure.as_ref().is_some_and(|failure| failure.reason == Reason::RateLimited);
         let confirming = match (self.watch.breaker.state, self.watch.status.state) {
             // Who asks us to come less often is not asked more often.
@@ -154,7 +150,7 @@ impl TargetActor {
             && self.watch.status.state == IntegrationState::Connected
             && self.watch.incident.is_none()
             && !observation.degraded
-            && self.nothing_to_tell()
+            && !self.has_something_to_tell()
     }
 
     pub(super) fn note_quiet_success(&mut self, observation: &Observation) {
@@ -277,6 +273,9 @@ impl Handler<ProbeFinished> for TargetActor {
 
     fn handle(&mut self, finished: ProbeFinished, context: &mut Context<Self>) {
         let observation = finished.observation;
+        if self.silence.is_some() {
+            return self.no_longer_called();
+        }
         self.found(&observation, context);
         self.arm_next(&observation, context);
         let maintenance = self.is_in_maintenance();

@@ -49,6 +49,12 @@ const SIZE: WithUnit = WithUnit {
     meant: |number| (number >= 0.0).then(|| format!("{number:.0}{}", if number < 4_096.0 { "MiB" } else { "B" })),
 };
 
+const RATE: WithUnit = WithUnit {
+    what: "a rate",
+    known: "/s, /m or /h",
+    meant: |number| (number >= 1.0).then(|| format!("{number:.0}/s")),
+};
+
 impl<'t> Field<'t> {
     /// The value of `name` in the table at `parent`.
     pub(crate) fn new(reading: &'t Reading, parent: &Rc<str>, name: &'t str, value: &'t Value) -> Self {
@@ -223,6 +229,18 @@ impl<'t> Field<'t> {
         let (bytes, shown) = self.with_unit(&SIZE, &least, units::size)?;
         let within = Some(bytes).filter(|bytes| limits.contains(bytes));
         self.within(within, &shown, &least, &most)
+    }
+
+    /// A rate within limits as a number and the time it is for, or `"off"` as the inner `None`.
+    #[expect(clippy::option_option, reason = "told a problem, off, and a rate are three things")]
+    pub(crate) fn rate_or_off(&self, limits: RangeInclusive<u32>) -> Option<Option<(u32, Duration)>> {
+        if self.value.as_text() == Some("off") {
+            return Some(None);
+        }
+        let [least, most] = [limits.start(), limits.end()].map(|limit| format!("{limit}/s"));
+        let ((number, per), shown) = self.with_unit(&RATE, &least, units::rate)?;
+        let within = u32::try_from(number).ok().filter(|number| limits.contains(number));
+        self.within(within, &shown, &least, &most).map(|number| Some((number, per)))
     }
 
     /// A part of one: `0.5` or `"50%"`.

@@ -67,13 +67,16 @@ fn the_defaults_that_the_main_file_shows_are_the_defaults() {
     let target = "[[target]]\nname = \"a\"\nendpoint = \"a:1\"\n[target.breaker]\n";
     let shown = parsed(&format!("{target}{}", uncommented(breaker))).config;
     assert_eq!(shown.targets["a"].breaker, crate::domain::breaker::Policy::default());
+    let guard = crate::domain::guard::Policy { rate_limit: None, ..shown.targets["a"].guard.clone() };
+    assert_eq!(guard, crate::domain::guard::Policy::default());
 }
 
 #[test]
 fn every_key_that_is_read_is_described_in_the_main_file() {
     let described = std::fs::read_to_string(project().join("config/breakwater.toml")).unwrap();
     let text = "defaults = { probe = { auth = { kind = \"KIND\" } } }\nchannel = [{ kind = \"webhook\" }]\n\
-                target = [{ endpoint = \"https://a\" }]";
+                target = [{ name = \"a\", endpoint = \"https://a\", maintenance = [{}] }]\n\
+                proxy = { route = [{ target = \"a\", operation = [{ outcome = [{}] }] }, { target = \"a\", fallback = { target = \"a\" } }] }";
     let mut asked = BTreeSet::new();
     for kind in ["basic", "bearer", "oauth2"] {
         let text = text.replace("KIND", kind);

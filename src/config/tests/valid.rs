@@ -77,7 +77,7 @@ fn a_target_inherits_tables_key_by_key() {
     assert_eq!(probe.headers["user-agent"], "breakwater");
     assert_eq!(probe.headers["accept"], "application/json");
     assert_eq!(config.targets["DB"].breaker.window, Window::Count(10));
-    let hourly = Reminder { every: Duration::from_secs(3_600), factor: 1, longest: Duration::from_secs(86_400) };
+    let hourly = Reminder { every: Duration::from_secs(3_600), factor: 2, longest: Duration::from_secs(43_200) };
     assert_eq!(config.targets["DB"].policy.alert.reminder, Some(hourly));
     assert_eq!(config.targets["PG_KCP"].policy.alert.reminder, None);
     assert_eq!(&*config.targets["DB"].group, "shop");
@@ -99,6 +99,14 @@ fn a_profile_is_the_numbers_of_its_library_and_any_key_overrides_it() {
         parsed(&text).config.targets["a"].breaker.clone()
     };
     let seconds = Duration::from_secs;
+    for (name, profile) in [
+        ("default", Policy::default()),
+        ("resilience4j", Policy::resilience4j()),
+        ("envoy", Policy::envoy()),
+        ("pg-resilience", Policy::pg_resilience()),
+    ] {
+        assert_eq!(policy(&format!("profile = \"{name}\"")), profile);
+    }
     let library = policy("profile = \"resilience4j\"");
     assert_eq!((library.window, library.minimum_calls, library.trials), (Window::Count(100), 100, 10));
     assert_eq!((library.failure_rate, library.slow_call_rate, library.slow_call), (0.5, 1.0, seconds(60)));
@@ -112,9 +120,36 @@ fn a_profile_is_the_numbers_of_its_library_and_any_key_overrides_it() {
     assert_eq!((shop.window, shop.minimum_calls, shop.failure_rate), (Window::Count(4), 4, 0.3));
     assert_eq!((shop.slow_call, shop.slow_call_rate, shop.mode), (Duration::from_millis(700), 0.5, Mode::Disabled));
     assert_eq!(policy("profile = \"envoy\"\nconsecutive_failures = \"off\"").consecutive_failures, None);
+    let rates = policy("profile = \"envoy\"\nslow_call_rate = 0.5");
+    assert_eq!((rates.minimum_calls, rates.slow_call), (10, seconds(1)), "a rule that is turned on has usable numbers");
     let time = policy("profile = \"pg-resilience\"\nwindow = \"30s\"");
     assert_eq!(time.window, Window::Time { length: seconds(30), slices: 12 });
     assert_eq!(policy("open_time = \"10m\"").open_time_max, seconds(600));
+}
+
+#[test]
+fn times_that_are_not_said_follow_those_that_are() {
+    let times = |keys: &str| {
+        let text = format!("[[target]]\nname = \"a\"\nendpoint = \"a:1\"\n[target.breaker]\n{keys}");
+        let guard = parsed(&text).config.targets["a"].guard.clone();
+        let times = [guard.connect_timeout, guard.attempt_timeout, guard.call_budget, guard.bulkhead.max_wait];
+        times.map(|time| time.as_millis())
+    };
+    assert_eq!(times(""), [1_000, 3_000, 8_000, 500]);
+    assert_eq!(times("attempt_timeout = \"20s\""), [1_000, 20_000, 20_000, 500]);
+    assert_eq!(times("attempt_timeout = \"200ms\""), [200, 200, 8_000, 500]);
+    assert_eq!(times("call_budget = \"400ms\""), [400, 400, 400, 400]);
+    assert_eq!(times("connect_timeout = \"9s\""), [9_000, 9_000, 9_000, 500]);
+}
+
+#[test]
+fn a_rate_may_be_saved_up_unless_it_is_off() {
+    let text = "[defaults.breaker]\nrate_limit = \"10/s\"\nrate_burst = 3\n[[target]]\nname = \"a\"\n\
+                endpoint = \"a:1\"\n[[target]]\nname = \"b\"\nendpoint = \"a:1\"\nbreaker = { rate_limit = \"off\" }\n\
+                [[target]]\nname = \"c\"\nendpoint = \"a:1\"\nbreaker = { rate_limit = \"5/h\", rate_burst = 2 }\n";
+    let config = parsed(text).config;
+    let rate = |name| config.targets[name].guard.rate_limit.map(|rate| (rate.permits, rate.per.as_secs(), rate.burst));
+    assert_eq!((rate("a"), rate("b"), rate("c")), (Some((10, 1, 3)), None, Some((5, 3_600, 2))));
 }
 
 #[test]
@@ -157,10 +192,8 @@ endpoint = "http://a"
 interval = "1s"
 timeout = "2s"
 probe = { max_latency = "2s", tls = { server_name = "a" } }
-depends_on = ["b"]
-[[target]]
-name = "b"
-endpoint = "b:1"
+[monitor.connectivity]
+addresses = ["b:1"]
 "#;
     let warnings: Vec<String> = parsed(text).warnings.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(warnings.join("\n"));

@@ -10,17 +10,9 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Reads and finishes the table.
+/// Reads the rest of the table, and finishes it.
 pub(crate) fn breaker(mut section: Section<'_>) -> Policy {
-    let profile = section.take("profile").and_then(|field| {
-        field.word(&[
-            ("default", Profile::Default),
-            ("resilience4j", Profile::Resilience4j),
-            ("envoy", Profile::Envoy),
-            ("pg-resilience", Profile::PgResilience),
-        ])
-    });
-    let base = profile.unwrap_or(Profile::Default).policy();
+    let base = section.take("profile").and_then(|field| profile(&field)).unwrap_or_default();
     let window = window(&mut section, base.window);
     let minimum_calls = minimum_calls(&mut section, base.minimum_calls, window);
     let mut rate = |key, otherwise| section.take(key).and_then(|field| field.part(0.01..=1.0)).unwrap_or(otherwise);
@@ -39,72 +31,29 @@ pub(crate) fn breaker(mut section: Section<'_>) -> Policy {
         consecutive_failures: consecutive_failures(&mut section).unwrap_or(base.consecutive_failures),
         open_time,
         open_time_max,
+        growth: base.growth,
         jitter: section.take("jitter").and_then(|field| field.part(0.0..=1.0)).unwrap_or(base.jitter),
         trials: section.take("trials").and_then(|field| field.whole(1..=1_000)).unwrap_or(base.trials),
         half_open_max: section
             .take("half_open_max")
             .and_then(|field| field.duration(SECOND..=HOUR))
             .unwrap_or(base.half_open_max),
+        ramp: section.take("ramp").and_then(|field| field.duration_or_off(SECOND..=HOUR)).unwrap_or(base.ramp),
         mode: section.take("mode").and_then(|field| mode(&field)).unwrap_or(base.mode),
     };
-    section.not_in_this_version(&["ramp", "retry", "retry_budget", "bulkhead", "rate_limit", "timeout", "operation"]);
+    section.not_in_this_version(&["operation"]);
     section.finish();
     policy
 }
 
-#[derive(Clone, Copy)]
-enum Profile {
-    Default,
-    Resilience4j,
-    Envoy,
-    PgResilience,
-}
-
-impl Profile {
-    /// The numbers of the library that a profile is named after; where it has none, the default stays. A library that
-    /// knows no combined rate and no growing open time gets a `bad_rate` of 1 and an `open_time_max` of its open time.
-    fn policy(self) -> Policy {
-        match self {
-            Self::Default => Policy::default(),
-            // CircuitBreakerConfig's defaults.
-            Self::Resilience4j => Policy {
-                window: Window::Count(100),
-                minimum_calls: 100,
-                failure_rate: 0.5,
-                slow_call: 60 * SECOND,
-                slow_call_rate: 1.0,
-                bad_rate: 1.0,
-                open_time: 60 * SECOND,
-                open_time_max: 60 * SECOND,
-                trials: 10,
-                ..Policy::default()
-            },
-            // OutlierDetection: consecutive_5xx, base_ejection_time, max_ejection_time. It judges no slow calls.
-            Self::Envoy => Policy {
-                failure_rate: 1.0,
-                slow_call: 60 * SECOND,
-                slow_call_rate: 1.0,
-                bad_rate: 1.0,
-                consecutive_failures: Some(5),
-                open_time: 30 * SECOND,
-                open_time_max: 300 * SECOND,
-                ..Policy::default()
-            },
-            // The settings that a shop of the reference applications runs resilience4j with.
-            Self::PgResilience => Policy {
-                window: Window::Count(10),
-                minimum_calls: 5,
-                failure_rate: 0.3,
-                slow_call: 700 * MILLISECOND,
-                slow_call_rate: 0.5,
-                bad_rate: 1.0,
-                open_time: 5 * SECOND,
-                open_time_max: 5 * SECOND,
-                trials: 3,
-                ..Policy::default()
-            },
-        }
-    }
+fn profile(field: &Field<'_>) -> Option<Policy> {
+    let profile = field.word::<fn() -> Policy>(&[
+        ("default", Policy::default),
+        ("resilience4j", Policy::resilience4j),
+        ("envoy", Policy::envoy),
+        ("pg-resilience", Policy::pg_resilience),
+    ])?;
+    Some(profile())
 }
 
 /// `window` with `slices`, or `count`: what a target says itself replaces the other kind in the profile or defaults.

@@ -21,6 +21,11 @@ pub(crate) fn statuses(section: &mut Section<'_>) -> Vec<RangeInclusive<u16>> {
     elements.iter().filter_map(status).collect()
 }
 
+/// The statuses that a row of a table is about; none for all of them.
+pub(crate) fn row_statuses(field: &Field<'_>) -> Vec<RangeInclusive<u16>> {
+    field.one_or_more().iter().filter_map(status).collect()
+}
+
 fn status(field: &Field<'_>) -> Option<RangeInclusive<u16>> {
     let range = match &field.value().kind {
         Kind::Integer(number) => u16::try_from(*number).ok().map(|status| status..=status),
@@ -87,7 +92,8 @@ fn json_check(field: &Field<'_>) -> Option<BodyCheck> {
     Some(BodyCheck::Json { path: path?, equals: equals? })
 }
 
-fn json_path(field: &Field<'_>) -> Option<JsonPath> {
+/// A JSONPath (RFC 9535).
+pub(crate) fn json_path(field: &Field<'_>) -> Option<JsonPath> {
     let text = field.filled_text()?;
     match JsonPath::parse(text) {
         Ok(path) => Some(path),
@@ -100,7 +106,8 @@ fn json_path(field: &Field<'_>) -> Option<JsonPath> {
     }
 }
 
-fn as_json(value: &Value) -> Option<Json> {
+/// A value as JSON has it.
+pub(crate) fn as_json(value: &Value) -> Option<Json> {
     match &value.kind {
         Kind::Text(text) => Some(Json::from(text.text.as_ref())),
         Kind::Integer(number) => Some(Json::from(*number)),

@@ -17,7 +17,8 @@ const MAX_HEADERS: usize = 64;
 const MAX_SENT_BYTES: usize = 64 << 10;
 const MIB: u64 = 1 << 20;
 /// Told by the request itself; another value would make it another request than the one that is sent.
-const HEADERS_OF_THE_CONNECTION: [&str; 5] = ["connection", "content-length", "transfer-encoding", "upgrade", "te"];
+pub(crate) const HEADERS_OF_THE_CONNECTION: [&str; 5] =
+    ["connection", "content-length", "transfer-encoding", "upgrade", "te"];
 
 /// Reads the table without finishing it; `None` if there is no URL.
 pub(crate) fn http_probe(
@@ -77,7 +78,7 @@ pub(crate) fn max_latency(section: &mut Section<'_>, timeout: Duration) -> Optio
 }
 
 /// Also in lower case. CONNECT and TRACE are no questions that a service answers.
-fn method(field: &Field<'_>) -> Option<Method> {
+pub(crate) fn method(field: &Field<'_>) -> Option<Method> {
     const METHODS: [Method; 7] =
         [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
     let text = field.filled_text()?;
@@ -148,7 +149,7 @@ fn headers(section: &mut Section<'_>) -> HeaderMap {
 }
 
 /// Marked as sensitive, since any header may hold a key.
-fn header_value(field: &Field<'_>) -> Option<HeaderValue> {
+pub(crate) fn header_value(field: &Field<'_>) -> Option<HeaderValue> {
     let text = field.text()?;
     let Ok(mut value) = HeaderValue::from_bytes(text.as_bytes()) else {
         field.fail("this has a control character, which no header may have", "Write it in one line");

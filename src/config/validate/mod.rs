@@ -24,6 +24,8 @@ pub(crate) mod breaker;
 
 pub(crate) mod probe;
 
+pub(crate) mod guard;
+
 pub(crate) mod http_probe;
 
 pub(crate) mod http_checks;
@@ -39,6 +41,14 @@ pub(crate) mod grpc_probe;
 pub(crate) mod icmp_probe;
 
 pub(crate) mod status_page;
+
+pub(crate) mod proxy;
+
+pub(crate) mod proxy_route;
+
+pub(crate) mod proxy_headers;
+
+pub(crate) mod proxy_operation;
 
 pub(crate) mod auth;
 

@@ -9,13 +9,14 @@ use super::attachments::Attachments;
 use super::channel::Channels;
 use super::dependencies::Dependencies;
 use super::probe::Pace;
-use super::{alert, breaker, maintenance, name, probe, status_page};
+use super::{alert, breaker, guard, maintenance, name, probe, status_page};
 use crate::config::model::{LONGEST_TIMEOUT, Monitor, Target};
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
 use crate::domain::breaker::Policy as BreakerPolicy;
 use crate::domain::failure_history::FailureType;
 use crate::domain::flapping::Limits;
+use crate::domain::guard::Policy as GuardPolicy;
 use crate::domain::watch;
 
 /// Twice of what one node was measured with.
@@ -85,7 +86,7 @@ fn target<'t>(
 ) -> Option<Target> {
     let endpoint_field = section.take_own("endpoint");
     let endpoint = endpoint_field.as_ref().and_then(address::endpoint_of);
-    let Rules { group, policy, breaker, interval, timeout } = rules(&mut section, surroundings);
+    let Rules { group, policy, breaker, guard, interval, timeout } = rules(&mut section, surroundings);
     let depends_on = dependencies.read(&mut section, name.as_ref());
     let pace = Pace { interval, timeout };
     let mut probe_section = section.section("probe");
@@ -103,6 +104,7 @@ fn target<'t>(
         depends_on,
         policy,
         breaker,
+        guard,
         interval,
         timeout,
         probe: probe?,
@@ -132,6 +134,7 @@ struct Rules {
     group: Arc<str>,
     policy: watch::Policy,
     breaker: BreakerPolicy,
+    guard: GuardPolicy,
     interval: Duration,
     timeout: Duration,
 }
@@ -147,6 +150,8 @@ fn rules(section: &mut Section<'_>, surroundings: &Surroundings<'_>) -> Rules {
     let failure_threshold = threshold("failure_threshold");
     let success_threshold = threshold("success_threshold");
     let interval = interval.unwrap_or(INTERVAL);
+    let mut breaker_section = section.section("breaker");
+    let guard = guard::guard(&mut breaker_section);
     let known = alert::Known { channels, everyone, incomplete: *incomplete };
     Rules {
         group: group.unwrap_or_default(),
@@ -158,7 +163,8 @@ fn rules(section: &mut Section<'_>, surroundings: &Surroundings<'_>) -> Rules {
             alert: alert::alert(section.section("alert"), known),
             flapping: Limits { high: monitor.flapping.0, low: monitor.flapping.1, ..Limits::new(interval) },
         },
-        breaker: breaker::breaker(section.section("breaker")),
+        breaker: breaker::breaker(breaker_section),
+        guard,
         interval,
         timeout: timeout.unwrap_or(TIMEOUT),
     }

@@ -2,7 +2,7 @@
 
 use super::attachments::Attachments;
 use super::target::Surroundings;
-use super::{alerting, channel, settings, target};
+use super::{alerting, channel, proxy, settings, target};
 use crate::config::model::Config;
 use crate::config::raw::section::{Reading, Section};
 use crate::config::raw::tree::Table;
@@ -32,17 +32,19 @@ pub(crate) fn config(reading: &Reading, tables: &[Table], attachments: &Attachme
         Surroundings { attachments, channels: &channels, everyone: &alerting.everyone, monitor: &monitor, incomplete };
     let targets = target::targets(main.section("defaults"), target_sections, &surroundings);
 
-    main.not_in_this_version(&["proxy", "payments", "status_page", "cluster", "export"]);
+    let around = proxy::Around { attachments, targets: &targets, http: http.listen, incomplete };
+    let proxy = proxy::proxy(main.section("proxy"), &around);
+    main.not_in_this_version(&["payments", "status_page", "cluster", "export"]);
     main.finish();
     for document in included {
         finish_included(document);
     }
-    Config { node, http, store, monitor, alerting, targets, channels }
+    Config { node, http, store, monitor, alerting, targets, proxy, channels }
 }
 
 /// An included file holds targets and channels; settings stand in one place, the main file.
 fn finish_included(mut document: Section<'_>) {
-    for key in ["include", "node", "http", "store", "monitor", "alerting", "defaults"] {
+    for key in ["include", "node", "http", "store", "monitor", "alerting", "defaults", "proxy"] {
         if let Some(field) = document.take_own(key) {
             field.fail("this belongs in the main file", "An included file holds [[target]] and [[channel]]");
         }

@@ -1,7 +1,9 @@
-//! What others than calls and time do to a breaker: probes, reports, operators, a new configuration.
+//! What others than its own callers and time do to a breaker: probes, reports, operators, a new configuration.
 //!
 //! A probe's outcome is kept and shown, never counted among the calls. It can open (a target that FAILED), end the open
 //! time early (enough passing probes), and stand in for the trials of a target that nobody calls.
+
+use std::time::Duration;
 
 use super::decision::{Breaker, Outcome, Phase};
 use super::in_flight::InFlight;
@@ -50,6 +52,19 @@ impl Breaker {
         }
         self.trials_changed(|granted, _| *granted += 1);
         self.trial_done(if ok { Outcome::Success } else { Outcome::Failure }, false, draw, now)
+    }
+
+    /// A call was made without being asked for here, took `took`, and ended at `now`. Closed, it counts like any other;
+    /// half-open, it is no trial; open, it says nothing. It is no caller either: who calls without asking must not keep
+    /// probes from being the trials, or nothing would ever close it.
+    pub fn observed(&mut self, outcome: Outcome, took: Duration, draw: f64, now: Moment) -> Option<Transition> {
+        self.roll(now);
+        self.lifetime.ended(outcome);
+        if self.state() != State::Closed || self.mode() == Mode::Disabled {
+            return None;
+        }
+        self.count(outcome, took >= self.policy.slow_call);
+        self.judge(draw, now)
     }
 
     /// An operator takes hold, or with `None` lets go. A breaker that was forced open is let go into half-open: nobody

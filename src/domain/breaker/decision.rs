@@ -6,9 +6,12 @@
 
 use std::time::Duration;
 
+use super::attempt::Attempt;
 use super::control::Hold;
 use super::in_flight::InFlight;
 use super::policy::{Cause, Mode, Policy, State, Transition};
+use super::ramp::Ramp;
+use super::tally::{Lifetime, Refused};
 use super::verdict;
 use super::view::ProbeOutcome;
 use super::window::{Call, SlidingWindow};
@@ -16,8 +19,9 @@ use crate::domain::time::Moment;
 
 /// How long a breaker must stay closed for its level to fall by one.
 pub(super) const HEALTHY_TIME: Duration = Duration::from_secs(60);
-/// When a caller may ask again that came while all trials were out: about when one of them should be back.
-const TRIAL_RETRY: Duration = Duration::from_secs(1);
+/// When a caller may ask again that came while all trials were out, about when one of them should be back, or during the
+/// ramp, when more pass.
+const SOON: Duration = Duration::from_secs(1);
 /// When a caller may ask again if an operator holds the breaker open without an end.
 const FORCED_RETRY: Duration = Duration::from_secs(60);
 /// Longer than this no count is trusted to a caller that counts by itself, so that its counters can be small.
@@ -63,10 +67,12 @@ pub struct Ticket {
     pub generation: u64,
     /// In which count of the calls in flight; wraps.
     pub epoch: u8,
-    /// When.
+    /// When it, or the attempt of it that is under way, began.
     pub at: Moment,
     /// How.
     pub pass: Pass,
+    /// What is known of its attempts.
+    pub attempt: Attempt,
 }
 
 /// Why a call was refused.
@@ -78,6 +84,8 @@ pub enum Refusal {
     ForcedOpen,
     /// It is half-open and all trials are out.
     TrialsTaken,
+    /// It has closed a short time ago, and not every caller passes yet.
+    Ramping,
 }
 
 impl Refusal {
@@ -88,6 +96,17 @@ impl Refusal {
             Self::Open => "open",
             Self::ForcedOpen => "forced_open",
             Self::TrialsTaken => "trials_taken",
+            Self::Ramping => "ramping",
+        }
+    }
+
+    /// When to ask again, where what refuses ends at `end`, or at nobody knows when if that is [`Breaker::NO_END`].
+    #[must_use]
+    pub fn retry_after(self, end: Moment, now: Moment) -> Duration {
+        match self {
+            Self::ForcedOpen if end == Breaker::NO_END => FORCED_RETRY,
+            Self::Open | Self::ForcedOpen => end.since(now),
+            Self::TrialsTaken | Self::Ramping => end.since(now).min(SOON),
         }
     }
 }
@@ -104,7 +123,7 @@ pub struct Rejected {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    Closed { healthy_since: Moment },
+    Closed { healthy_since: Moment, ramp: Option<Ramp> },
     Open { until: Moment },
     HalfOpen { since: Moment, granted: u32, succeeded: u32 },
 }
@@ -123,16 +142,21 @@ pub struct Breaker {
     pub(super) failures_in_row: u32,
     pub(super) last_call: Option<Moment>,
     pub(super) last_probe: Option<ProbeOutcome>,
+    pub(super) lifetime: Lifetime,
+    pub(super) refused: Refused,
     pub(super) latest: Moment,
 }
 
 impl Breaker {
+    /// The end of what has no end that is known.
+    pub const NO_END: Moment = Moment::from_nanos(u64::MAX);
+
     /// A closed breaker that has seen nothing.
     #[must_use]
     pub fn new(policy: Policy, now: Moment) -> Self {
         let mut breaker = Self {
             hold: None,
-            phase: Phase::Closed { healthy_since: now },
+            phase: Phase::Closed { healthy_since: now, ramp: None },
             generation: 0,
             epoch: 0,
             level: 0,
@@ -141,6 +165,8 @@ impl Breaker {
             failures_in_row: 0,
             last_call: None,
             last_probe: None,
+            lifetime: Lifetime::default(),
+            refused: Refused::default(),
             latest: now,
             policy,
         };
@@ -200,57 +226,73 @@ impl Breaker {
     /// Asks for a call. Call [`Breaker::judge`] before, so that slow calls in flight are seen first.
     ///
     /// # Errors
-    /// [`Rejected`] while it is open or all trials are out; never in a dry run.
+    /// [`Rejected`] while it is open, all trials are out, or it is another caller's turn in the ramp; never in a dry run.
     pub fn acquire(&mut self, now: Moment) -> Result<Ticket, Rejected> {
         self.roll(now);
         self.call_seen(now);
-        let pass = self.pass(now)?;
+        let pass = self.pass(now).map_err(|reason| self.refuse(reason, now))?;
         match pass {
             Pass::Counted => self.in_flight.began(now),
             Pass::Trial => self.trials_changed(|granted, _| *granted += 1),
             Pass::Uncounted => {}
         }
-        Ok(Ticket { generation: self.generation, epoch: self.epoch, at: now, pass })
+        Ok(Ticket { generation: self.generation, epoch: self.epoch, at: now, pass, attempt: Attempt::Whole })
     }
 
-    fn pass(&self, now: Moment) -> Result<Pass, Rejected> {
-        match (self.phase, self.mode()) {
+    fn pass(&mut self, now: Moment) -> Result<Pass, Refusal> {
+        let mode = self.mode();
+        let turn_in_ramp = self.turn_in_ramp(now);
+        match (self.phase, mode) {
             (_, Mode::Disabled) => Ok(Pass::Uncounted),
+            (Phase::Closed { .. }, Mode::Enforce) if !turn_in_ramp => Err(Refusal::Ramping),
+            (Phase::Closed { .. }, Mode::DryRun) if !turn_in_ramp => Ok(Pass::Uncounted),
             (Phase::Closed { .. }, _) => Ok(Pass::Counted),
             (Phase::HalfOpen { granted, .. }, _) if granted < self.policy.trials.max(1) => Ok(Pass::Trial),
             (Phase::Open { .. } | Phase::HalfOpen { .. }, Mode::DryRun) => Ok(Pass::Uncounted),
-            (Phase::Open { .. } | Phase::HalfOpen { .. }, Mode::Enforce | Mode::ForcedOpen | Mode::ForcedClosed) => {
-                Err(self.rejected(now))
+            (Phase::Open { .. }, Mode::ForcedOpen) => Err(Refusal::ForcedOpen),
+            (Phase::Open { .. }, Mode::Enforce | Mode::ForcedClosed) => Err(Refusal::Open),
+            (Phase::HalfOpen { .. }, Mode::Enforce | Mode::ForcedOpen | Mode::ForcedClosed) => {
+                Err(Refusal::TrialsTaken)
             }
         }
     }
 
-    /// What a refused caller is told.
+    /// One caller more, or `false` if it is another one's turn. Always true where there is no ramp.
+    fn turn_in_ramp(&mut self, now: Moment) -> bool {
+        match (&mut self.phase, self.policy.ramp) {
+            (Phase::Closed { ramp: Some(ramp), .. }, Some(length)) => ramp.admits(length, now),
+            (Phase::Closed { .. } | Phase::Open { .. } | Phase::HalfOpen { .. }, _) => true,
+        }
+    }
+
+    /// Counts a caller that is refused for `reason`, and says what it is told.
+    pub fn refuse(&mut self, reason: Refusal, now: Moment) -> Rejected {
+        self.call_seen(now);
+        self.refused.count(reason);
+        Rejected { reason, retry_after: reason.retry_after(self.refuses_until(), now) }
+    }
+
+    /// When what refuses callers ends by itself, at the latest.
     #[must_use]
-    pub fn rejected(&self, now: Moment) -> Rejected {
-        let (reason, ask_again_at) = match (self.phase, self.hold) {
-            (_, Some(Hold { mode: Mode::ForcedOpen, until })) => {
-                (Refusal::ForcedOpen, until.unwrap_or_else(|| now.plus(FORCED_RETRY)))
+    pub fn refuses_until(&self) -> Moment {
+        match (self.phase, self.mode()) {
+            (_, Mode::ForcedOpen) => self.hold.and_then(|hold| hold.until).unwrap_or(Self::NO_END),
+            (Phase::Open { until }, _) => until,
+            (Phase::HalfOpen { since, .. }, _) => since.plus(self.policy.half_open_max),
+            (Phase::Closed { ramp, .. }, _) => {
+                ramp.zip(self.policy.ramp).map_or(self.latest, |(ramp, length)| ramp.end(length))
             }
-            (Phase::Open { .. }, None) if self.policy.mode == Mode::ForcedOpen => {
-                (Refusal::ForcedOpen, now.plus(FORCED_RETRY))
-            }
-            (Phase::Open { until }, _) => (Refusal::Open, until),
-            (Phase::HalfOpen { since, .. }, _) => {
-                (Refusal::TrialsTaken, since.plus(self.policy.half_open_max).min(now.plus(TRIAL_RETRY)))
-            }
-            (Phase::Closed { .. }, _) => (Refusal::Open, now),
-        };
-        Rejected { reason, retry_after: ask_again_at.since(now) }
+        }
     }
 
     /// A call has ended. `draw` in -1..=1 moves the open time if this opens it.
     pub fn done(&mut self, ticket: &Ticket, outcome: Outcome, draw: f64, now: Moment) -> Option<Transition> {
         self.roll(now);
+        self.lifetime.ended(outcome);
         if ticket.generation != self.generation {
             return None;
         }
-        let slow = now.since(ticket.at) >= self.policy.slow_call;
+        let slow = ticket.is_slow(self.policy.slow_call, now);
         match ticket.pass {
             Pass::Uncounted => None,
             Pass::Trial => self.trial_done(outcome, slow, draw, now),
@@ -264,6 +306,7 @@ impl Breaker {
 
     /// A call was given up by its caller: nothing is counted, a trial can be handed out again.
     pub fn cancelled(&mut self, ticket: &Ticket) {
+        self.lifetime.cancelled += 1;
         if ticket.generation != self.generation {
             return;
         }
@@ -283,6 +326,7 @@ impl Breaker {
     /// told here: good calls, and by how many the calls in flight changed. Allowed until [`Breaker::quiet_until`].
     pub fn absorb(&mut self, cell: usize, in_flight: i32, good_calls: u64) {
         self.in_flight.add(cell, in_flight);
+        self.lifetime.success += good_calls;
         if good_calls > 0 {
             self.window.succeeded(good_calls);
             self.failures_in_row = 0;
@@ -292,13 +336,24 @@ impl Breaker {
         }
     }
 
+    /// Good calls of a state that is over.
+    pub const fn late_good_calls(&mut self, count: u64) {
+        self.lifetime.success += count;
+    }
+
+    /// Takes in what was counted elsewhere since the last time, of calls that no window counts and of refused callers.
+    pub const fn absorb_uncounted(&mut self, ended: Lifetime, refused: Refused) {
+        self.lifetime.add(ended);
+        self.refused.add(refused);
+    }
+
     /// Until when calls may begin, and good ones end, without being told here at once, because they cannot change what
     /// is decided. The zero moment if they may not.
     #[must_use]
     pub fn quiet_until(&self) -> Moment {
         let harmless = self.reason_to_open().is_none()
             && verdict::good_calls_are_harmless(&self.policy, self.window.totals(), self.in_flight.slow());
-        let counts = matches!(self.phase, Phase::Closed { .. }) && self.mode() != Mode::Disabled;
+        let counts = matches!(self.phase, Phase::Closed { ramp: None, .. }) && self.mode() != Mode::Disabled;
         if !(harmless && counts) {
             return Moment::default();
         }
@@ -345,7 +400,7 @@ impl Breaker {
         let by_phase = match self.phase {
             Phase::Open { until } => (self.mode() != Mode::ForcedOpen).then_some(until),
             Phase::HalfOpen { since, .. } => Some(since.plus(self.policy.half_open_max)),
-            Phase::Closed { healthy_since } => {
+            Phase::Closed { healthy_since, .. } => {
                 let forgiven_at = (self.level > 0).then(|| healthy_since.plus(HEALTHY_TIME));
                 earlier(forgiven_at, self.slow_call_due_at())
             }
@@ -380,15 +435,21 @@ impl Breaker {
         self.latest = self.latest.max(now);
         self.window.roll(now);
         self.in_flight.roll(now);
-    }
-
-    fn ended(&mut self, ticket: &Ticket) {
-        if ticket.epoch == self.epoch {
-            self.in_flight.ended(ticket.at);
+        if self.ramp_share(now).is_none()
+            && let Phase::Closed { ramp, .. } = &mut self.phase
+        {
+            *ramp = None;
         }
     }
 
-    fn count(&mut self, outcome: Outcome, slow: bool) {
+    pub(super) fn ramp_share(&self, now: Moment) -> Option<f64> {
+        match self.phase {
+            Phase::Closed { ramp, .. } => ramp?.share(self.policy.ramp?, now),
+            Phase::Open { .. } | Phase::HalfOpen { .. } => None,
+        }
+    }
+
+    pub(super) fn count(&mut self, outcome: Outcome, slow: bool) {
         if outcome == Outcome::Ignored {
             self.window.ignored();
             return;
@@ -438,7 +499,9 @@ impl Breaker {
 
     pub(super) fn close(&mut self, cause: Cause, now: Moment) -> Transition {
         self.window.clear();
-        self.enter(Phase::Closed { healthy_since: now }, cause, None)
+        // An operator who closes it wants every call to pass.
+        let ramp = (cause == Cause::TrialsPassed && self.policy.ramp.is_some()).then(|| Ramp::new(now));
+        self.enter(Phase::Closed { healthy_since: now, ramp }, cause, None)
     }
 
     pub(super) fn enter(&mut self, phase: Phase, cause: Cause, open_for: Option<Duration>) -> Transition {
@@ -453,7 +516,7 @@ impl Breaker {
 
     /// One level less for each healthy minute.
     fn forgive(&mut self, now: Moment) {
-        let Phase::Closed { healthy_since } = &mut self.phase else { return };
+        let Phase::Closed { healthy_since, .. } = &mut self.phase else { return };
         while self.level > 0 && healthy_since.plus(HEALTHY_TIME) <= now {
             *healthy_since = healthy_since.plus(HEALTHY_TIME);
             self.level -= 1;

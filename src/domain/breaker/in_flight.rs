@@ -49,6 +49,12 @@ impl Buckets {
         (self.number(moment) % CELLS as u64) as usize
     }
 
+    /// Whether two moments are in the same bucket.
+    #[must_use]
+    pub const fn are_one(self, one: Moment, other: Moment) -> bool {
+        self.number(one) == self.number(other)
+    }
+
     const fn number(self, moment: Moment) -> u64 {
         ((moment.as_nanos() as u128 * self.inverse as u128) >> 64) as u64
     }

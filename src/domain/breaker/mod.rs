@@ -5,11 +5,14 @@
 //! more than [`Policy::trials`], that a result from before the last change of state changes nothing, and that half-open
 //! ends. Locks, threads and what is on disk are not here: `crate::breaker` serves callers with these decisions.
 
+mod attempt;
 mod control;
 mod decision;
 mod in_flight;
 mod policy;
+mod ramp;
 mod restore;
+mod tally;
 mod verdict;
 mod view;
 mod window;
@@ -19,10 +22,12 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+pub use attempt::Attempt;
 pub use control::Hold;
 pub use decision::{Breaker, Outcome, Pass, Refusal, Rejected, Ticket};
 pub use in_flight::{Buckets, CELLS};
-pub use policy::{Cause, Mode, Policy, State, Transition, Window};
+pub use policy::{Cause, Growth, Mode, Policy, State, Transition, Window};
 pub use restore::Restored;
+pub use tally::{Lifetime, Refused};
 pub use view::{ProbeOutcome, Rates, Trials, View};
 pub use window::Counts;

@@ -99,7 +99,7 @@ pub struct Transition {
     pub to: State,
     /// Why.
     pub cause: Cause,
-    /// How often in a row it had to open; the open time doubles with it.
+    /// How often in a row it had to open; the open time grows with it.
     pub level: u32,
     /// How long it stays open, for `to: Open`.
     pub open_for: Option<Duration>,
@@ -122,16 +122,21 @@ pub struct Policy {
     pub bad_rate: f64,
     /// Failures in a row that open it at once, without the minimum.
     pub consecutive_failures: Option<u32>,
-    /// The first open time; it doubles with each level.
+    /// The first open time; it grows with each level.
     pub open_time: Duration,
     /// The longest open time, before jitter.
     pub open_time_max: Duration,
+    /// How it grows.
+    pub growth: Growth,
     /// The open time is moved by up to this part of itself, 0..=1.
     pub jitter: f64,
     /// Trials in half-open; all must be good.
     pub trials: u32,
     /// Half-open lasts no longer than this.
     pub half_open_max: Duration,
+    /// After closing by good trials, the part of the callers that pass grows from a tenth to all in this time; `None`
+    /// lets all pass at once.
+    pub ramp: Option<Duration>,
     /// What it may do.
     pub mode: Mode,
 }
@@ -148,6 +153,15 @@ pub enum Window {
     },
     /// The last calls; at most 10,000.
     Count(u32),
+}
+
+/// How the open time grows from level to level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growth {
+    /// Twice as long each time.
+    Doubling,
+    /// By the first open time each time.
+    Linear,
 }
 
 impl Policy {
@@ -168,40 +182,37 @@ impl Policy {
             slow_call: Duration::from_secs(60),
             slow_call_rate: 1.0,
             bad_rate: Self::NEVER,
-            consecutive_failures: None,
             open_time: Duration::from_secs(60),
             open_time_max: Duration::from_secs(60),
             jitter: 0.0,
             trials: 10,
             half_open_max: Duration::from_secs(60),
-            mode: Mode::Enforce,
+            ..Self::default()
         }
     }
 
-    /// The defaults of Envoy's outlier detection: 5 failures in a row, away for 30 s and longer each time, at most 300 s.
+    /// The defaults of Envoy's outlier detection: 5 failures in a row, away for 30 s times the ejections in a row, at most
+    /// 300 s. No rate is judged.
     ///
-    /// Envoy multiplies 30 s by the number of ejections in a row; here the time doubles. Envoy lets all calls back at
-    /// once; here one trial goes first.
+    /// Envoy lets all calls back at once; here one trial goes first.
     #[must_use]
     pub fn envoy() -> Self {
         Self {
-            window: Window::Time { length: Duration::from_secs(10), slices: 10 },
-            minimum_calls: 1,
             failure_rate: Self::NEVER,
-            slow_call: Duration::MAX,
             slow_call_rate: Self::NEVER,
             bad_rate: Self::NEVER,
             consecutive_failures: Some(5),
             open_time: Duration::from_secs(30),
             open_time_max: Duration::from_secs(300),
+            growth: Growth::Linear,
             jitter: 0.0,
             trials: 1,
-            half_open_max: Duration::from_secs(30),
-            mode: Mode::Enforce,
+            ..Self::default()
         }
     }
 
-    /// For a payment gateway behind few calls: 30 % of the last 10, judged from 5 on, slow at 700 ms.
+    /// For a payment gateway behind few calls: 30 % of the last 10 failed, or half took 700 ms, judged from 5 on; open for
+    /// 5 s each time.
     #[must_use]
     pub fn pg_resilience() -> Self {
         Self {
@@ -212,6 +223,7 @@ impl Policy {
             slow_call_rate: 0.5,
             bad_rate: Self::NEVER,
             open_time: Duration::from_secs(5),
+            open_time_max: Duration::from_secs(5),
             trials: 3,
             ..Self::default()
         }
@@ -234,13 +246,16 @@ impl Policy {
 
     /// How long it stays open when it opens at `level`; `draw` in -1..=1 is where in the range of the jitter.
     pub(super) fn open_time_at(&self, level: u32, draw: f64) -> Duration {
-        let doubled = self.open_time.saturating_mul(1_u32.checked_shl(level).unwrap_or(u32::MAX));
-        let without_jitter = doubled.min(self.open_time_max.max(self.open_time));
+        let times = match self.growth {
+            Growth::Doubling => 1_u32.checked_shl(level).unwrap_or(u32::MAX),
+            Growth::Linear => level.saturating_add(1),
+        };
+        let without_jitter = self.open_time.saturating_mul(times).min(self.open_time_max.max(self.open_time));
         scaled(without_jitter, 1.0 + self.jitter.clamp(0.0, 1.0) * draw.clamp(-1.0, 1.0))
     }
 
     /// The level after it opened at `level`: stops where the open time stops growing, so that a long outage is forgiven
-    /// in as many minutes as there are doublings, not as there were attempts.
+    /// in as many minutes as there are open times, not as there were attempts.
     pub(super) fn level_after(&self, level: u32) -> u32 {
         let at_longest = self.open_time_at(level, 0.0) >= self.open_time_max.max(self.open_time);
         if at_longest { level.max(1) } else { level + 1 }
@@ -264,9 +279,11 @@ impl Default for Policy {
             consecutive_failures: None,
             open_time: Duration::from_secs(5),
             open_time_max: Duration::from_secs(300),
+            growth: Growth::Doubling,
             jitter: 0.1,
             trials: 3,
             half_open_max: Duration::from_secs(30),
+            ramp: None,
             mode: Mode::Enforce,
         }
     }

@@ -12,6 +12,9 @@ enum Act {
     Begin,
     End { which: usize, outcome: Outcome },
     Cancel { which: usize },
+    AttemptBegins { which: usize },
+    AttemptEnded { which: usize },
+    Observe { outcome: Outcome, millis: u64 },
     Wait { millis: u64 },
     Probe { ok: bool },
     ProbesPassed,
@@ -22,7 +25,7 @@ enum Act {
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         4 => Just(Outcome::Failure),
-        4 => Just(Outcome::Success),
+        6 => Just(Outcome::Success),
         1 => Just(Outcome::Ignored),
         1 => Just(Outcome::Unknown),
     ]
@@ -33,7 +36,11 @@ fn act() -> impl Strategy<Value = Act> {
         8 => Just(Act::Begin),
         8 => (any::<usize>(), outcome()).prop_map(|(which, outcome)| Act::End { which, outcome }),
         1 => any::<usize>().prop_map(|which| Act::Cancel { which }),
-        4 => (0_u64..20_000).prop_map(|millis| Act::Wait { millis }),
+        2 => any::<usize>().prop_map(|which| Act::AttemptBegins { which }),
+        2 => any::<usize>().prop_map(|which| Act::AttemptEnded { which }),
+        2 => (outcome(), 0_u64..3_000).prop_map(|(outcome, millis)| Act::Observe { outcome, millis }),
+        3 => prop_oneof![4 => 0_u64..2_000, 2 => 0_u64..20_000, 1 => 50_000_u64..200_000]
+            .prop_map(|millis| Act::Wait { millis }),
         2 => any::<bool>().prop_map(|ok| Act::Probe { ok }),
         1 => Just(Act::ProbesPassed),
         1 => Just(Act::TargetFailed),
@@ -47,31 +54,54 @@ fn policy() -> impl Strategy<Value = Policy> {
             .prop_map(|(length, slices)| Window::Time { length: Duration::from_secs(length), slices }),
         (1_u32..50).prop_map(Window::Count),
     ];
-    (window, 1_u32..20, 0.1_f64..1.2, prop::option::of(1_u32..6), 1_u32..6, any::<bool>()).prop_map(
-        |(window, minimum_calls, failure_rate, consecutive_failures, trials, dry_run)| Policy {
+    let limits = (window, 1_u32..20, 0.1_f64..1.2, prop::option::of(1_u32..6));
+    let times = (1_u64..20, 1_u64..400, 1_u64..40, prop::option::of(1_u64..120));
+    (limits, times, 1_u32..6, any::<bool>()).prop_map(|(limits, times, trials, dry_run)| {
+        let (window, minimum_calls, failure_rate, consecutive_failures) = limits;
+        let (open_time, open_time_max, half_open_max, ramp) = times;
+        Policy {
             window,
             minimum_calls,
             failure_rate,
             consecutive_failures,
+            open_time: Duration::from_secs(open_time),
+            open_time_max: Duration::from_secs(open_time_max),
+            half_open_max: Duration::from_secs(half_open_max),
+            ramp: ramp.map(Duration::from_secs),
             trials,
             mode: if dry_run { Mode::DryRun } else { Mode::Enforce },
             ..Policy::default()
-        },
-    )
+        }
+    })
 }
 
-/// A breaker, the calls that have not ended, and what was seen of the present half-open.
+/// A breaker, the calls that have not ended, and what must be true of it, counted in the simplest way there is.
 struct World {
     breaker: Breaker,
     now: Moment,
     running: Vec<Ticket>,
-    trials_out: usize,
+    /// Trials of the present half-open that were not given back.
+    trials_out: u32,
+    /// Since when it is in its state.
+    since: Moment,
+    level: u32,
+    lifetime: Lifetime,
+    refused: u64,
 }
 
 impl World {
     fn new(policy: Policy) -> Self {
         let now = Moment::from_nanos(1);
-        Self { breaker: Breaker::new(policy, now), now, running: Vec::new(), trials_out: 0 }
+        Self {
+            breaker: Breaker::new(policy, now),
+            now,
+            running: Vec::new(),
+            trials_out: 0,
+            since: now,
+            level: 0,
+            lifetime: Lifetime::default(),
+            refused: 0,
+        }
     }
 
     fn take(&mut self, which: usize) -> Option<Ticket> {
@@ -85,10 +115,38 @@ impl World {
             Some(transition) => {
                 assert_eq!((transition.from, transition.to), (before, self.breaker.state()));
                 assert!(self.breaker.generation() > generation);
-                self.trials_out = 0;
+                self.moved(&transition);
             }
             None => assert_eq!((self.breaker.state(), self.breaker.generation()), (before, generation)),
         }
+        let view = self.breaker.view(self.now);
+        let allowed = self.breaker.policy().trials;
+        assert_eq!(view.trials, Trials { granted: self.trials_out, succeeded: view.trials.succeeded, allowed });
+        assert!(view.trials.succeeded <= self.trials_out && self.trials_out <= allowed, "more trials than there are");
+        assert_eq!(view.lifetime, self.lifetime);
+        let Refused { open, forced_open, trials_taken, ramping } = view.refused;
+        assert_eq!(open + forced_open + trials_taken + ramping, self.refused);
+        assert!(view.slow_in_flight <= view.in_flight && view.in_flight <= self.running.len() as u64);
+        assert!(view.ramp.is_none_or(|share| view.state == State::Closed && (0.1..1.0).contains(&share)));
+    }
+
+    /// The open time doubles with each level up to the longest, and closed, a level is forgiven each whole minute.
+    fn moved(&mut self, transition: &Transition) {
+        self.trials_out = 0;
+        let policy = self.breaker.policy();
+        if transition.from == State::Closed {
+            let minutes = self.now.since(self.since).as_secs() / 60;
+            self.level = self.level.saturating_sub(u32::try_from(minutes).unwrap());
+        }
+        self.since = self.now;
+        if transition.to == State::Open {
+            let longest = policy.open_time_max.max(policy.open_time);
+            let open_for = (policy.open_time * 2_u32.pow(self.level)).min(longest);
+            assert_eq!(transition.open_for, Some(open_for));
+            self.level = if open_for < longest { self.level + 1 } else { self.level.max(1) };
+            assert_eq!(transition.level, self.level);
+        }
+        assert_eq!(self.breaker.level(), self.level);
     }
 
     fn perform(&mut self, act: &Act) -> Option<Transition> {
@@ -98,28 +156,58 @@ impl World {
             Act::Cancel { which } => {
                 let ticket = self.take(*which)?;
                 self.breaker.cancelled(&ticket);
+                self.lifetime.cancelled += 1;
                 self.give_back(&ticket);
                 None
+            }
+            Act::AttemptBegins { which } => {
+                let index = which.checked_rem(self.running.len())?;
+                self.breaker.attempt_begins(&mut self.running[index], self.now);
+                None
+            }
+            Act::AttemptEnded { which } => {
+                let index = which.checked_rem(self.running.len())?;
+                self.breaker.attempt_ended(&mut self.running[index], self.now);
+                None
+            }
+            Act::Observe { outcome, millis } => {
+                let closed = self.breaker.state() == State::Closed;
+                self.lifetime.ended(*outcome);
+                let moved = self.breaker.observed(*outcome, Duration::from_millis(*millis), 0.0, self.now);
+                assert!(closed || moved.is_none(), "a call that was only reported is no trial");
+                moved
             }
             Act::Wait { millis } => {
                 self.now = self.now.plus(Duration::from_millis(*millis));
                 None
             }
-            Act::Probe { ok } => self.breaker.probe_observed(*ok, 0.0, self.now),
+            Act::Probe { ok } => {
+                let before = self.breaker.view(self.now).trials.granted;
+                let moved = self.breaker.probe_observed(*ok, 0.0, self.now);
+                if moved.is_none() {
+                    self.trials_out += self.breaker.view(self.now).trials.granted - before;
+                }
+                moved
+            }
             Act::ProbesPassed => self.breaker.probe_passed_threshold(self.now),
             Act::TargetFailed => self.breaker.target_failed(Cause::Probe, 0.0, self.now),
-            Act::Tick => self.breaker.tick(0.0, self.now),
+            Act::Tick => self.tick(),
         }
     }
 
     fn begin(&mut self) -> Option<Transition> {
         let opened = self.breaker.judge(0.0, self.now);
         if opened.is_none() {
-            if let Ok(ticket) = self.breaker.acquire(self.now) {
-                self.trials_out += usize::from(ticket.pass == Pass::Trial);
-                self.running.push(ticket);
+            match self.breaker.acquire(self.now) {
+                Ok(ticket) => {
+                    self.trials_out += u32::from(ticket.pass == Pass::Trial);
+                    self.running.push(ticket);
+                }
+                Err(rejected) => {
+                    assert_ne!(self.breaker.mode(), Mode::DryRun, "{rejected}");
+                    self.refused += 1;
+                }
             }
-            assert!(self.trials_out <= self.breaker.policy().trials as usize, "more trials than there are");
         }
         opened
     }
@@ -127,23 +215,39 @@ impl World {
     fn end(&mut self, which: usize, outcome: Outcome) -> Option<Transition> {
         let ticket = self.take(which)?;
         let stale = ticket.generation != self.breaker.generation();
+        self.lifetime.ended(outcome);
         let transition = self.breaker.done(&ticket, outcome, 0.0, self.now);
         assert!(!(stale && transition.is_some()), "a stale result moved the state");
+        let closes = transition.is_some_and(|transition| transition.to == State::Closed);
+        assert!(!closes || (ticket.pass == Pass::Trial && outcome == Outcome::Success), "closed by what is no trial");
         if outcome == Outcome::Ignored {
             self.give_back(&ticket);
         }
         transition
     }
 
+    fn tick(&mut self) -> Option<Transition> {
+        let moved = self.breaker.tick(0.0, self.now);
+        if self.breaker.state() == State::HalfOpen {
+            let half_open_for = self.now.since(if moved.is_some() { self.now } else { self.since });
+            assert!(half_open_for < self.breaker.policy().half_open_max, "half-open lasts too long");
+        }
+        if moved.is_none() && self.breaker.state() == State::Closed {
+            let minutes = self.now.since(self.since).as_secs() / 60;
+            assert_eq!(u64::from(self.breaker.level()), u64::from(self.level).saturating_sub(minutes));
+        }
+        moved
+    }
+
     fn give_back(&mut self, ticket: &Ticket) {
         let counts = ticket.pass == Pass::Trial && ticket.generation == self.breaker.generation();
-        self.trials_out -= usize::from(counts);
+        self.trials_out -= u32::from(counts);
     }
 }
 
 proptest! {
     #[test]
-    fn no_order_of_events_hands_out_more_trials_or_lets_a_stale_result_speak(
+    fn no_order_of_events_hands_out_more_trials_lets_a_stale_result_speak_or_loses_count(
         policy in policy(),
         acts in prop::collection::vec(act(), 1..300),
     ) {
@@ -169,12 +273,14 @@ proptest! {
 
     #[test]
     fn left_alone_with_passing_probes_it_always_closes(policy in policy(), acts in prop::collection::vec(act(), 1..100)) {
-        let mut world = World::new(policy);
+        // A probe a second must have the time to be all of the trials.
+        let half_open_max = policy.half_open_max.max(Duration::from_secs(u64::from(policy.trials) + 2));
+        let mut world = World::new(Policy { half_open_max, ..policy });
         for act in &acts {
             world.act(act);
         }
-        // Longer than the longest open time, and so long that no caller is remembered.
-        for _ in 0..600 {
+        // Longer than two of the longest open times, and so long that no caller is remembered.
+        for _ in 0..1_500 {
             world.now = world.now.plus(Duration::from_secs(1));
             let _ = world.breaker.tick(0.0, world.now);
             let _ = world.breaker.probe_observed(true, 0.0, world.now);
@@ -208,6 +314,55 @@ proptest! {
         prop_assert_eq!(breaker.state(), State::Closed);
         let _ = breaker.tick(draw, now.plus(Duration::from_secs(60 * minutes)));
         prop_assert_eq!(u64::from(breaker.level()), u64::from(level).saturating_sub(minutes));
+    }
+
+    #[test]
+    fn in_the_ramp_the_callers_pass_in_their_share_to_within_one(
+        seconds in 1_u64..300,
+        pauses in prop::collection::vec(0_u64..3_000, 1..300),
+    ) {
+        let policy = Policy { ramp: Some(Duration::from_secs(seconds)), trials: 1, ..Policy::default() };
+        let mut now = Moment::from_nanos(1);
+        let mut breaker = Breaker::new(policy, now);
+        prop_assert!(breaker.target_failed(Cause::Report, 0.0, now).is_some());
+        prop_assert!(breaker.probe_passed_threshold(now).is_some());
+        let trial = breaker.acquire(now).unwrap();
+        prop_assert!(breaker.done(&trial, Outcome::Success, 0.0, now).is_some());
+        let (mut shares, mut passed) = (0.0, 0.0);
+        for pause in pauses {
+            now = now.plus(Duration::from_millis(pause));
+            let share = breaker.view(now).ramp;
+            let passes = breaker.acquire(now).map_err(|rejected| rejected.reason);
+            prop_assert!(passes.is_ok() || passes == Err(Refusal::Ramping));
+            prop_assert!(passes.is_ok() || share.is_some(), "refused although the ramp is over");
+            shares += share.unwrap_or(1.0);
+            passed += f64::from(u8::from(passes.is_ok()));
+            prop_assert!((passed - shares).abs() <= 1.0, "{passed} of {shares}");
+        }
+    }
+
+    #[test]
+    fn a_call_is_slow_if_one_of_its_attempts_was_and_never_for_its_pauses(
+        calls in prop::collection::vec(prop::collection::vec((0_u64..4_000, 0_u64..1_200), 1..5), 1..20),
+    ) {
+        let rates_off = Policy { slow_call_rate: Policy::NEVER, bad_rate: Policy::NEVER, ..Policy::default() };
+        let mut breaker = Breaker::new(Policy { window: Window::Count(100), ..rates_off }, Moment::default());
+        let mut now = Moment::default();
+        let (mut count, mut slow) = (0, 0);
+        for attempts in calls {
+            let mut ticket = breaker.acquire(now).unwrap();
+            for (pause, took) in &attempts {
+                now = now.plus(Duration::from_millis(*pause));
+                breaker.attempt_begins(&mut ticket, now);
+                now = now.plus(Duration::from_millis(*took));
+                breaker.attempt_ended(&mut ticket, now);
+            }
+            prop_assert_eq!(breaker.done(&ticket, Outcome::Success, 0.0, now.plus(Duration::from_secs(9))), None);
+            count += 1;
+            slow += u64::from(attempts.iter().any(|(_, took)| *took >= 1_000));
+            let view = breaker.view(now);
+            prop_assert_eq!((view.window.calls, view.window.slow, view.in_flight), (count, slow, 0));
+        }
     }
 
     #[test]

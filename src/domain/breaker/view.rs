@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::control::Hold;
 use super::decision::{Breaker, Phase};
 use super::policy::{Mode, State};
+use super::tally::{Lifetime, Refused};
 use super::verdict;
 use super::window::Counts;
 use crate::domain::time::Moment;
@@ -28,14 +29,20 @@ pub struct View {
     pub window: Counts,
     /// Failures in a row.
     pub failures_in_row: u32,
-    /// Calls let through while closed that have not ended.
+    /// Calls let through while closed that have not ended and do not pause between two attempts.
     pub in_flight: u64,
     /// Those of them that are slow already; they are part of the rates.
     pub slow_in_flight: u64,
     /// Half-open's trials; all zero in another state but what is allowed.
     pub trials: Trials,
+    /// The part of the callers that pass, below 1, while it is closed and ramps.
+    pub ramp: Option<f64>,
     /// The last probe.
     pub last_probe: Option<ProbeOutcome>,
+    /// Calls that have ended, since it was made.
+    pub lifetime: Lifetime,
+    /// Callers that were refused, since it was made.
+    pub refused: Refused,
 }
 
 /// Parts of all calls, 0..=1.
@@ -91,7 +98,10 @@ impl Breaker {
             in_flight: self.in_flight.count(),
             slow_in_flight,
             trials: Trials { granted, succeeded, allowed: self.policy.trials.max(1) },
+            ramp: self.ramp_share(now),
             last_probe: self.last_probe,
+            lifetime: self.lifetime,
+            refused: self.refused,
         }
     }
 

@@ -87,3 +87,21 @@ pub enum HistoryStep {
         at: Timestamp,
     },
 }
+
+/// Why people are told that calls opened the breaker.
+pub(super) const fn opened_because(cause: breaker::Cause) -> &'static str {
+    match cause {
+        breaker::Cause::FailureRate => "the circuit breaker opened: too many calls fail",
+        breaker::Cause::SlowRate => "the circuit breaker opened: too many calls are slow",
+        breaker::Cause::BadRate => "the circuit breaker opened: too many calls fail or are slow",
+        breaker::Cause::Consecutive => "the circuit breaker opened: too many calls failed in a row",
+        breaker::Cause::Probe
+        | breaker::Cause::Report
+        | breaker::Cause::TrialFailed
+        | breaker::Cause::TrialsTimedOut
+        | breaker::Cause::OpenTimeOver
+        | breaker::Cause::ProbePassed
+        | breaker::Cause::TrialsPassed
+        | breaker::Cause::Operator => "the circuit breaker opened",
+    }
+}

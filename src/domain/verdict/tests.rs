@@ -121,6 +121,15 @@ fn a_few_failures_are_nobodys_news() {
 }
 
 #[test]
+fn too_few_calls_are_not_judged_whatever_the_breaker_opens_by() {
+    let connected = watch(IntegrationState::Connected);
+    for (calls, health) in [(4, Health::Healthy), (5, Health::Down)] {
+        let traffic = Traffic { calls, ..window(1.0, 0.0) };
+        assert_eq!(verdict(&Inputs { traffic, ..of(&connected, GOOD) }).health, health);
+    }
+}
+
+#[test]
 fn what_opened_the_breaker_is_remembered_until_a_trial_says_otherwise() {
     let open = with_breaker(Mode::Enforce, State::Open);
     let opened = Traffic { opened: rates(1.0, 0.0), ..Traffic::default() };

@@ -19,3 +19,15 @@ pub mod d0005_jemalloc_is_the_binarys_allocator {}
 
 #[doc = include_str!("0006-a-reported-failure-is-a-message-of-its-own.md")]
 pub mod d0006_a_reported_failure_is_a_message_of_its_own {}
+
+#[doc = include_str!("0007-a-breaker-lets-callers-back-by-counting-and-judges-attempts.md")]
+pub mod d0007_a_breaker_lets_callers_back_by_counting_and_judges_attempts {}
+
+#[doc = include_str!("0010-what-silence-and-a-providers-page-are-worth.md")]
+pub mod d0010_what_silence_and_a_providers_page_are_worth {}
+
+#[doc = include_str!("0011-what-makes-a-target-look-bad-and-what-holds-its-alerts-back.md")]
+pub mod d0011_what_makes_a_target_look_bad_and_what_holds_its_alerts_back {}
+
+#[doc = include_str!("0013-what-leaves-together-is-decided-once.md")]
+pub mod d0013_what_leaves_together_is_decided_once {}

@@ -21,7 +21,7 @@ pub(crate) struct Breaker {
     /// When a caller that is refused now should come again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_ms: Option<f64>,
-    /// How often in a row it had to open; the open time doubles with it.
+    /// How often in a row it had to open; the open time grows with it.
     pub(crate) level: u32,
     /// What it judges by; missing under the minimum of calls.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,10 @@ impl Breaker {
             in_flight,
             slow_in_flight,
             trials,
+            ramp: _,
             last_probe: _,
+            lifetime: _,
+            refused: _,
         } = *view;
         let Counts { calls, failed, slow, bad, ignored } = window;
         let Trials { granted, succeeded, allowed } = trials;

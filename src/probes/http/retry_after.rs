@@ -1,4 +1,4 @@
-//! `Retry-After` (RFC 9110, 10.2.3): seconds, or a date.
+//! `Retry-After`, as far as it is granted.
 
 use std::time::Duration;
 
@@ -10,11 +10,7 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// How long to wait from `now` on; nothing if the value is neither form.
 pub(super) fn parse(value: &str, now: Timestamp) -> Option<Duration> {
-    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number {
-        return Some(value.parse().map_or(LONGEST, Duration::from_secs).min(LONGEST));
-    }
-    clock::parse_http_date(value).ok().map(|date| date.since(now).min(LONGEST))
+    clock::parse_retry_after(value, now).map(|wait| wait.min(LONGEST))
 }
 
 #[cfg(test)]

@@ -1,10 +1,15 @@
 //! Probes against real listeners on loopback, scripted by hand where they are to misbehave.
 
 mod answers;
+mod certificate;
+mod dns;
+mod grpc;
+mod icmp;
 mod kept;
 mod proxies;
 mod redirects;
 mod secure;
+mod status_page;
 mod tcp;
 mod tokens;
 

@@ -52,7 +52,7 @@ impl Ca {
         (parameters.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
-    fn acceptor(&self, name: &str, ends_in: i32, clients: Clients, protocols: &[&[u8]]) -> TlsAcceptor {
+    pub(super) fn acceptor(&self, name: &str, ends_in: i32, clients: Clients, protocols: &[&[u8]]) -> TlsAcceptor {
         let (certificate, key) = self.issue(name, ends_in);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder =
@@ -97,7 +97,7 @@ impl Ca {
         self.scripted_until(name, 2050, answer).await
     }
 
-    async fn scripted_until(&self, name: &str, ends_in: i32, answer: &str) -> Server {
+    pub(super) async fn scripted_until(&self, name: &str, ends_in: i32, answer: &str) -> Server {
         let acceptor = self.acceptor(name, ends_in, Clients::Anyone, &[]);
         let answer = answer.to_owned();
         Server::start(move |_, connection, _| {

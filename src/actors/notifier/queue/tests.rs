@@ -246,6 +246,18 @@ fn after_a_restart_a_group_goes_before_what_was_not_joined_and_its_members_not_b
 }
 
 #[test]
+fn after_a_restart_what_may_have_been_on_its_way_as_itself_leaves_as_itself() {
+    let mut stage = Stage::default();
+    for notice in 1..=4 {
+        stage.grow(notice, reported(notice), reports_line(), 0);
+    }
+    stage.queue.release_firsts(PACE);
+    stage.attempts(0, 1);
+    stage.done(&[1]);
+    stage.joins(0, 5, &[(Of::Reports, &[2, 3, 4])]);
+}
+
+#[test]
 fn a_report_that_is_held_back_waits_and_the_others_go() {
     let mut stage = Stage::default();
     stage.grow(1, reported(1), reports_line(), 0);

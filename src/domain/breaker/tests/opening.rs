@@ -76,6 +76,28 @@ fn the_profile_resilience4j_opens_at_half_of_a_hundred_for_a_minute_and_never_lo
 }
 
 #[test]
+fn the_profile_envoy_stays_away_for_thirty_seconds_times_the_ejections_in_a_row_and_300_at_most() {
+    let mut breaker = closed(Policy::envoy());
+    let mut now = 0;
+    let mut open_times = Vec::new();
+    for _ in 0..12 {
+        let opened = breaker.target_failed(Cause::Report, 1.0, at(now)).unwrap();
+        open_times.push(opened.open_for.unwrap().as_secs());
+        now += opened.open_for.unwrap().as_millis() as u64;
+        assert!(breaker.tick(0.0, at(now)).is_some());
+    }
+    assert_eq!(open_times, [30, 60, 90, 120, 150, 180, 210, 240, 270, 300, 300, 300]);
+    assert_eq!(breaker.level(), 9, "forgiven in nine healthy minutes");
+}
+
+#[test]
+fn the_profile_pg_resilience_is_open_for_five_seconds_each_time_and_then_tries_three_calls() {
+    let policy = Policy::pg_resilience();
+    assert_eq!([0, 1, 5].map(|level| policy.open_time_at(level, 0.0)), [seconds(5); 3]);
+    assert_eq!(policy.trials, 3);
+}
+
+#[test]
 fn an_ignored_outcome_is_shown_and_judged_nowhere() {
     let mut breaker = closed(Policy::default());
     for second in 0..9 {

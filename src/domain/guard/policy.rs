@@ -1,10 +1,8 @@
-//! What lies around a breaker: attempts, time limits, the bulkhead and the rate limit, as numbers and words.
+//! By what a call is guarded besides its breaker, as numbers.
 //!
 //! [`Policy`] owns every limit of a guarded call but the breaker's own. Who waits, counts and calls is not here.
 
 use std::time::Duration;
-
-use super::breaker;
 
 /// By what calls to one target are guarded, besides its breaker.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,12 +34,13 @@ pub struct Backoff {
     pub cap: Duration,
 }
 
-/// Retries are at most `ratio` of the calls of the last 10 s, but `minimum` are always allowed in them.
+/// Of the last 10 s, retries are at most `minimum` and `ratio` times the calls. Every retry counts, also the second and
+/// third of one call; which call takes it does not matter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryBudget {
-    /// Retries for each call, 0..=1.
+    /// Retries that each call pays for, its own or another's; 1 is as many retries as calls.
     pub ratio: f64,
-    /// Retries in 10 s that need no calls.
+    /// Retries in 10 s that need no calls, so that a target with few calls has any.
     pub minimum: u32,
 }
 
@@ -79,42 +78,6 @@ impl Default for Policy {
             call_budget: Duration::from_secs(8),
             bulkhead: Bulkhead { max_in_flight: 32, max_waiting: 64, max_wait: Duration::from_millis(500) },
             rate_limit: None,
-        }
-    }
-}
-
-/// Whether another attempt can do harm. Ordered: the later, the safer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Safety {
-    /// The target may have done it, and doing it twice is not the same as once.
-    Unsafe,
-    /// Doing it twice is the same as once: by its method, or by its idempotency key.
-    Idempotent,
-    /// The target's answer says that nothing was done.
-    NotProcessed,
-    /// Nothing has reached the target.
-    NotSent,
-}
-
-/// Why a guarded call was refused before it was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Refusal {
-    /// Calls begin more often than they may.
-    RateLimited,
-    /// As many calls as may be are under way, and the wait was over or its queue full.
-    BulkheadFull,
-    /// The breaker did not let it pass.
-    Breaker(breaker::Refusal),
-}
-
-impl Refusal {
-    /// The word in metrics, JSON and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RateLimited => "rate_limited",
-            Self::BulkheadFull => "bulkhead_full",
-            Self::Breaker(refusal) => refusal.as_str(),
         }
     }
 }

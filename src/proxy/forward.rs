@@ -1,0 +1,111 @@
+//! A request, from its head to the head of its answer.
+
+use http::header::HeaderValue;
+use http::{Request, Response, Version};
+use hyper::body::{Body, Incoming};
+
+use super::admission::{self, Admitted};
+use super::call::{Call, Called};
+use super::headers;
+use super::outcome;
+use super::outgoing::{self, Stopped};
+use super::problem::{Problem, Why};
+use super::reply::Reply;
+use super::routes::{Fallback, Route};
+use super::service::Caller;
+use super::template::{Payload, Template};
+use crate::config::proxy::Operation;
+use crate::domain::guard::{Safety, status};
+
+/// What a route answers.
+pub(super) async fn forward(caller: &Caller, route: &Route, request: Request<Incoming>) -> Response<Reply> {
+    match answer(caller, route, request).await {
+        Ok(response) => response,
+        Err(why) => {
+            let target = &route.main.target.name;
+            caller.shared.note_odd(target, why);
+            problem(&Problem { why, target: target.clone() })
+        }
+    }
+}
+
+/// An answer of our own.
+pub(super) fn problem(problem: &Problem) -> Response<Reply> {
+    problem.response().map(Reply::Whole)
+}
+
+/// `Err` is what is refused for the request's own sake.
+async fn answer(caller: &Caller, route: &Route, request: Request<Incoming>) -> Result<Response<Reply>, Why> {
+    let (mut parts, body) = request.into_parts();
+    let Admitted { host, path, length } = admission::admit(route, &parts, &caller.shared.node)?;
+    let operation = outcome::operation(&route.spec.operations, &parts.method, path.path());
+    let safety = safety(route, operation, &parts);
+    let is_declared = operation.is_some_and(|one| one.outcomes.iter().any(|row| row.not_processed));
+    let may_need_it_again = safety > Safety::Unsafe || is_declared || route.fallback.is_some();
+    let payload = payload(body, length, route, may_need_it_again).await?;
+    let preserved = if route.spec.preserve_host { host.clone() } else { None };
+    parts.headers.remove(http::header::HOST);
+    let via = match parts.version {
+        Version::HTTP_2 => &caller.shared.via_http2,
+        _ => &caller.shared.via_http1,
+    };
+    headers::of_request(&mut parts.headers, host, &caller.origin, via, route.spec.trust_forwarded);
+    let mut template = Template { method: parts.method, path, headers: parts.headers, host: preserved, payload };
+    let call = Call { caller, route, operation, safety };
+    let called = call.to(&route.main, &mut template).await;
+    let called = match &route.fallback {
+        Some(fallback) if called.may_fall_back => Box::pin(fall_back(&call, fallback, called, &mut template)).await,
+        Some(_) | None => called,
+    };
+    Ok(called.answer.unwrap_or_else(|refused| problem(&refused)))
+}
+
+fn safety(route: &Route, operation: Option<&Operation>, request: &http::request::Parts) -> Safety {
+    let header = operation.and_then(|operation| operation.idempotency_header.as_ref());
+    let key = request.headers.get(header.unwrap_or(&route.spec.idempotency_header));
+    let by_key = key.is_some_and(|key| !key.is_empty());
+    if by_key || operation.is_some_and(|operation| operation.idempotent) {
+        return Safety::Idempotent;
+    }
+    status::safety_of_method(request.method.as_str())
+}
+
+/// The body, whole if it is short and may be needed again, else as it comes.
+async fn payload(body: Incoming, length: Option<u64>, route: &Route, may_need_it_again: bool) -> Result<Payload, Why> {
+    if body.is_end_stream() {
+        return Ok(Payload::Kept(bytes::Bytes::new()));
+    }
+    let limit = route.spec.retry_buffer;
+    if !may_need_it_again || length.is_none_or(|length| length > limit as u64) {
+        return Ok(Payload::Passing { body: Some(body), limit: route.spec.body_limit, progress: Default::default() });
+    }
+    let kept = Box::pin(outgoing::keep(body, limit)).await.map_err(|stopped| match stopped {
+        Stopped::Broken => Why::BodyCutShort,
+        Stopped::TooLarge => Why::BodyTooLarge,
+        Stopped::TooSlow => Why::BodyTooSlow,
+    })?;
+    Ok(Payload::Kept(kept))
+}
+
+/// What is answered where the target was not asked, or has failed without having done anything.
+async fn fall_back(call: &Call<'_>, fallback: &Fallback, called: Called, template: &mut Template) -> Called {
+    match fallback {
+        Fallback::Answer { status, content_type, body } => {
+            let mut response = Response::new(Reply::Whole(body.clone()));
+            *response.status_mut() = *status;
+            response.headers_mut().insert(http::header::CONTENT_TYPE, content_type.clone());
+            Called { answer: Ok(response), may_fall_back: false }
+        }
+        // The body is under way to the first one.
+        Fallback::Target(_) if !template.can_be_sent() => called,
+        Fallback::Target(destination) => {
+            drop(called);
+            call.to(destination, template).await
+        }
+    }
+}
+
+/// `1.1 node-1`, as `Via` wants it (RFC 9110, 7.6.3).
+pub(super) fn via(protocol: &str, node: &str) -> HeaderValue {
+    HeaderValue::from_str(&format!("{protocol} {node}")).expect("a node's name is ASCII letters, digits and signs")
+}

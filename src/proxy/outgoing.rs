@@ -1,0 +1,127 @@
+//! A request's body on its way to the target: kept whole where it is short and may be needed again, else passed on as it
+//! comes, within the route's limit.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+/// How long a client may take for a body that is kept: such bodies are short.
+const KEPT_WITHIN: Duration = Duration::from_secs(30);
+
+/// What hyper sends.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    /// All of it; nothing is left if it is empty.
+    Whole(Bytes),
+    /// As it comes.
+    Streamed { body: Incoming, left: u64, progress: Arc<Progress> },
+}
+
+/// How far a body that is passed on as it comes has got.
+#[derive(Debug, Default)]
+pub(super) struct Progress(AtomicU8);
+
+/// Where a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing of it was asked for.
+    Untouched,
+    /// The client has not sent what was asked for.
+    AwaitingClient,
+    /// What came was taken.
+    Moving,
+    /// All of it was taken.
+    Complete,
+    /// The client broke off.
+    Broken,
+    /// It was longer than may be.
+    TooLarge,
+}
+
+impl Progress {
+    const STAGES: [Stage; 6] =
+        [Stage::Untouched, Stage::AwaitingClient, Stage::Moving, Stage::Complete, Stage::Broken, Stage::TooLarge];
+
+    pub(super) fn stage(&self) -> Stage {
+        Self::STAGES[usize::from(self.0.load(Ordering::Relaxed)).min(5)]
+    }
+
+    fn enter(&self, stage: Stage) {
+        self.0.store(stage as u8, Ordering::Relaxed);
+    }
+}
+
+/// Why a body does not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Stopped {
+    /// The client's side broke.
+    #[error("the client broke off its request")]
+    Broken,
+    /// The limit of the route.
+    #[error("the request's body is longer than the route takes")]
+    TooLarge,
+    /// Too slow for one that is kept.
+    #[error("the request's body came too slowly")]
+    TooSlow,
+}
+
+/// A whole body, of `limit` bytes at most.
+pub(super) async fn keep(body: Incoming, limit: usize) -> Result<Bytes, Stopped> {
+    let collected = tokio::time::timeout(KEPT_WITHIN, Limited::new(body, limit).collect()).await;
+    match collected {
+        Err(_) => Err(Stopped::TooSlow),
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Stopped::TooLarge),
+        Ok(Err(_)) => Err(Stopped::Broken),
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Stopped;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Stopped>>> {
+        let (body, left, progress) = match &mut *self {
+            Self::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            Self::Whole(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Streamed { body, left, progress } => (body, left, progress),
+        };
+        progress.enter(Stage::AwaitingClient);
+        let Some(frame) = ready!(Pin::new(&mut *body).poll_frame(context)) else {
+            progress.enter(Stage::Complete);
+            return Poll::Ready(None);
+        };
+        let Ok(frame) = frame else {
+            progress.enter(Stage::Broken);
+            return Poll::Ready(Some(Err(Stopped::Broken)));
+        };
+        let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+        let Some(rest) = left.checked_sub(length) else {
+            progress.enter(Stage::TooLarge);
+            return Poll::Ready(Some(Err(Stopped::TooLarge)));
+        };
+        *left = rest;
+        progress.enter(if body.is_end_stream() { Stage::Complete } else { Stage::Moving });
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_empty(),
+            Self::Streamed { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Streamed { body, .. } => body.size_hint(),
+        }
+    }
+}

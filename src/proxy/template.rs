@@ -1,0 +1,112 @@
+//! A request as it is sent to a target, once or several times.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderMap, HeaderValue};
+use http::uri::{Parts, PathAndQuery};
+use http::{Method, Request, Uri, Version};
+use hyper::body::Incoming;
+
+use super::outgoing::{Outgoing, Progress, Stage};
+use super::routes::Destination;
+
+/// What the client wants, without what concerns only its connection.
+pub(super) struct Template {
+    pub(super) method: Method,
+    /// Behind the route's prefix, plain.
+    pub(super) path: PathAndQuery,
+    pub(super) headers: HeaderMap,
+    /// The client's own, where the route keeps it.
+    pub(super) host: Option<HeaderValue>,
+    pub(super) payload: Payload,
+}
+
+/// A body that is to be sent.
+pub(super) enum Payload {
+    /// As often as needed.
+    Kept(Bytes),
+    /// Once; gone when it is under way.
+    Passing { body: Option<Incoming>, limit: u64, progress: Arc<Progress> },
+}
+
+/// A template for one target.
+pub(super) struct Addressed {
+    headers: HeaderMap,
+    path: PathAndQuery,
+    host: HeaderValue,
+}
+
+impl Template {
+    /// For `destination`, with what it says of the headers.
+    pub(super) fn addressed_to(&self, destination: &Destination, looks_into_body: bool) -> Addressed {
+        let mut headers = self.headers.clone();
+        super::headers::of_destination(&mut headers, &destination.spec);
+        if looks_into_body {
+            super::headers::without_compression(&mut headers);
+        }
+        let path = if destination.base.is_empty() {
+            self.path.clone()
+        } else {
+            let whole = [&destination.base, self.path.as_str()].concat();
+            PathAndQuery::from_maybe_shared(Bytes::from(whole)).expect("two paths after each other are a path")
+        };
+        Addressed { headers, path, host: self.host.clone().unwrap_or_else(|| destination.host.clone()) }
+    }
+
+    /// The request itself. A body that is passing is under way with it.
+    pub(super) fn request(&mut self, to: &Addressed, destination: &Destination, is_http2: bool) -> Request<Outgoing> {
+        let body = match &mut self.payload {
+            Payload::Kept(bytes) => Outgoing::Whole(bytes.clone()),
+            Payload::Passing { body, limit, progress } => match body.take() {
+                Some(body) => Outgoing::Streamed { body, left: *limit, progress: progress.clone() },
+                None => Outgoing::Whole(Bytes::new()),
+            },
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.headers_mut() = to.headers.clone();
+        if is_http2 {
+            *request.version_mut() = Version::HTTP_2;
+            let mut parts = Parts::default();
+            parts.scheme = destination.spec.endpoint.scheme().cloned();
+            parts.authority = to.host.to_str().ok().and_then(|host| host.parse().ok());
+            parts.path_and_query = Some(to.path.clone());
+            *request.uri_mut() = Uri::from_parts(parts).unwrap_or_else(|_| Uri::from(to.path.clone()));
+        } else {
+            request.headers_mut().insert(HOST, to.host.clone());
+            *request.uri_mut() = Uri::from(to.path.clone());
+        }
+        request
+    }
+
+    /// A request came back unsent.
+    pub(super) fn put_back(&mut self, request: Request<Outgoing>) {
+        if let (Payload::Passing { body, .. }, Outgoing::Streamed { body: unsent, .. }) =
+            (&mut self.payload, request.into_body())
+        {
+            *body = Some(unsent);
+        }
+    }
+
+    /// Whether it can be sent (again).
+    pub(super) fn can_be_sent(&self) -> bool {
+        match &self.payload {
+            Payload::Kept(_) => true,
+            Payload::Passing { body, progress, .. } => body.is_some() && progress.stage() == Stage::Untouched,
+        }
+    }
+
+    /// Whether it can be sent any number of times.
+    pub(super) const fn is_kept(&self) -> bool {
+        matches!(self.payload, Payload::Kept(_))
+    }
+
+    /// Where a passing body is.
+    pub(super) fn stage(&self) -> Stage {
+        match &self.payload {
+            Payload::Kept(_) => Stage::Complete,
+            Payload::Passing { progress, .. } => progress.stage(),
+        }
+    }
+}

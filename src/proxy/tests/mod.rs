@@ -1,0 +1,1 @@
+//! The proxy as its clients and targets see it.
