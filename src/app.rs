@@ -158,6 +158,12 @@ impl App {
         self.store.reader()
     }
 
+    /// Speaks to the targets.
+    #[must_use]
+    pub fn targets(&self) -> crate::actors::targets::TargetsHandle {
+        self.system.targets.clone()
+    }
+
     /// Tells when an event was added.
     #[must_use]
     pub fn journal(&self) -> crate::actors::journal::JournalHandle {

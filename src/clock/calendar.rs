@@ -46,7 +46,9 @@ impl Calendar {
     /// [`NotACalendar`].
     pub fn parse(cron: &str, zone: &str) -> Result<Self, NotACalendar> {
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let cron = parser.parse(cron).map_err(|error| NotACalendar::Cron(error.to_string()))?;
+        let cron = parser
+            .parse(cron)
+            .map_err(|error| NotACalendar::Cron(error.to_string().trim_end_matches('.').to_owned()))?;
         let zone = TimeZone::get(zone).map_err(|_| NotACalendar::Zone)?;
         let calendar = Self { cron, zone };
         calendar.next(Timestamp::from_nanos(0)).map(|_| calendar).ok_or(NotACalendar::Never)

@@ -178,8 +178,11 @@ pub(super) async fn acknowledge(request: Request, id: String) -> Result<Response
         find(&http, id).await?;
         return Err(Refused::AlertOver.into());
     };
-    http.targets.acknowledge(slot.target(), id, by, correlation).await?;
-    let alert = find(&http, id).await?;
+    let outcome = http.targets.acknowledge(slot.target(), id, by, correlation).await?;
+    let alert = match outcome.committed.as_ref().and_then(|committed| committed.get().alerts.first()) {
+        Some(record) => Alert::from(record),
+        None => find(&http, id).await?,
+    };
     Ok(if is_form { page(&done(&alert)) } else { reply::json(&alert) })
 }
 

@@ -120,6 +120,7 @@ async fn failure_3_an_incident_outlives_that_its_rules_are_edited() {
     let edited = quiet(&gateway, "severity = \"info\"").replace("failure_threshold = 1", "failure_threshold = 7");
     let node = node.restart(Some(&format!("{}{edited}", pager.channel()))).await;
     gateway.goes("none");
+    probe(&node.api).await;
     node.api.target_in("PG_KCP", "CONNECTED").await;
     let arrivals = pager.arrivals(2).await;
     assert_eq!(kinds(&pager), ["firing", "resolved"]);

@@ -1,5 +1,6 @@
 //! The actor: takes and removes silences and windows, and lets those who wait for an end look again.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,6 +109,8 @@ pub(crate) struct Keeper {
     configured: Vec<Arc<Standing>>,
     tell: Vec<Recipient<Changed>>,
     timer: Option<SpawnHandle>,
+    /// Those whose change is on its way, in its order.
+    unanswered: VecDeque<Answer>,
 }
 
 impl QuietsHandle {
@@ -157,7 +160,7 @@ impl Keeper {
         let now = wiring.clock.now();
         let standing = wiring.stored.iter().filter_map(|quiet| stand(quiet.clone(), now)).collect();
         let configured = configured(&wiring.config, now);
-        let keeper = Self { wiring, standing, configured, tell: Vec::new(), timer: None };
+        let keeper = Self { wiring, standing, configured, tell: Vec::new(), timer: None, unanswered: VecDeque::new() };
         // Before anybody decides by it.
         keeper.publish();
         let keeper = keeper.start_actor();
@@ -176,9 +179,9 @@ impl Keeper {
         self.wiring.quiets.replace(all);
     }
 
-    /// A change on its way to disk; it is in force when it is there.
+    /// A change on its way to disk; it is in force, and answered, when it is there.
     fn commit(
-        &self,
+        &mut self,
         change: QuietChange,
         event: Event,
         correlation: &CorrelationId,
@@ -188,15 +191,9 @@ impl Keeper {
         let occurrence =
             Occurrence { event, at: self.wiring.clock.now(), correlation: correlation.clone(), cause: None };
         let change = Change { events: vec![occurrence], quiets: vec![change], ..Change::default() };
-        let (committed, landed) = oneshot::channel();
-        let outage = Outage::of(change, correlation.clone(), Some(context.address().recipient()), Some(committed));
-        self.wiring.histories.do_send(outage);
-        actix::spawn(async move {
-            if landed.await.is_ok() {
-                // The one who asked may be gone.
-                drop(answer.send(Ok(())));
-            }
-        });
+        self.unanswered.push_back(answer);
+        let landed = Some(context.address().recipient());
+        self.wiring.histories.do_send(Outage::of(change, correlation.clone(), landed, None));
     }
 
     /// Recurring ones get their next interval when the last is over.
@@ -310,6 +307,10 @@ impl Handler<Landed> for Keeper {
         self.turn(context);
         for recipient in &self.tell {
             recipient.do_send(Changed);
+        }
+        if let Some(answer) = self.unanswered.pop_front() {
+            // The one who asked may be gone.
+            drop(answer.send(Ok(())));
         }
     }
 }
