@@ -226,13 +226,7 @@ impl App {
             };
             listener.serve(service, limits, told).await;
             plane.ended().await;
-            if store_failed.is_cancelled() {
-                Ended::StoreFailed
-            } else if died.is_cancelled() {
-                Ended::ActorDied
-            } else {
-                Ended::AsAsked
-            }
+            how_it_ended(&store_failed, &died)
         };
         end.cancel();
         if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
@@ -244,6 +238,14 @@ impl App {
         }
         close(store).await;
         ended
+    }
+}
+
+fn how_it_ended(store_failed: &CancellationToken, died: &CancellationToken) -> Ended {
+    match (store_failed.is_cancelled(), died.is_cancelled()) {
+        (true, _) => Ended::StoreFailed,
+        (false, true) => Ended::ActorDied,
+        (false, false) => Ended::AsAsked,
     }
 }
 

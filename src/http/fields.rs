@@ -83,9 +83,9 @@ impl<'a> Fields<'a> {
         length: std::ops::RangeInclusive<usize>,
         read: impl Fn(&Self) -> Option<T>,
     ) -> Option<Vec<T>> {
-        let elements = match self.required(name)? {
-            Value::Array(elements) if length.contains(&elements.len()) => elements,
-            _ => return self.wrong(name, format!("must be a list of {} to {} objects", length.start(), length.end())),
+        let elements = self.required(name)?.as_array().filter(|elements| length.contains(&elements.len()));
+        let Some(elements) = elements else {
+            return self.wrong(name, format!("must be a list of {} to {} objects", length.start(), length.end()));
         };
         let elements = elements.iter().enumerate().map(|(place, element)| {
             let Value::Object(object) = element else {

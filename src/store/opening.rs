@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rand::TryRngCore;
 
 use super::columns::Columns;
 use super::error::Error;
@@ -219,7 +220,11 @@ fn make_secret(tree: &sled::Db, folder: &Path) -> Result<(), Error> {
     if tree.contains_key(keys::SECRET).map_err(Error::sled("read its secret"))? {
         return Ok(());
     }
-    let secret: [u8; SECRET_BYTES] = rand::random();
+    // From the system: a seeded generator would be known to who knows its seed.
+    let mut secret = [0; SECRET_BYTES];
+    rand::rngs::OsRng
+        .try_fill_bytes(&mut secret)
+        .map_err(|error| Error::file("make the secret of", folder)(std::io::Error::other(error)))?;
     tree.insert(keys::SECRET, &secret).map_err(Error::sled("write its secret"))?;
     sync_tree(tree, folder)
 }

@@ -135,10 +135,6 @@ impl Quiets {
         self.standing.store(Arc::new(standing));
     }
 
-    pub(super) fn all(&self) -> Arc<Vec<Arc<Standing>>> {
-        self.standing.load_full()
-    }
-
     /// Which of these conditions of a target are held back now; `None` where none is.
     #[must_use]
     pub fn held(&self, subject: &Subject<'_>, conditions: Conditions, now: Timestamp) -> Option<Held> {

@@ -1,5 +1,6 @@
 //! Incidents as they are kept after their end, silences and windows, and what the log says of all of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -202,6 +203,20 @@ pub(super) enum AlertWhat<'a> {
         channel: &'a str,
         who: &'a str,
     },
+}
+
+impl<'a> AlertWhat<'a> {
+    pub(super) fn escalated(
+        id: StatusId,
+        target: &'a str,
+        incident: IncidentId,
+        cause: &'a str,
+        channels: &'a [Arc<str>],
+        worse: bool,
+    ) -> Self {
+        let channels = channels.iter().map(|channel| &**channel).collect();
+        Self::Escalated { id: id.0, target, incident: incident.0, cause, channels, worse }
+    }
 }
 
 impl From<AlertWhat<'_>> for Event {

@@ -189,17 +189,7 @@ impl<'a> What<'a> {
                 Self::History { id: id.0, notified: *notified, event: event.into() }
             }
             Event::BreakerTransitioned { id, target, transition, open_until } => {
-                let breaker::Transition { from, to, cause, level, open_for } = *transition;
-                Self::BreakerTransitioned {
-                    id: id.0,
-                    target: target.into(),
-                    from: from.into(),
-                    to: to.into(),
-                    cause: cause.into(),
-                    level,
-                    open_for: open_for.map(Length::from),
-                    open_until: time(*open_until),
-                }
+                transitioned(*id, target, transition, *open_until)
             }
             Event::BreakerControlled { id, target, mode, reset, who, reason, until } => Self::BreakerControlled {
                 id: id.0,
@@ -217,14 +207,7 @@ impl<'a> What<'a> {
                 Self::Alerting(AlertWhat::Acknowledged { id: id.0, target, incident: incident.0, who, comment })
             }
             Event::AlertEscalated { id, target, incident, cause, channels, worse } => {
-                Self::Alerting(AlertWhat::Escalated {
-                    id: id.0,
-                    target,
-                    incident: incident.0,
-                    cause,
-                    channels: channels.iter().map(|channel| &**channel).collect(),
-                    worse: *worse,
-                })
+                Self::Alerting(AlertWhat::escalated(*id, target, *incident, cause, channels, *worse))
             }
             Event::QuietCreated { quiet } => Self::Alerting(AlertWhat::QuietCreated { quiet: (&**quiet).into() }),
             Event::QuietRemoved { quiet, who } => {
@@ -319,6 +302,25 @@ impl<'a> What<'a> {
             }
         };
         (event, None)
+    }
+}
+
+fn transitioned<'a>(
+    id: StatusId,
+    target: &'a crate::domain::id::Target,
+    transition: &breaker::Transition,
+    open_until: Option<Timestamp>,
+) -> What<'a> {
+    let breaker::Transition { from, to, cause, level, open_for } = *transition;
+    What::BreakerTransitioned {
+        id: id.0,
+        target: target.into(),
+        from: from.into(),
+        to: to.into(),
+        cause: cause.into(),
+        level,
+        open_for: open_for.map(Length::from),
+        open_until: time(open_until),
     }
 }
 

@@ -257,6 +257,39 @@ fn other_events() -> Vec<(&'static str, Event)> {
             },
         ),
         (
+            "event-alert-resolved",
+            Event::AlertResolved {
+                id: StatusId(3),
+                target: "PG_KCP".into(),
+                incident: IncidentId(5),
+                severity: Severity::Info,
+                since: at(1),
+            },
+        ),
+        (
+            "event-dead-lettered",
+            Event::NotificationDeadLettered {
+                delivery: DeliveryId { notice: NoticeId(9), ordinal: 1 },
+                channel: "ops".into(),
+                history: Some(HistoryId(17)),
+                error: "410 Gone".into(),
+            },
+        ),
+        (
+            "event-weather-failed",
+            Event::LocationWeatherInfoFailed {
+                campsite_id: 101,
+                error_message: "timeout".into(),
+                location_weather_info_id: 501,
+                requested_at: at(0),
+            },
+        ),
+    ]
+}
+
+fn alerting_events() -> Vec<(&'static str, Event)> {
+    vec![
+        (
             "event-alert-fired-2",
             Event::AlertFired { id: StatusId(3), target: "PG_KCP".into(), incident: Box::new(incident()) },
         ),
@@ -289,34 +322,6 @@ fn other_events() -> Vec<(&'static str, Event)> {
                 delivery: DeliveryId { notice: NoticeId(9), ordinal: 1 },
                 channel: "ops".into(),
                 who: "kim".into(),
-            },
-        ),
-        (
-            "event-alert-resolved",
-            Event::AlertResolved {
-                id: StatusId(3),
-                target: "PG_KCP".into(),
-                incident: IncidentId(5),
-                severity: Severity::Info,
-                since: at(1),
-            },
-        ),
-        (
-            "event-dead-lettered",
-            Event::NotificationDeadLettered {
-                delivery: DeliveryId { notice: NoticeId(9), ordinal: 1 },
-                channel: "ops".into(),
-                history: Some(HistoryId(17)),
-                error: "410 Gone".into(),
-            },
-        ),
-        (
-            "event-weather-failed",
-            Event::LocationWeatherInfoFailed {
-                campsite_id: 101,
-                error_message: "timeout".into(),
-                location_weather_info_id: 501,
-                requested_at: at(0),
             },
         ),
     ]
@@ -405,7 +410,7 @@ fn check_read<T: PartialEq + std::fmt::Debug>(
 #[test]
 fn events_of_version_1_are_read_and_written() {
     let mut encoder = Encoder::default();
-    let events = status_events().into_iter().chain(other_events());
+    let events = status_events().into_iter().chain(other_events()).chain(alerting_events());
     let with_detail = ("event-recorded", Event::FailureRecorded(Box::new(history())));
     for (name, event) in events.chain([with_detail]) {
         let logged =
