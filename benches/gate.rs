@@ -45,11 +45,20 @@ const fn outcome(call: u64, fails_each: u64) -> Outcome {
 /// No call of a run is as late as this.
 const NONE_FAILS: u64 = u64::MAX;
 
-/// One kind of breaker under one load.
+/// Nanoseconds a call.
+struct Figure {
+    name: &'static str,
+    /// The warm-up's short samples are at the ends, and on a busy machine much of the rest.
+    median: f64,
+    /// What remains where no other program disturbs; with several threads also where they happened not to meet.
+    least: f64,
+}
+
+/// Breakers under one load.
 struct Measured<'group, 'criterion> {
     group: &'group mut BenchmarkGroup<'criterion, WallTime>,
     threads: usize,
-    figures: Vec<(&'static str, f64)>,
+    figures: Vec<Figure>,
 }
 
 impl Measured<'_, '_> {
@@ -65,17 +74,20 @@ impl Measured<'_, '_> {
                 took
             });
         });
-        // The median: the warm-up's short samples and the disturbances of other programs are at the ends.
         samples.sort_by(f64::total_cmp);
-        self.figures.push((name, samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN)));
+        let [least, median] = [0, samples.len() / 2].map(|place| samples.get(place).copied().unwrap_or(f64::NAN));
+        self.figures.push(Figure { name, median, least });
     }
 
-    /// The first figure is the gate's.
+    /// The first figure is what the others are compared to.
     fn print_ratios(self, title: &str) {
-        let Some((gate, ours)) = self.figures.first() else { return };
-        for (other, theirs) in &self.figures[1..] {
-            let ratio = theirs / ours;
-            eprintln!("{title}: {gate} {ours:.1} ns, {other} {theirs:.1} ns, {ratio:.2} times the gate's");
+        let Some(first) = self.figures.first() else { return };
+        for Figure { name, median, least } in &self.figures {
+            let (ratio, of_least) = (median / first.median, least / first.least);
+            eprintln!(
+                "{title}: {name}: median {median:.1} ns, {ratio:.2} of {}; least {least:.1} ns, {of_least:.2}",
+                first.name
+            );
         }
     }
 }
@@ -175,6 +187,7 @@ fn of_the_gate_alone(criterion: &mut Criterion) {
     measured.measure("two atomic additions: the least this machine can do", |_| {
         black_box(black_box(&alone).fetch_add(1, Relaxed) + black_box(&alone).fetch_add(1, Relaxed));
     });
+    measured.print_ratios("the gate alone");
     group.finish();
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::board::Board;
+use crate::actors::callers::Callers;
 use crate::actors::links::Signer;
 use crate::actors::system::{self, Parts, System};
 use crate::clock::Clock;
@@ -79,6 +80,18 @@ pub enum Ended {
     StoreFailed,
     /// An actor died of which there is only one. What was acknowledged is on disk; the next start goes on.
     ActorDied,
+}
+
+impl Ended {
+    fn after(store_failed: &CancellationToken, died: &CancellationToken) -> Self {
+        if store_failed.is_cancelled() {
+            Self::StoreFailed
+        } else if died.is_cancelled() {
+            Self::ActorDied
+        } else {
+            Self::AsAsked
+        }
+    }
 }
 
 impl App {
@@ -203,6 +216,7 @@ impl App {
             outbox: system.outbox.clone(),
             signer,
             board: board.clone(),
+            callers: Arc::new(Callers::new(clock)),
             reader: store.reader(),
             journal: system.journal.clone(),
             metrics,
@@ -226,7 +240,7 @@ impl App {
             };
             listener.serve(service, limits, told).await;
             plane.ended().await;
-            how_it_ended(&store_failed, &died)
+            Ended::after(&store_failed, &died)
         };
         end.cancel();
         if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
@@ -238,14 +252,6 @@ impl App {
         }
         close(store).await;
         ended
-    }
-}
-
-fn how_it_ended(store_failed: &CancellationToken, died: &CancellationToken) -> Ended {
-    match (store_failed.is_cancelled(), died.is_cancelled()) {
-        (true, _) => Ended::StoreFailed,
-        (false, true) => Ended::ActorDied,
-        (false, false) => Ended::AsAsked,
     }
 }
 

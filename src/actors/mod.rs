@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod board;
+pub mod callers;
 pub mod connectivity;
 mod failure_history;
 pub mod histories;

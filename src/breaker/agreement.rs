@@ -21,6 +21,7 @@ enum Act {
     End { outcome: Outcome },
     Cancel,
     Attempt { begins: bool },
+    SlowAfter { millis: u64 },
     Observe { outcome: Outcome, took_ms: u64 },
     Wait { millis: u64 },
     Tick,
@@ -43,6 +44,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => outcome().prop_map(|outcome| Act::End { outcome }),
         1 => Just(Act::Cancel),
         4 => any::<bool>().prop_map(|begins| Act::Attempt { begins }),
+        2 => (0_u64..3_000).prop_map(|millis| Act::SlowAfter { millis }),
         2 => (outcome(), 0_u64..1_500).prop_map(|(outcome, took_ms)| Act::Observe { outcome, took_ms }),
         4 => (0_u64..4_000).prop_map(|millis| Act::Wait { millis }),
         2 => Just(Act::Tick),
@@ -112,6 +114,10 @@ proptest! {
                         permit.attempt_ended(now);
                         alone.breaker.attempt_ended(ticket, now);
                     }
+                },
+                Act::SlowAfter { millis } => if let Some((permit, ticket)) = running.last_mut() {
+                    permit.slow_after(Duration::from_millis(millis), now);
+                    alone.breaker.slow_after(ticket, Duration::from_millis(millis), now);
                 },
                 Act::Observe { outcome, took_ms } => {
                     let took = Duration::from_millis(took_ms);

@@ -74,9 +74,10 @@ impl Shared {
     #[inline]
     fn done(&self, ticket: &Ticket, outcome: Outcome, now: Moment) {
         let change = match ticket.attempt {
-            Attempt::Whole | Attempt::Running if !self.is_slow(ticket.at, now) => ENDED_WELL,
-            Attempt::Between => GOOD,
-            Attempt::Whole | Attempt::Running | Attempt::Slow => 0,
+            Attempt::Whole | Attempt::Running if self.is_slow(ticket, now) => 0,
+            Attempt::Whole | Attempt::Running if ticket.slow_after.is_none() => ENDED_WELL,
+            Attempt::Whole | Attempt::Running | Attempt::Between => GOOD,
+            Attempt::Slow => 0,
         };
         let unremarkable = change != 0 && outcome == Outcome::Success && self.counts_quietly(ticket, now);
         if unremarkable && self.stripes.add(self.cell(ticket.at), change, ticket.epoch) {
@@ -91,6 +92,16 @@ impl Shared {
         ticket.pass == Pass::Counted && self.word().generation() == ticket.generation && self.is_quiet(now)
     }
 
+    fn slow_after(&self, ticket: &mut Ticket, limit: Duration, now: Moment) {
+        let is_fresh = ticket.attempt == Attempt::Whole && ticket.slow_after.is_none();
+        let unremarkable = is_fresh && !self.is_slow(ticket, now) && self.counts_quietly(ticket, now);
+        if unremarkable && self.stripes.add(self.cell(ticket.at), LEFT, ticket.epoch) {
+            ticket.slow_after = Some(limit);
+        } else {
+            self.decide(|core| core.breaker.slow_after(ticket, limit, now));
+        }
+    }
+
     /// The first attempt of a call begins with the call, nearly always: then only the ticket learns of it.
     fn attempt_begins(&self, ticket: &mut Ticket, now: Moment) {
         let stays = self.word().epoch() == ticket.epoch && self.in_one_bucket(ticket.at, now);
@@ -103,12 +114,20 @@ impl Shared {
 
     fn attempt_ended(&self, ticket: &mut Ticket, now: Moment) {
         let under_way = matches!(ticket.attempt, Attempt::Whole | Attempt::Running);
-        let unremarkable = under_way && !self.is_slow(ticket.at, now) && self.counts_quietly(ticket, now);
-        if unremarkable && self.stripes.add(self.cell(ticket.at), LEFT, ticket.epoch) {
+        let unremarkable = under_way && !self.is_slow(ticket, now) && self.counts_quietly(ticket, now);
+        let is_in_flight = ticket.slow_after.is_none();
+        if unremarkable && (!is_in_flight || self.stripes.add(self.cell(ticket.at), LEFT, ticket.epoch)) {
             ticket.attempt = Attempt::Between;
         } else if under_way && self.concerns(ticket) {
             self.decide(|core| core.breaker.attempt_ended(ticket, now));
         }
+    }
+
+    fn done_after(&self, ticket: &mut Ticket, outcome: Outcome, took: Duration, now: Moment) {
+        if self.concerns(ticket) {
+            self.decide(|core| core.breaker.attempt_took(ticket, took, now));
+        }
+        self.done(ticket, outcome, now);
     }
 
     #[inline(never)]
@@ -154,6 +173,22 @@ impl Gate {
             let draw = core.draw();
             if let Some(transition) = core.breaker.observed(outcome, took, draw, now) {
                 core.decided(transition);
+            }
+        });
+    }
+
+    /// As [`Gate::observe`], for many calls in their order.
+    pub fn observe_all(&self, calls: impl IntoIterator<Item = (Outcome, Duration)>, now: Moment) {
+        let mut calls = calls.into_iter().peekable();
+        if calls.peek().is_none() {
+            return;
+        }
+        self.shared.decide(|core| {
+            for (outcome, took) in calls {
+                let draw = core.draw();
+                if let Some(transition) = core.breaker.observed(outcome, took, draw, now) {
+                    core.decided(transition);
+                }
             }
         });
     }
@@ -204,6 +239,14 @@ impl Permit<'_> {
         }
     }
 
+    /// An attempt of this call is slow from `limit` on, whatever the policy says of others: to be told before the first
+    /// one. Such a call is judged when its attempts end; while it hangs it is not seen among the calls in flight.
+    pub fn slow_after(&mut self, limit: Duration, now: Moment) {
+        if let Some(ticket) = &mut self.ticket {
+            self.gate.shared().slow_after(ticket, limit, now);
+        }
+    }
+
     /// An attempt of this call begins. The slowest attempt says whether the call is slow, and the time before the first
     /// one and between two does not count. A call that never says so is one attempt from its permit to its end.
     pub fn attempt_begins(&mut self, now: Moment) {
@@ -216,6 +259,14 @@ impl Permit<'_> {
     pub fn attempt_ended(&mut self, now: Moment) {
         if let Some(ticket) = &mut self.ticket {
             self.gate.shared().attempt_ended(ticket, now);
+        }
+    }
+
+    /// The call was made elsewhere, took `took`, and is reported at `now`, whenever that is. As [`Permit::done`] for a
+    /// permit whose attempt was ended when it was handed out.
+    pub fn done_after(mut self, outcome: Outcome, took: Duration, now: Moment) {
+        if let Some(mut ticket) = self.ticket.take() {
+            self.gate.shared().done_after(&mut ticket, outcome, took, now);
         }
     }
 

@@ -83,7 +83,8 @@ impl Word {
     /// For a call that passes without the lock.
     #[inline]
     pub(super) fn ticket(self, pass: Pass, now: Moment) -> Ticket {
-        Ticket { generation: self.generation(), epoch: self.epoch(), at: now, pass, attempt: Attempt::Whole }
+        let (generation, epoch) = (self.generation(), self.epoch());
+        Ticket { generation, epoch, at: now, pass, attempt: Attempt::Whole, slow_after: None }
     }
 }
 
@@ -184,9 +185,13 @@ impl Shared {
         now.as_nanos() < self.quiet_until.load(Ordering::Relaxed)
     }
 
+    /// Whether the attempt that is under way is slow if it ends at `now`.
     #[inline]
-    pub(super) fn is_slow(&self, began: Moment, now: Moment) -> bool {
-        now.as_nanos().saturating_sub(began.as_nanos()) >= self.slow_call.load(Ordering::Relaxed)
+    pub(super) fn is_slow(&self, ticket: &Ticket, now: Moment) -> bool {
+        match ticket.slow_after {
+            None => now.as_nanos().saturating_sub(ticket.at.as_nanos()) >= self.slow_call.load(Ordering::Relaxed),
+            Some(limit) => now.since(ticket.at) >= limit,
+        }
     }
 
     #[inline]

@@ -2,6 +2,7 @@
 
 pub mod alert;
 pub mod breaker;
+pub mod call;
 pub mod change;
 pub mod delivery;
 pub mod event;

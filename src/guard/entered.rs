@@ -52,6 +52,15 @@ impl Entered {
         self.attempts
     }
 
+    /// An attempt of this call is slow from `limit` on, whatever the breaker's policy says of others: to be told before the
+    /// first one.
+    pub fn slow_after(&mut self, limit: Duration) {
+        let now = self.shared.clock.moment();
+        if let Some(permit) = &mut self.permit {
+            permit.slow_after(limit, now);
+        }
+    }
+
     /// To be told before every attempt: how slow the target is, is an attempt's matter.
     pub fn attempt_began(&mut self) {
         let now = self.shared.clock.moment();

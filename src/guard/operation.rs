@@ -14,6 +14,7 @@ pub struct Operation {
     attempts: Option<u32>,
     attempt_timeout: Option<Duration>,
     call_budget: Option<Duration>,
+    slow_call: Option<Duration>,
     not_processed: Arc<[u16]>,
 }
 
@@ -28,6 +29,7 @@ impl Operation {
             attempts: None,
             attempt_timeout: None,
             call_budget: None,
+            slow_call: None,
             not_processed: Arc::default(),
         }
     }
@@ -62,6 +64,13 @@ impl Operation {
         Self { call_budget: Some(budget), ..self }
     }
 
+    /// An attempt that takes this long is slow, whatever the breaker's policy says of other operations. One that hangs is
+    /// seen by the breaker when it ends, at the latest by its time limit.
+    #[must_use]
+    pub fn slow_call(self, limit: Duration) -> Self {
+        Self { slow_call: Some(limit), ..self }
+    }
+
     /// Its name, for logs.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -87,6 +96,10 @@ impl Operation {
 
     pub(super) fn ended_as(&self, status: u16, safety: Safety) -> Ended {
         status::ended(status, safety, self.not_processed.contains(&status))
+    }
+
+    pub(super) const fn slow_after(&self) -> Option<Duration> {
+        self.slow_call
     }
 
     pub(super) fn limits(&self, policy: &Policy) -> Limits {

@@ -54,7 +54,6 @@ pub struct View {
 
 impl Guard {
     /// Begins a guard for the target of this name.
-    #[must_use]
     pub fn builder(name: &str) -> Builder {
         Builder::new(name)
     }
@@ -78,7 +77,10 @@ impl Guard {
     pub async fn enter(&self, operation: &Operation) -> Result<Entered, Refused> {
         let inner = &self.inner;
         inner.settle(inner.clock.moment());
-        let entered = inner.around.enter_with(&inner.gate, operation.limits(self.policy())).await;
+        let mut entered = inner.around.enter_with(&inner.gate, operation.limits(self.policy())).await;
+        if let (Ok(entered), Some(limit)) = (&mut entered, operation.slow_after()) {
+            entered.slow_after(limit);
+        }
         inner.settle_if_hinted();
         entered
     }

@@ -52,7 +52,11 @@ impl Body {
         }
     }
 
-    async fn json(mut self) -> Result<Value, Problem> {
+    /// What it says.
+    ///
+    /// # Errors
+    /// 415, 413, 408; 400 where it is cut short or no JSON.
+    pub(super) async fn json(mut self) -> Result<Value, Problem> {
         if !self.media.as_deref().is_some_and(is_json) {
             return Err(Problem::unsupported_media_type());
         }

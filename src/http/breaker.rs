@@ -29,7 +29,9 @@ pub(super) async fn look(request: Request, name: String) -> Result<Response, Pro
     let slot = request.http.board.named(&name).ok_or_else(Problem::no_such_target)?;
     let gate = slot.gate.as_ref().ok_or_else(Problem::no_such_target)?;
     let view = gate.view(request.http.clock.moment());
-    let breaker = slot.live(|live| Breaker::new(&view, &live.watch.breaker));
+    let policy = &slot.spec.as_ref().ok_or_else(Problem::no_such_target)?.breaker;
+    let permits = request.http.callers.lent(slot.id);
+    let breaker = slot.live(|live| Breaker::new(&view, &live.watch.breaker, policy, permits));
     Ok(reply::json(&breaker))
 }
 

@@ -10,10 +10,13 @@ use warp::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use warp::reply::Response;
 
 use super::dto::problem::{FieldError, ProblemBody};
+use super::dto::words::millis;
 use crate::actors::answer::Refused;
+use crate::actors::callers::NotLent;
 use crate::actors::quiet::Unwanted;
 use crate::clock::{NotACalendar, Rfc3339};
 use crate::config::{Problems, Scope};
+use crate::domain::breaker::{self, Rejected};
 use crate::domain::id::{CorrelationId, Sequence};
 use crate::domain::{failure_history, status};
 
@@ -21,6 +24,8 @@ use crate::domain::{failure_history, status};
 const PASSIVE_PAUSE: Duration = Duration::from_secs(60);
 /// After this time an attempt that this node could not make may work: what it lacked is back, or is not.
 const ATTEMPT_PAUSE: Duration = Duration::from_secs(5);
+/// Mistakes in a body that are told; of more only the number is.
+const ERRORS_MAX: usize = 100;
 
 /// How an answer that is no refusal is marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +100,8 @@ pub(super) enum Kind {
     Busy,
     InternalError,
     AttemptImpossible,
+    CallRefused,
+    TooManyPermits,
     NoAnswer,
 }
 
@@ -149,6 +156,8 @@ impl Kind {
             Self::AttemptImpossible => {
                 (S::SERVICE_UNAVAILABLE, "attempt-impossible", "This node could not make the attempt")
             }
+            Self::CallRefused => (S::SERVICE_UNAVAILABLE, "call-refused", "The target may not be called now"),
+            Self::TooManyPermits => (S::SERVICE_UNAVAILABLE, "too-many-permits", "Too many permits are out"),
             Self::NoAnswer => (S::GATEWAY_TIMEOUT, "no-answer", "No answer in time"),
         }
     }
@@ -159,22 +168,25 @@ impl Kind {
 #[error("{detail}")]
 pub(super) struct Problem {
     kind: Kind,
-    detail: String,
+    detail: Box<str>,
     errors: Vec<FieldError>,
     allow: Option<&'static str>,
     retry_after: Option<Duration>,
+    /// Why a call was refused; with it the pause is told to the millisecond.
+    reason: Option<&'static str>,
     first: Option<Sequence>,
     expected_retry_count: Option<u32>,
 }
 
 impl Problem {
-    fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    fn new(kind: Kind, detail: impl Into<Box<str>>) -> Self {
         Self {
             kind,
             detail: detail.into(),
             errors: Vec::new(),
             allow: None,
             retry_after: None,
+            reason: None,
             first: None,
             expected_retry_count: None,
         }
@@ -185,8 +197,9 @@ impl Problem {
         Self::new(Kind::MalformedJson, format!("the body is not JSON: {reason}"))
     }
 
-    pub(super) fn invalid_body(errors: Vec<FieldError>) -> Self {
+    pub(super) fn invalid_body(mut errors: Vec<FieldError>) -> Self {
         let detail = sentence(errors.len(), "one member of the body is wrong", "members of the body are wrong");
+        errors.truncate(ERRORS_MAX);
         Self { errors, ..Self::new(Kind::InvalidBody, detail) }
     }
 
@@ -255,6 +268,10 @@ impl Problem {
         Self::new(Kind::NotAllowed, "this link is not one that this node signed; use the one in the message")
     }
 
+    pub(super) fn no_breaker() -> Self {
+        Self::new(Kind::NotConfigured, "the system is not configured, so this node has no circuit breaker for it")
+    }
+
     pub(super) fn method_not_allowed(allow: &'static str) -> Self {
         Self { allow: Some(allow), ..Self::new(Kind::MethodNotAllowed, format!("this path takes {allow}")) }
     }
@@ -290,11 +307,13 @@ impl Problem {
             kind: format!("urn:breakwater:problem:{slug}"),
             title: title.to_owned(),
             status: status.as_u16(),
-            detail: self.detail.clone(),
+            detail: self.detail.to_string(),
             correlation_id: correlation.to_string(),
             errors: self.errors.clone(),
             first: self.first.map(|first| first.0),
             expected_retry_count: self.expected_retry_count,
+            reason: self.reason,
+            retry_after_ms: self.reason.and(self.retry_after).map(millis),
         }
     }
 
@@ -309,10 +328,15 @@ impl Problem {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         if let Some(pause) = self.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(pause.as_secs().max(1)));
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(pause)));
         }
         response
     }
+}
+
+/// Rounded up, and at least 1: who comes back then is not too early.
+fn whole_seconds(pause: Duration) -> u64 {
+    (pause.as_secs() + u64::from(pause.subsec_nanos() > 0)).max(1)
 }
 
 fn sentence(number: usize, one: &str, many: &str) -> String {
@@ -375,6 +399,35 @@ impl From<Unwanted> for Problem {
             Unwanted::Configured => Self::new(Kind::QuietConfigured, said),
             Unwanted::NoAnswer => Self::new(Kind::NoAnswer, said),
         }
+    }
+}
+
+impl From<NotLent> for Problem {
+    fn from(not_lent: NotLent) -> Self {
+        let said = not_lent.to_string();
+        match not_lent {
+            NotLent::NotConfigured => Self::no_breaker(),
+            NotLent::Rejected(rejected) => Self::from(rejected),
+            NotLent::TooMany { retry_after, .. } => Self {
+                reason: Some("too_many_permits"),
+                ..Self::new(Kind::TooManyPermits, format!("{said}; come back in {} s", whole_seconds(retry_after)))
+                    .after(retry_after)
+            },
+        }
+    }
+}
+
+impl From<Rejected> for Problem {
+    fn from(rejected: Rejected) -> Self {
+        let Rejected { reason, retry_after } = rejected;
+        let why = match reason {
+            breaker::Refusal::Open => "the circuit breaker is open",
+            breaker::Refusal::ForcedOpen => "an operator holds the circuit breaker open",
+            breaker::Refusal::TrialsTaken => "the circuit breaker is half-open, and its trials are all taken",
+            breaker::Refusal::Ramping => "the circuit breaker has closed and lets calls back little by little",
+        };
+        let detail = format!("{why}; come back in {} s", whole_seconds(retry_after));
+        Self { reason: Some(reason.as_str()), ..Self::new(Kind::CallRefused, detail).after(retry_after) }
     }
 }
 

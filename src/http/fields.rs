@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -44,6 +45,37 @@ impl<'a> Fields<'a> {
         let value = read(&fields);
         let errors = fields.errors.take();
         value.filter(|_| errors.is_empty()).ok_or_else(|| Problem::invalid_body(errors))
+    }
+
+    /// What `read` makes of each object of an array of at most `max`, which may also be the member `name` of an object.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub(super) fn read_each<T>(
+        body: &'a Value,
+        name: &str,
+        max: usize,
+        mut read: impl FnMut(&Self) -> Option<T>,
+    ) -> Result<Vec<T>, Problem> {
+        let (list, at) = body.get(name).map_or_else(|| (body, String::new()), |list| (list, format!("/{name}")));
+        let wrong = |detail: String| Err(Problem::invalid_body(vec![FieldError::in_body(at.clone(), detail)]));
+        let Value::Array(objects) = list else { return wrong(format!("must be an array, or an object with {name}")) };
+        if objects.len() > max {
+            return wrong(format!("must not have more than {max} elements; it has {}", objects.len()));
+        }
+        let errors: Rc<RefCell<Vec<FieldError>>> = Rc::default();
+        let mut values = Vec::with_capacity(objects.len());
+        for (place, object) in objects.iter().enumerate() {
+            let pointer = format!("{at}/{place}");
+            match object {
+                Value::Object(object) => values.extend(read(&Self { object, pointer, errors: errors.clone() })),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                    errors.borrow_mut().push(FieldError::in_body(pointer, "must be an object"));
+                }
+            }
+        }
+        let errors = errors.take();
+        if errors.is_empty() { Ok(values) } else { Err(Problem::invalid_body(errors)) }
     }
 
     /// Notes what is wrong with a member.
@@ -139,6 +171,14 @@ impl<'a> Fields<'a> {
     /// A whole number from 0.
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         self.required(name)?.as_u64().or_else(|| self.wrong(name, "must be a whole number from 0"))
+    }
+
+    /// A time in milliseconds from 0 to `max`, also with a fraction.
+    pub(super) fn millis(&self, name: &str, max: Duration) -> Option<Duration> {
+        let millis = self.required(name)?.as_f64();
+        let took = millis.and_then(|millis| Duration::try_from_secs_f64(millis / 1_000.0).ok());
+        took.filter(|took| *took <= max)
+            .or_else(|| self.wrong(name, format!("must be a number of milliseconds from 0 to {}", max.as_millis())))
     }
 
     /// A whole number, also below 0.

@@ -16,9 +16,13 @@ use super::request::Request;
 use super::state::Http;
 use crate::actors::board::Slot;
 use crate::config;
+use crate::domain::breaker::{Lifetime, Refused, State, View};
 use crate::domain::verdict::{Health, verdict};
 use crate::domain::watch::Watch;
-use crate::metrics::{BreakerSample, Format, Page, PassiveSample, Process, TargetNumbers, TargetSample};
+use crate::metrics::{
+    BreakerSample, CallCounts, Format, Page, PassiveSample, Process, RejectionCounts, TargetNumbers, TargetSample,
+    TrafficSample,
+};
 
 /// Pages that are written at a time; one more waits. Each holds a thread, and a copy of what it tells.
 const PAGES_AT_A_TIME: usize = 8;
@@ -114,6 +118,7 @@ struct Taken {
     health: Health,
     numbers: TargetNumbers,
     breaker: BreakerSample,
+    traffic: Option<TrafficSample>,
 }
 
 fn write(http: &Http, format: Format, pieces: &mut Pieces) -> io::Result<()> {
@@ -132,6 +137,7 @@ fn write(http: &Http, format: Format, pieces: &mut Pieces) -> io::Result<()> {
             health: taken.health,
             numbers: &taken.numbers,
             breaker: taken.breaker,
+            traffic: taken.traffic,
         })
         .collect();
     let passive = passive(slots.iter().filter(|slot| slot.spec.is_none()));
@@ -142,18 +148,33 @@ fn write(http: &Http, format: Format, pieces: &mut Pieces) -> io::Result<()> {
 
 fn take(slot: &Slot, http: &Http) -> Option<Taken> {
     let spec = slot.spec.clone()?;
-    let breaker = slot.gate.as_ref().map_or_else(BreakerSample::default, |gate| {
-        let rates = gate.view(http.clock.moment()).rates;
-        BreakerSample {
-            failure_rate: rates.map_or(0.0, |rates| rates.failed),
-            slow_call_rate: rates.map_or(0.0, |rates| rates.slow),
-            ..BreakerSample::default()
-        }
-    });
+    let breaker = slot.gate.as_ref().map(|gate| sample(&gate.view(http.clock.moment()))).unwrap_or_default();
+    let traffic = slot.traffic.sample();
     Some(http.board.seen(slot, http.clock, |live, inputs| {
         let health = verdict(inputs).health;
-        Taken { spec, watch: live.watch.clone(), health, numbers: live.numbers, breaker }
+        Taken { spec, watch: live.watch.clone(), health, numbers: live.numbers, breaker, traffic }
     }))
+}
+
+fn sample(view: &View) -> BreakerSample {
+    let View { state, window, slow_in_flight, trials, lifetime, refused, .. } = *view;
+    let Lifetime { success, failure, ignored, unknown, cancelled } = lifetime;
+    let Refused { open, forced_open, trials_taken, ramping } = refused;
+    BreakerSample {
+        calls: CallCounts { success, failure, ignored, unknown, cancelled },
+        rejected: RejectionCounts { open, trials_taken, forced_open, ramping },
+        failure_rate: part(window.failed, window.calls),
+        slow_call_rate: part(window.slow + slow_in_flight, window.calls + slow_in_flight),
+        half_open_permits: match state {
+            State::HalfOpen => trials.allowed.saturating_sub(trials.granted),
+            State::Closed | State::Open => 0,
+        },
+    }
+}
+
+/// Also under the minimum of calls, where the breaker itself judges nothing.
+fn part(some: u64, all: u64) -> f64 {
+    if all == 0 { 0.0 } else { some as f64 / all as f64 }
 }
 
 fn passive<'a>(slots: impl Iterator<Item = &'a Arc<Slot>>) -> PassiveSample {

@@ -37,6 +37,8 @@
 //! | `DELETE /maintenances/{id}` | `quiets` | operate |
 //! | `GET /outbox` | `outbox` | read |
 //! | `POST /outbox/{id}/retry` | `outbox` | operate |
+//! | `GET /targets/{name}/permit` | `callers` | report |
+//! | `POST /targets/{name}/observations` | `callers` | report |
 //! | `GET /livez` | `health` | |
 //! | `GET /readyz` | `health` | |
 //! | `GET /-/healthy` | `health` | |
@@ -51,7 +53,7 @@
 //!
 //! What holds for all of them is in `request` (correlation, methods, scopes, panics), `body` (limits), `fields` and
 //! `query` (everything that is wrong is told at once) and `error` (refusals and status codes). `HEAD` goes wherever
-//! `GET` does. JSON shapes are in `dto`. Not here: sockets, TLS and connection limits, which are the listener's.
+//! `GET` does, but to a permit, which it would lend to nobody. JSON shapes are in `dto`. Not here: sockets, TLS and connection limits, which are the listener's.
 
 mod state;
 
@@ -90,6 +92,8 @@ mod alerts;
 mod quiets;
 
 mod outbox;
+
+mod callers;
 
 mod health;
 

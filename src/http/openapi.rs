@@ -14,7 +14,7 @@ use super::error::Problem;
 use super::reply;
 use super::request::Request;
 use super::{
-    alerts, breaker, events, health, heartbeats, histories, metrics, outbox, quiets, statuses, stream, targets,
+    alerts, breaker, callers, events, health, heartbeats, histories, metrics, outbox, quiets, statuses, stream, targets,
 };
 
 /// What a command may be refused with.
@@ -66,6 +66,25 @@ pub(super) enum QueryProblems {
     Unknown(ProblemBody),
 }
 
+/// What a permit may be refused with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "a description")]
+pub(super) enum PermitProblems {
+    /// Not allowed without a token, or not from the page of another site.
+    #[response(status = 403, content_type = "application/problem+json")]
+    NotAllowed(ProblemBody),
+    /// There is nothing with this name.
+    #[response(status = 404, content_type = "application/problem+json")]
+    Unknown(ProblemBody),
+    /// The system is not configured.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(ProblemBody),
+    /// The call may not be made now, `reason` says why; or too many permits are out. `Retry-After` and `retryAfterMs` say
+    /// when to come again.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Refused(ProblemBody),
+}
+
 /// The whole surface.
 #[derive(OpenApi)]
 #[openapi(
@@ -109,6 +128,8 @@ pub(super) enum QueryProblems {
         quiets::end_maintenance,
         outbox::list,
         outbox::retry,
+        callers::permit,
+        callers::observations,
         health::livez,
         health::readyz,
         health::healthz,
@@ -141,6 +162,7 @@ pub(super) enum QueryProblems {
         (name = "Targets", description = "How each target is, and how it was."),
         (name = "Breaker", description = "The circuit breakers."),
         (name = "Alerts", description = "What people are told, when they are not, and what waits."),
+        (name = "Calls", description = "For applications that call a target: may I, and how did it go."),
         (name = "Node", description = "This node."),
     ),
 )]

@@ -140,6 +140,14 @@ impl Request {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// For a `GET` that changes something; other methods are checked before they are handled.
+    ///
+    /// # Errors
+    /// 403 where a page of another site sent it.
+    pub(super) fn must_not_be_cross_site(&self) -> Result<(), Problem> {
+        if is_cross_site(&self.headers) { Err(Problem::cross_site()) } else { Ok(()) }
+    }
+
     /// The configuration in force.
     pub(super) fn config(&self) -> Arc<Config> {
         self.http.config.load_full()

@@ -13,8 +13,8 @@ use warp::{Filter, path};
 use super::request::{Asked, Rule, decoded};
 use super::state::Http;
 use super::{
-    alerts, breaker, events, health, heartbeats, histories, metrics, openapi, outbox, page, quiets, statuses, stream,
-    targets,
+    alerts, breaker, callers, events, health, heartbeats, histories, metrics, openapi, outbox, page, quiets, statuses,
+    stream, targets,
 };
 use crate::config::Scope;
 use crate::listener::from_tower;
@@ -26,6 +26,8 @@ const CHANGE: Rule = Rule { allow: "PATCH", scope: Some(Scope::Report) };
 const OPERATE: Rule = Rule { allow: "POST", scope: Some(Scope::Operate) };
 const REMOVE: Rule = Rule { allow: "DELETE", scope: Some(Scope::Operate) };
 const RELOAD: Rule = Rule { allow: "POST", scope: Some(Scope::Admin) };
+/// A permit is lent: a reporter's act, and nothing for who only wants the headers.
+const LEND: Rule = Rule { allow: "GET", scope: Some(Scope::Report) };
 const EVENTS: &str = "GET, HEAD, POST";
 const BREAKER: &str = "GET, HEAD, PUT";
 
@@ -129,9 +131,17 @@ fn targets_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     let beat = path!("heartbeats" / String).and(asked(http)).then(|name: String, asked: Asked| {
         asked.answer(REPORT, move |request| heartbeats::beat(request, decoded(&name)))
     });
+    let permit = path!("targets" / String / "permit")
+        .and(asked(http))
+        .then(|name: String, asked: Asked| asked.answer(LEND, move |request| callers::permit(request, decoded(&name))));
+    let observations =
+        path!("targets" / String / "observations").and(asked(http)).then(|name: String, asked: Asked| {
+            asked.answer(REPORT, move |request| callers::observations(request, decoded(&name)))
+        });
     let past = uptime.or(transitions).unify().boxed();
     let acts = probe.or(beat).unify().or(breaker).unify().or(reset).unify().boxed();
-    list.or(details).unify().or(past).unify().or(acts).unify().boxed()
+    let calls = permit.or(observations).unify().boxed();
+    list.or(details).unify().or(past).unify().or(acts).unify().or(calls).unify().boxed()
 }
 
 fn events_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {

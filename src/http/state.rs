@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::actors::board::Board;
+use crate::actors::callers::Callers;
 use crate::actors::histories::HistoriesHandle;
 use crate::actors::journal::JournalHandle;
 use crate::actors::links::Signer;
@@ -38,6 +39,8 @@ pub struct Http {
     pub signer: Signer,
     /// How the targets are.
     pub board: Arc<Board>,
+    /// What is lent to callers and reported by them.
+    pub callers: Arc<Callers>,
     /// What is stored.
     pub reader: Reader,
     /// Says when an event was added.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use warp::reply::Response;
 
 use super::dto;
+use super::dto::call::CallsSeen;
 use super::dto::event::Named;
 use super::dto::list::{Content, List};
 use super::dto::target::{Probed, TargetDetails, TargetSummary, Transition, Uptime};
@@ -98,6 +99,7 @@ pub(super) async fn details(request: Request, name: String) -> Result<Response, 
     let slot = request.http.board.named(&name).ok_or_else(Problem::no_such_target)?;
     let http = &request.http;
     let config = slot.spec.as_deref().map(Into::into);
+    let traffic = CallsSeen::of(&slot.traffic);
     let details = http.board.seen(&slot, http.clock, |live, inputs| {
         let watch = &live.watch;
         TargetDetails {
@@ -110,6 +112,7 @@ pub(super) async fn details(request: Request, name: String) -> Result<Response, 
             last_observation: live.last.as_ref().map(Into::into),
             outage: watch.trouble.as_ref().map(Into::into),
             incident: watch.incident.as_deref().map(Into::into),
+            traffic,
             config,
         }
     });

@@ -87,6 +87,9 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Screened<IO> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.screen.has_refused() {
+            return Poll::Ready(Ok(()));
+        }
         let filled_before = buffer.filled().len();
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
         if let Some(ambiguity) = self.screen.look(&mut buffer.filled_mut()[filled_before..]) {

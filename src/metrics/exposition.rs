@@ -121,10 +121,16 @@ impl Lines<'_> {
     }
 
     /// A histogram: `counts` are those of each bucket by itself, the last one without an upper bound.
-    pub(super) fn histogram(&mut self, target: &str, upper_bounds: &[&str], counts: &[u32], sum: f64) {
+    pub(super) fn histogram(
+        &mut self,
+        target: &str,
+        upper_bounds: &[&str],
+        counts: impl IntoIterator<Item = u64>,
+        sum: f64,
+    ) {
         let mut so_far = 0;
         for (bound, count) in upper_bounds.iter().chain(&["+Inf"]).zip(counts) {
-            so_far += u64::from(*count);
+            so_far += count;
             self.series("_bucket", &[("target", target), ("le", bound)]);
             push_whole(self.text, so_far);
             self.text.push('\n');

@@ -22,4 +22,4 @@ pub use node::{Actor, Build, DeliveryResult, NodeMetrics};
 pub use page::{Page, PassiveSample, TargetSample};
 pub use process::Process;
 pub use target::{BreakerChanges, BreakerSample, CallCounts, RejectionCounts, StateChanges, TargetNumbers};
-pub use traffic::Traffic;
+pub use traffic::{ByOutcome, ERRORS_KEPT, SeenError, Traffic, TrafficSample};

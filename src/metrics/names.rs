@@ -80,11 +80,21 @@ families! {
     BREAKER_CALLS: Counter "breakwater_circuit_breaker_calls_total",
         "Calls that the breaker let pass, by what came of them.";
     BREAKER_REJECTED: Counter "breakwater_circuit_breaker_rejected_total",
-        "Calls that the breaker refused, by why.";
+        "Calls that were refused before they were made, by why: the breaker, the rate limit, or the bulkhead.";
     BREAKER_FAILURE_RATE: Gauge "breakwater_circuit_breaker_failure_rate",
         "Failed calls of all in the breaker's window, 0 to 1; 0 while the window is empty.";
     BREAKER_SLOW_CALL_RATE: Gauge "breakwater_circuit_breaker_slow_call_rate",
-        "Slow calls of all in the breaker's window, 0 to 1; 0 while the window is empty.";
+        "Slow calls of all in the breaker's window, 0 to 1, also those still in flight; 0 while the window is empty.";
+    BREAKER_HALF_OPEN_PERMITS: Gauge "breakwater_circuit_breaker_half_open_permits",
+        "Trials that a half-open breaker still hands out, 0 in another state.";
+    OBSERVED_CALLS: Counter "breakwater_observed_calls_total",
+        "Real calls to the target by outcome; the series of a target begin with its first call, permit or route.";
+    OBSERVED_CALL_DURATION: Histogram "breakwater_observed_call_duration_seconds",
+        "How long real calls took, with all of their attempts and pauses.";
+    OBSERVED_ATTEMPTS: Counter "breakwater_observed_attempts_total",
+        "Single attempts of real calls by outcome; a call that was reported is one attempt.";
+    OBSERVED_RETRIES: Counter "breakwater_observed_retries_total",
+        "Further attempts of real calls that were decided on.";
     FAILURES_RECORDED: Counter "breakwater_failures_recorded_total",
         "Failure histories that were begun.";
     FAILURES_OPEN: Gauge "breakwater_failures_open",

@@ -8,8 +8,10 @@ use super::names;
 use super::node::{NodeMetrics, unix_seconds};
 use super::process::Process;
 use super::target::{BREAKER_STATES, BreakerChanges, BreakerSample, LATENCY_LABELS, StateChanges, TargetNumbers};
+use super::traffic::TrafficSample;
 use crate::domain::breaker::Mode;
 use crate::domain::failure_history::FailureType;
+use crate::domain::guard;
 use crate::domain::observation::Reason;
 use crate::domain::status::IntegrationState;
 use crate::domain::verdict::Health;
@@ -39,6 +41,8 @@ pub struct TargetSample<'a> {
     pub numbers: &'a TargetNumbers,
     /// What its breaker counted.
     pub breaker: BreakerSample,
+    /// The real calls to it; `None` before the first, and then it has no series of them: most targets are only probed.
+    pub traffic: Option<TrafficSample>,
 }
 
 /// All targets that nobody configured and that exist through reports; they have no series of their own, since anybody
@@ -77,6 +81,7 @@ impl Page<'_> {
         self.probe_counts(&mut page)?;
         self.integrations(&mut page)?;
         self.breakers(&mut page)?;
+        self.traffic(&mut page)?;
         self.node(&mut page)?;
         self.process(&mut page)?;
         page.finish()
@@ -145,7 +150,8 @@ impl Page<'_> {
         })?;
         page.family(&names::PROBE_LATENCY, self.targets, |lines, sample| {
             let sum = sample.numbers.latency_sum().as_secs_f64();
-            lines.histogram(sample.name, &LATENCY_LABELS, sample.numbers.latencies(), sum);
+            let counts = sample.numbers.latencies().iter().copied().map(u64::from);
+            lines.histogram(sample.name, &LATENCY_LABELS, counts, sum);
         })
     }
 
@@ -199,7 +205,13 @@ impl Page<'_> {
             }
         })?;
         page.family(&names::BREAKER_REJECTED, self.targets, |lines, sample| {
-            for (reason, count) in sample.breaker.rejected.by_reason() {
+            let traffic = sample.traffic.unwrap_or_default();
+            let around = [
+                (guard::Refusal::RateLimited, traffic.rate_limited),
+                (guard::Refusal::BulkheadFull, traffic.bulkhead_full),
+            ];
+            let around = around.map(|(refusal, count)| (refusal.as_str(), count));
+            for (reason, count) in sample.breaker.rejected.by_reason().into_iter().chain(around) {
                 lines.count(&[("target", sample.name), ("reason", reason)], count);
             }
         })?;
@@ -208,6 +220,31 @@ impl Page<'_> {
         })?;
         page.family(&names::BREAKER_SLOW_CALL_RATE, self.targets, |lines, sample| {
             lines.value(&[("target", sample.name)], sample.breaker.slow_call_rate);
+        })?;
+        page.family(&names::BREAKER_HALF_OPEN_PERMITS, self.targets, |lines, sample| {
+            lines.count(&[("target", sample.name)], u64::from(sample.breaker.half_open_permits));
+        })
+    }
+
+    /// The real calls. Targets without any have no series: ten thousand targets that are only probed would have a page
+    /// that is 30 % longer.
+    fn traffic<W: io::Write>(&self, page: &mut Exposition<'_, W>) -> io::Result<()> {
+        let called = || self.targets.iter().filter_map(|sample| Some((sample.name, sample.traffic?)));
+        page.family(&names::OBSERVED_CALLS, called(), |lines, (name, traffic)| {
+            for (outcome, count) in traffic.calls.by_word() {
+                lines.count(&[("target", name), ("outcome", outcome)], count);
+            }
+        })?;
+        page.family(&names::OBSERVED_CALL_DURATION, called(), |lines, (name, traffic)| {
+            lines.histogram(name, &LATENCY_LABELS, traffic.durations, traffic.duration_sum.as_secs_f64());
+        })?;
+        page.family(&names::OBSERVED_ATTEMPTS, called(), |lines, (name, traffic)| {
+            for (outcome, count) in traffic.attempts.by_word() {
+                lines.count(&[("target", name), ("outcome", outcome)], count);
+            }
+        })?;
+        page.family(&names::OBSERVED_RETRIES, called(), |lines, (name, traffic)| {
+            lines.count(&[("target", name)], traffic.retries);
         })
     }
 
@@ -280,8 +317,9 @@ mod tests {
     use super::super::names::{FAMILIES, Kind, NAMES};
     use super::super::node::{Actor, Build, DeliveryResult};
     use super::super::target::{CallCounts, RejectionCounts};
+    use super::super::traffic::Traffic;
     use super::*;
-    use crate::domain::breaker;
+    use crate::domain::breaker::{self, Outcome};
     use crate::domain::id::{StatusId, Target};
     use crate::domain::observation::{Failure, Observation, Phases};
     use crate::domain::status::IntegrationStatus;
@@ -357,6 +395,22 @@ mod tests {
         numbers
     }
 
+    fn busy_traffic() -> Traffic {
+        let traffic = Traffic::default();
+        for took_ms in [20, 35, 80, 450] {
+            traffic.call(Outcome::Success, Duration::from_millis(took_ms));
+            traffic.attempt(Outcome::Success);
+        }
+        traffic.call(Outcome::Failure, Duration::from_millis(1_800));
+        traffic.call(Outcome::Unknown, Duration::from_secs(3));
+        for outcome in [Outcome::Failure, Outcome::Failure, Outcome::Unknown] {
+            traffic.attempt(outcome);
+        }
+        traffic.retried();
+        traffic.refused(guard::Refusal::BulkheadFull);
+        traffic
+    }
+
     fn busy_node() -> NodeMetrics {
         let node = NodeMetrics::new(Build { version: "0.1.0", revision: "unknown" });
         node.channels_configured(&[Arc::from("ops"), Arc::from("log")]);
@@ -395,10 +449,12 @@ mod tests {
                 numbers: &failing,
                 breaker: BreakerSample {
                     calls: CallCounts { success: 90, failure: 10, ignored: 1, unknown: 2, cancelled: 3 },
-                    rejected: RejectionCounts { open: 25, trials_taken: 4, forced_open: 0 },
+                    rejected: RejectionCounts { open: 25, trials_taken: 4, forced_open: 0, ramping: 2 },
                     failure_rate: 0.5,
                     slow_call_rate: 0.125,
+                    half_open_permits: 0,
                 },
+                traffic: busy_traffic().sample(),
             },
             TargetSample {
                 name: "weather \"Jeju\"",
@@ -410,6 +466,7 @@ mod tests {
                 health: Health::Unknown,
                 numbers: &untouched,
                 breaker: BreakerSample::default(),
+                traffic: None,
             },
         ];
         let mut passive = PassiveSample { targets: 2, ..PassiveSample::default() };
@@ -447,6 +504,14 @@ mod tests {
     }
 
     #[test]
+    fn a_target_that_is_only_probed_has_no_series_of_real_calls() {
+        let page = example(Format::Text);
+        let observed = page.lines().filter(|line| line.starts_with("breakwater_observed_"));
+        assert!(observed.clone().count() > 0);
+        assert!(observed.clone().all(|line| line.contains("target=\"PG_KCP\"")));
+    }
+
+    #[test]
     fn no_series_is_written_twice() {
         let page = example(Format::Text);
         let mut seen = BTreeSet::new();
@@ -481,6 +546,7 @@ mod tests {
             health: Health::Unknown,
             numbers: &numbers,
             breaker: BreakerSample::default(),
+            traffic: None,
         };
         let node = NodeMetrics::new(Build { version: "0.1.0", revision: "unknown" });
         node.channels_configured(&[Arc::from("ops")]);

@@ -73,6 +73,12 @@ impl TargetNumbers {
         self.breaker_changes.count(from, to);
     }
 
+    /// Whether the breaker has changed its state since the process began.
+    #[must_use]
+    pub fn breaker_has_changed(&self) -> bool {
+        self.breaker_changes.0.iter().flatten().any(|count| *count > 0)
+    }
+
     /// Adds its changes of state to a sum over many targets.
     pub fn add_changes_to(&self, states: &mut StateChanges, breakers: &mut BreakerChanges) {
         states.0.iter_mut().flatten().zip(self.state_changes.0.iter().flatten()).for_each(add);
@@ -187,6 +193,8 @@ pub struct BreakerSample {
     pub failure_rate: f64,
     /// Slow calls of all in the window, 0..=1.
     pub slow_call_rate: f64,
+    /// Trials that half-open still hands out; 0 in another state.
+    pub half_open_permits: u32,
 }
 
 /// Calls that passed a breaker, by what came of them.
@@ -213,6 +221,8 @@ pub struct RejectionCounts {
     pub trials_taken: u64,
     /// An operator held it open.
     pub forced_open: u64,
+    /// It had closed and let calls back step by step.
+    pub ramping: u64,
 }
 
 impl CallCounts {
@@ -229,9 +239,9 @@ impl CallCounts {
 }
 
 impl RejectionCounts {
-    pub(super) const fn by_reason(self) -> [(&'static str, u64); 3] {
-        let Self { open, trials_taken, forced_open } = self;
-        [("open", open), ("trials_taken", trials_taken), ("forced_open", forced_open)]
+    pub(super) const fn by_reason(self) -> [(&'static str, u64); 4] {
+        let Self { open, trials_taken, forced_open, ramping } = self;
+        [("open", open), ("trials_taken", trials_taken), ("forced_open", forced_open), ("ramping", ramping)]
     }
 }
 

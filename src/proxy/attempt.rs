@@ -70,20 +70,22 @@ pub(super) async fn attempt(
             Ok((answer, link)) => return answered(answer, link, origin, terms.lane),
             Err(fault) => fault,
         };
-        match fault {
-            Fault::Gone(unsent) => {
-                if let Some(request) = unsent {
-                    template.put_back(*request);
-                }
-                if is_new || !template.can_be_sent() {
-                    return Err(Fault::Gone(None));
-                }
+        if let Fault::Gone(unsent) = fault {
+            if let Some(request) = unsent {
+                template.put_back(*request);
             }
-            // A target closes connections that rest. One that it closed at the very moment we used it has read nothing,
-            // as far as can be known: what may be repeated is (RFC 9112, 9.3.1), and the target is not blamed.
-            Fault::Broken { stale: true, .. } if terms.is_repeatable && template.is_kept() => may_rest = false,
-            other => return Err(blamed(other, template.stage())),
+            if is_new || !template.can_be_sent() {
+                return Err(Fault::Gone(None));
+            }
+            continue;
         }
+        // A target closes connections that rest. One that it closed at the very moment we used it has read nothing, as far
+        // as can be known: what may be repeated is (RFC 9112, 9.3.1), and the target is not blamed.
+        let is_stale = matches!(fault, Fault::Broken { stale: true, .. });
+        if !(is_stale && terms.is_repeatable && template.is_kept()) {
+            return Err(blamed(fault, template.stage()));
+        }
+        may_rest = false;
     }
 }
 

@@ -44,8 +44,8 @@ struct Seen {
 }
 
 impl Call<'_> {
-    /// Makes it.
-    pub(super) async fn to(&self, destination: &Destination, template: &mut Template) -> Called {
+    /// Makes it. If it is the last one the template's headers go with it.
+    pub(super) async fn to(&self, destination: &Destination, template: &mut Template, is_last: bool) -> Called {
         let shared = &self.caller.shared;
         let refused = |why| {
             let problem = Problem { why, target: Arc::clone(&destination.target.name) };
@@ -61,11 +61,15 @@ impl Call<'_> {
             Err(no) => return refused(Why::Guarded(no.why, no.retry_after)),
         };
         let looks_into_body = self.operation.is_some_and(|one| one.outcomes.iter().any(|row| row.json.is_some()));
-        let to = template.addressed_to(destination, looks_into_body);
+        let to = template.addressed_to(destination, looks_into_body, is_last);
+        let mut last = None;
         loop {
             let limit = entered.attempt_limit();
             if limit.is_zero() {
-                // Nothing was asked of the target: the permit goes back, and nothing is counted.
+                if let Some(outcome) = last {
+                    entered.done(outcome);
+                }
+                // Else nothing was asked of the target: the permit goes back, and nothing is counted.
                 return refused(Why::BudgetOver);
             }
             entered.attempt_began();
@@ -83,6 +87,7 @@ impl Call<'_> {
                 },
                 Err(fault) => (fault.ended(self.safety), Err(fault)),
             };
+            last = Some(ended.outcome);
             let repeatable = if template.can_be_sent() { ended } else { ended.with_safety(Safety::Unsafe) };
             match entered.attempt_ended(&repeatable) {
                 Next::Again { after } => {

@@ -1,6 +1,6 @@
 //! A request, from its head to the head of its answer.
 
-use http::header::HeaderValue;
+use http::header::{EXPECT, HeaderValue};
 use http::{Request, Response, Version};
 use hyper::body::{Body, Incoming};
 
@@ -37,7 +37,18 @@ pub(super) fn problem(problem: &Problem) -> Response<Reply> {
 /// `Err` is what is refused for the request's own sake.
 async fn answer(caller: &Caller, route: &Route, request: Request<Incoming>) -> Result<Response<Reply>, Why> {
     let (mut parts, body) = request.into_parts();
-    let Admitted { host, path, length } = admission::admit(route, &parts, &caller.shared.node)?;
+    // Who waits for a "100 Continue" has sent nothing, and is not asked to.
+    let may_be_sending = !parts.headers.contains_key(EXPECT);
+    let admitted = admission::admit(route, &parts, &caller.shared.node);
+    let Admitted { host, path, length } = match admitted {
+        Ok(admitted) => admitted,
+        Err(why) => {
+            if may_be_sending && !body.is_end_stream() {
+                Box::pin(outgoing::drain(body)).await;
+            }
+            return Err(why);
+        }
+    };
     let operation = outcome::operation(&route.spec.operations, &parts.method, path.path());
     let safety = safety(route, operation, &parts);
     let is_declared = operation.is_some_and(|one| one.outcomes.iter().any(|row| row.not_processed));
@@ -52,11 +63,18 @@ async fn answer(caller: &Caller, route: &Route, request: Request<Incoming>) -> R
     headers::of_request(&mut parts.headers, host, &caller.origin, via, route.spec.trust_forwarded);
     let mut template = Template { method: parts.method, path, headers: parts.headers, host: preserved, payload };
     let call = Call { caller, route, operation, safety };
-    let called = call.to(&route.main, &mut template).await;
+    let is_last = !matches!(route.fallback, Some(Fallback::Target(_)));
+    let called = call.to(&route.main, &mut template, is_last).await;
     let called = match &route.fallback {
         Some(fallback) if called.may_fall_back => Box::pin(fall_back(&call, fallback, called, &mut template)).await,
         Some(_) | None => called,
     };
+    if called.answer.is_err()
+        && may_be_sending
+        && let Payload::Passing { body: Some(body), .. } = template.payload
+    {
+        Box::pin(outgoing::drain(body)).await;
+    }
     Ok(called.answer.unwrap_or_else(|refused| problem(&refused)))
 }
 
@@ -100,7 +118,7 @@ async fn fall_back(call: &Call<'_>, fallback: &Fallback, called: Called, templat
         Fallback::Target(_) if !template.can_be_sent() => called,
         Fallback::Target(destination) => {
             drop(called);
-            call.to(destination, template).await
+            call.to(destination, template, true).await
         }
     }
 }

@@ -53,12 +53,9 @@ mod front;
 
 mod service;
 
-mod data_plane;
+mod threads;
 
-#[cfg(test)]
-mod tests;
-
-pub use data_plane::{DataPlane, Sockets};
 pub use front::Front;
 pub use reply::Reply;
 pub use service::{Error, Proxy};
+pub use threads::{DataPlane, Sockets};

@@ -14,6 +14,10 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 /// How long a client may take for a body that is kept: such bodies are short.
 const KEPT_WITHIN: Duration = Duration::from_secs(30);
 
+/// How much is read of a body that nobody needs, and for how long a refusal waits for it.
+const DRAINED: usize = 1 << 20;
+const DRAINED_WITHIN: Duration = Duration::from_millis(250);
+
 /// What hyper sends.
 #[derive(Debug)]
 pub(super) enum Outgoing {
@@ -80,6 +84,23 @@ pub(super) async fn keep(body: Incoming, limit: usize) -> Result<Bytes, Stopped>
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Stopped::TooLarge),
         Ok(Err(_)) => Err(Stopped::Broken),
     }
+}
+
+/// Reads what comes of a body that nobody needs, for a moment. A client that is still sending when its connection is closed
+/// loses the answer (RFC 9112, 9.6).
+pub(super) async fn drain(mut body: Incoming) {
+    let reading = async {
+        let mut left = DRAINED;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            if length >= left {
+                return;
+            }
+            left -= length;
+        }
+    };
+    // What has not come by then does not come soon.
+    drop(tokio::time::timeout(DRAINED_WITHIN, reading).await);
 }
 
 impl Body for Outgoing {

@@ -51,8 +51,7 @@ impl Target {
         let _one_at_a_time = self.looking.lock();
         let slot = board.named(&self.name)?;
         let (gate, spec) = (slot.gate.clone()?, slot.spec.as_ref()?);
-        let _ = spec;
-        let policy = &Policy::default();
+        let policy = &spec.guard;
         let around = match self.seen.load_full() {
             Some(before) if Arc::ptr_eq(&before.slot.traffic, &slot.traffic) => same_or_with(&before.around, policy),
             Some(_) | None => Around::new(policy, slot.traffic.clone(), clock),

@@ -32,15 +32,20 @@ pub(super) enum Payload {
 
 /// A template for one target.
 pub(super) struct Addressed {
+    /// With `Host`, as HTTP/1.1 has it.
     headers: HeaderMap,
     path: PathAndQuery,
-    host: HeaderValue,
 }
 
 impl Template {
-    /// For `destination`, with what it says of the headers.
-    pub(super) fn addressed_to(&self, destination: &Destination, looks_into_body: bool) -> Addressed {
-        let mut headers = self.headers.clone();
+    /// For `destination`, with what it says of the headers. If it is the last one the headers go with it.
+    pub(super) fn addressed_to(
+        &mut self,
+        destination: &Destination,
+        looks_into_body: bool,
+        is_last: bool,
+    ) -> Addressed {
+        let mut headers = if is_last { std::mem::take(&mut self.headers) } else { self.headers.clone() };
         super::headers::of_destination(&mut headers, &destination.spec);
         if looks_into_body {
             super::headers::without_compression(&mut headers);
@@ -51,7 +56,8 @@ impl Template {
             let whole = [&destination.base, self.path.as_str()].concat();
             PathAndQuery::from_maybe_shared(Bytes::from(whole)).expect("two paths after each other are a path")
         };
-        Addressed { headers, path, host: self.host.clone().unwrap_or_else(|| destination.host.clone()) }
+        headers.insert(HOST, self.host.clone().unwrap_or_else(|| destination.host.clone()));
+        Addressed { headers, path }
     }
 
     /// The request itself. A body that is passing is under way with it.
@@ -70,11 +76,11 @@ impl Template {
             *request.version_mut() = Version::HTTP_2;
             let mut parts = Parts::default();
             parts.scheme = destination.spec.endpoint.scheme().cloned();
-            parts.authority = to.host.to_str().ok().and_then(|host| host.parse().ok());
+            let host = request.headers_mut().remove(HOST);
+            parts.authority = host.and_then(|host| host.to_str().ok()?.parse().ok());
             parts.path_and_query = Some(to.path.clone());
             *request.uri_mut() = Uri::from_parts(parts).unwrap_or_else(|_| Uri::from(to.path.clone()));
         } else {
-            request.headers_mut().insert(HOST, to.host.clone());
             *request.uri_mut() = Uri::from(to.path.clone());
         }
         request

@@ -47,10 +47,12 @@ pub(crate) struct Backend {
     state: Arc<State>,
 }
 
+type Answering = Box<dyn Fn(&Seen, usize) -> Response<Full<Bytes>> + Send + Sync>;
+
 struct State {
     seen: Mutex<Vec<Seen>>,
     connections: AtomicUsize,
-    answer: Box<dyn Fn(&Seen, usize) -> Response<Full<Bytes>> + Send + Sync>,
+    answer: Answering,
 }
 
 impl Backend {

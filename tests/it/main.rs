@@ -3,8 +3,10 @@
 mod alerts;
 mod backend;
 mod bad_input;
+mod callers;
 mod command_line;
 mod given_when_then;
+mod guard;
 mod heartbeats;
 mod http_examples;
 mod http_surface;

@@ -51,7 +51,8 @@ async fn a_failure_in_a_200_opens_the_breaker_and_a_declined_card_does_not() {
     }
     assert_eq!(breaker(&node, "PG").await["state"], "closed");
     code.store(2159, Ordering::SeqCst);
-    for _ in 0..3 {
+    // Two of the last three calls are more than half of them.
+    for _ in 0..2 {
         assert_eq!(pay().await.json()["resultCode"], "2159", "the gateway's own words are passed on");
     }
     let asked = backend.seen().len();

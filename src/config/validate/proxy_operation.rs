@@ -1,5 +1,6 @@
 //! `[[proxy.route.operation]]`: what is known of one operation of a target.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{http_checks, http_probe, name, proxy_route};
@@ -16,23 +17,25 @@ const MAX_OPERATIONS: usize = 100;
 /// Every operation of a route.
 pub(crate) fn operations(route: &mut Section<'_>) -> Vec<Operation> {
     let mut operations: Vec<Operation> = Vec::new();
+    let mut names: Vec<Arc<str>> = Vec::new();
     for (index, section) in route.sections("operation").into_iter().enumerate() {
         if index == MAX_OPERATIONS {
             section.fail(&format!("more than {MAX_OPERATIONS} operations"), "Join some with `{id}` or `*`");
             break;
         }
-        operations.extend(operation(section, &operations));
+        operations.extend(operation(section, &mut names));
     }
     operations
 }
 
-fn operation(mut section: Section<'_>, before: &[Operation]) -> Option<Operation> {
+fn operation(mut section: Section<'_>, names: &mut Vec<Arc<str>>) -> Option<Operation> {
     let name_field = section.require("name", "Write name = \"authorize\"");
     let name = name_field.as_ref().and_then(name::name);
-    if let (Some(field), Some(name)) = (&name_field, &name)
-        && before.iter().any(|other| other.name == *name)
-    {
-        field.fail(&format!("`{name}` is already the name of an operation of this route"), "A name is given once");
+    if let (Some(field), Some(name)) = (&name_field, &name) {
+        if names.contains(name) {
+            field.fail(&format!("`{name}` is already the name of an operation of this route"), "A name is given once");
+        }
+        names.push(Arc::clone(name));
     }
     let method = section.take("method").and_then(|field| http_probe::method(&field));
     let path = section.require("path", "Write path = \"/v1/payments\"").and_then(|field| pattern(&field));
@@ -85,6 +88,7 @@ fn segment(text: &str) -> Option<Segment> {
 }
 
 fn row(mut section: Section<'_>) -> Option<OutcomeRow> {
+    let is_about_something = ["status", "json", "in"].iter().any(|key| section.has_own(key));
     let status = section.take("status").map(|field| http_checks::row_statuses(&field));
     let json = section.take("json");
     let values = section.take("in");
@@ -109,7 +113,7 @@ fn row(mut section: Section<'_>) -> Option<OutcomeRow> {
             None
         }
     };
-    if status.is_none() && json.is_none() {
+    if !is_about_something {
         section.fail("what it is about is missing", "Write status = [\"500\"], or `json` and `in`");
     }
     section.finish();

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::decision::{Breaker, Outcome, Phase};
+use super::call::Outcome;
+use super::decision::{Breaker, Phase};
 use super::in_flight::InFlight;
 use super::policy::{Cause, Mode, Policy, State, Transition};
 use super::view::ProbeOutcome;

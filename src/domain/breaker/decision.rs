@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::attempt::Attempt;
+use super::call::{Outcome, Pass, Refusal, Rejected, Ticket};
 use super::control::Hold;
 use super::in_flight::InFlight;
 use super::policy::{Cause, Mode, Policy, State, Transition};
@@ -19,107 +20,8 @@ use crate::domain::time::Moment;
 
 /// How long a breaker must stay closed for its level to fall by one.
 pub(super) const HEALTHY_TIME: Duration = Duration::from_secs(60);
-/// When a caller may ask again that came while all trials were out, about when one of them should be back, or during the
-/// ramp, when more pass.
-const SOON: Duration = Duration::from_secs(1);
-/// When a caller may ask again if an operator holds the breaker open without an end.
-const FORCED_RETRY: Duration = Duration::from_secs(60);
 /// Longer than this no count is trusted to a caller that counts by itself, so that its counters can be small.
 const QUIET_MAX: Duration = Duration::from_secs(1);
-
-/// How a call ended, as far as the breaker cares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Outcome {
-    /// The target answered; a declined card is an answer.
-    Success,
-    /// The target failed.
-    Failure,
-    /// It says nothing about the target: throttled, misconfigured, or our own fault.
-    Ignored,
-    /// Nobody knows whether the target did it; for the breaker a failure.
-    Unknown,
-}
-
-impl Outcome {
-    const fn is_failure(self) -> bool {
-        match self {
-            Self::Failure | Self::Unknown => true,
-            Self::Success | Self::Ignored => false,
-        }
-    }
-}
-
-/// How a call was let through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pass {
-    /// Closed: its outcome is counted.
-    Counted,
-    /// One of half-open's trials.
-    Trial,
-    /// Nothing is refused and nothing is counted: disabled, or a dry run that would have refused.
-    Uncounted,
-}
-
-/// A call that was let through and has not ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ticket {
-    /// In which generation of the state.
-    pub generation: u64,
-    /// In which count of the calls in flight; wraps.
-    pub epoch: u8,
-    /// When it, or the attempt of it that is under way, began.
-    pub at: Moment,
-    /// How.
-    pub pass: Pass,
-    /// What is known of its attempts.
-    pub attempt: Attempt,
-}
-
-/// Why a call was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Refusal {
-    /// It is open.
-    Open,
-    /// An operator keeps it open.
-    ForcedOpen,
-    /// It is half-open and all trials are out.
-    TrialsTaken,
-    /// It has closed a short time ago, and not every caller passes yet.
-    Ramping,
-}
-
-impl Refusal {
-    /// The word in JSON and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::ForcedOpen => "forced_open",
-            Self::TrialsTaken => "trials_taken",
-            Self::Ramping => "ramping",
-        }
-    }
-
-    /// When to ask again, where what refuses ends at `end`, or at nobody knows when if that is [`Breaker::NO_END`].
-    #[must_use]
-    pub fn retry_after(self, end: Moment, now: Moment) -> Duration {
-        match self {
-            Self::ForcedOpen if end == Breaker::NO_END => FORCED_RETRY,
-            Self::Open | Self::ForcedOpen => end.since(now),
-            Self::TrialsTaken | Self::Ramping => end.since(now).min(SOON),
-        }
-    }
-}
-
-/// A call that was not let through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the circuit breaker refused the call ({}); ask again in {} ms", reason.as_str(), retry_after.as_millis())]
-pub struct Rejected {
-    /// Why.
-    pub reason: Refusal,
-    /// When to ask again; zero if the next state is due already.
-    pub retry_after: Duration,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -236,7 +138,8 @@ impl Breaker {
             Pass::Trial => self.trials_changed(|granted, _| *granted += 1),
             Pass::Uncounted => {}
         }
-        Ok(Ticket { generation: self.generation, epoch: self.epoch, at: now, pass, attempt: Attempt::Whole })
+        let (generation, epoch) = (self.generation, self.epoch);
+        Ok(Ticket { generation, epoch, at: now, pass, attempt: Attempt::Whole, slow_after: None })
     }
 
     fn pass(&mut self, now: Moment) -> Result<Pass, Refusal> {

@@ -6,6 +6,7 @@
 //! ends. Locks, threads and what is on disk are not here: `crate::breaker` serves callers with these decisions.
 
 mod attempt;
+mod call;
 mod control;
 mod decision;
 mod in_flight;
@@ -23,8 +24,9 @@ mod properties;
 mod tests;
 
 pub use attempt::Attempt;
+pub use call::{Outcome, Pass, Refusal, Rejected, Ticket};
 pub use control::Hold;
-pub use decision::{Breaker, Outcome, Pass, Refusal, Rejected, Ticket};
+pub use decision::Breaker;
 pub use in_flight::{Buckets, CELLS};
 pub use policy::{Cause, Growth, Mode, Policy, State, Transition, Window};
 pub use restore::Restored;

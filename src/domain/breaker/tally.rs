@@ -5,7 +5,7 @@
 //!
 //! [`Breaker`]: super::Breaker
 
-use super::decision::{Outcome, Refusal};
+use super::call::{Outcome, Refusal};
 
 /// Calls that have ended, also those that no window counts: begun in an earlier state, or let through uncounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -29,7 +29,8 @@ pub struct View {
     pub window: Counts,
     /// Failures in a row.
     pub failures_in_row: u32,
-    /// Calls let through while closed that have not ended and do not pause between two attempts.
+    /// Calls let through while closed that have not ended and do not pause between two attempts. Those with a limit of
+    /// slowness of their own are not among them.
     pub in_flight: u64,
     /// Those of them that are slow already; they are part of the rates.
     pub slow_in_flight: u64,

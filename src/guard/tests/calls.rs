@@ -135,7 +135,7 @@ async fn an_operator_can_hold_it_and_let_go() {
         bad_call(&guard).await;
     }
     assert_eq!(guard.view().breaker.state, State::Closed);
-    tokio::time::advance(seconds(60)).await;
+    tokio::time::advance(seconds(30)).await;
     assert_eq!(
         (guard.view().forced_because, good_call(&guard).await),
         (None, false),

@@ -157,3 +157,27 @@ async fn retries_stop_when_their_budget_is_spent_and_go_on_when_there_are_calls(
     let spent = reasons.iter().filter(|why| **why == WhyEnough::RetryBudgetSpent).count();
     assert_eq!((reasons.len(), spent > 70), (100, true));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_is_slow_by_nature_has_its_own_limit_of_slowness() {
+    let guard = builder().build();
+    let settlement = charge().slow_call(seconds(2));
+    for _ in 0..20 {
+        let took = guard.call(&settlement, |_| async {
+            tokio::time::sleep(millis(1_500)).await;
+            Ok::<_, ()>(())
+        });
+        assert_eq!(took.await, Ok(()));
+    }
+    let view = guard.view().breaker;
+    assert_eq!((view.window.calls, view.window.slow, view.in_flight), (20, 0, 0));
+    let ping = charge().slow_call(millis(10));
+    for _ in 0..2 {
+        let took = guard.call(&ping, |_| async {
+            tokio::time::sleep(millis(10)).await;
+            Ok::<_, ()>(())
+        });
+        assert_eq!(took.await, Ok(()));
+    }
+    assert_eq!(guard.view().breaker.window.slow, 2);
+}

@@ -23,6 +23,11 @@ pub mod d0006_a_reported_failure_is_a_message_of_its_own {}
 #[doc = include_str!("0007-a-breaker-lets-callers-back-by-counting-and-judges-attempts.md")]
 pub mod d0007_a_breaker_lets_callers_back_by_counting_and_judges_attempts {}
 
+#[doc = include_str!("0008-retries-share-a-budget-and-operations-their-targets-breaker.md")]
+pub mod d0008_retries_share_a_budget_and_operations_their_targets_breaker {}
+
+#[doc = include_str!("0009-a-proxied-call-ends-with-its-body-and-is-judged-by-its-head.md")]
+pub mod d0009_a_proxied_call_ends_with_its_body_and_is_judged_by_its_head {}
 #[doc = include_str!("0010-what-silence-and-a-providers-page-are-worth.md")]
 pub mod d0010_what_silence_and_a_providers_page_are_worth {}
 

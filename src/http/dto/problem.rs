@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Why a request was not carried out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Problem)]
 pub(crate) struct ProblemBody {
@@ -30,6 +30,14 @@ pub(crate) struct ProblemBody {
     /// Of `retry-count`: what would be right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expected_retry_count: Option<u32>,
+    /// Of `call-refused` and `too-many-permits`: why, in a word that never changes: `open`, `forced_open`,
+    /// `trials_taken`, `ramping`, `too_many_permits`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "open")]
+    pub(crate) reason: Option<&'static str>,
+    /// Of the same: when to come again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_after_ms: Option<f64>,
 }
 
 /// What is wrong with one member of a body, one query parameter, or one key of a configuration.

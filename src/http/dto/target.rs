@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::call::CallsSeen;
 use super::event::Named;
 use super::inputs::Inputs;
 use super::words::{BreakerState, FailureType, Health, IntegrationState, Time, millis};
@@ -65,6 +66,9 @@ pub(crate) struct TargetDetails {
     /// What people were told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) incident: Option<Incident>,
+    /// The real calls to it, as this node let them pass or was told of them; missing before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) traffic: Option<CallsSeen>,
     /// How it is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) config: Option<TargetConfig>,

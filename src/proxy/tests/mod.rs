@@ -1,1 +1,0 @@
-//! The proxy as its clients and targets see it.
