@@ -4,19 +4,17 @@
 //! breaker should do ([`Cue`]), and ends with [`Turn::settle`], which decides whether people are told. The watch is
 //! moved at once; the shell commits what the turn collected before anything else may see it.
 
-use std::sync::Arc;
-
-use super::alert::{self, Acknowledged, Incident, Reason};
+use super::alert;
 use super::breaker;
-use super::delivery::{Alert, Delivery, Message};
+use super::delivery::Delivery;
 use super::event::{Cause, Event, Occurrence, StateChange};
 use super::failure_history::{FailureDetail, Record};
-use super::id::{CorrelationId, NoticeId, Sequence, StatusId};
-use super::notice::{About, deliveries};
+use super::id::{CorrelationId, Sequence, StatusId};
 use super::status::{Command, IntegrationState, Refusal, RetryOrigin, StatusEvent};
 use super::time::Timestamp;
-use super::watch::{Beside, Origin, Trouble, Watch};
+use super::watch::{Origin, Trouble, Watch};
 
+mod telling;
 mod words;
 
 use words::opened_because;
@@ -309,214 +307,6 @@ impl Turn {
         self.push(watch, event, context);
     }
 
-    /// Ends the turn: decides whether people are told, given all that is true now, and says what was decided.
-    pub fn settle(&mut self, watch: &mut Watch, beside: &Beside<'_>, context: &Context<'_>) -> Reason {
-        let conditions = watch.conditions(beside);
-        self.note_further(watch, conditions, beside, context);
-        let policy = &context.policy.alert;
-        let reason = alert::due(watch.incident.as_deref(), conditions, policy, beside.holding, context.now);
-        match reason {
-            Reason::NotDue | Reason::Suppressed { .. } => {}
-            Reason::FirstNotification => self.fire(watch, conditions, beside, context),
-            Reason::Reminder => self.remind(watch, context),
-            Reason::Escalated { worse, late } => {
-                let heard = conditions.and(policy.on).without(beside.holding.silenced);
-                self.escalate(watch, (worse, late), heard, context);
-            }
-            Reason::Resolved => self.resolve(watch, context),
-        }
-        reason
-    }
-
-    /// What an incident learns without anybody being told: its outage's history, and what else is wrong.
-    fn note_further(
-        &mut self,
-        watch: &mut Watch,
-        conditions: alert::Conditions,
-        beside: &Beside<'_>,
-        context: &Context<'_>,
-    ) {
-        let history = watch.trouble.as_ref().and_then(|trouble| trouble.history);
-        let Some(before) = watch.incident.as_deref() else { return };
-        let policy = &context.policy.alert;
-        let further = conditions.and(policy.on).without(before.told);
-        let silently = !further.is_empty() && !policy.escalate;
-        let attached = before.history.is_none() && history.is_some();
-        if !silently && !attached {
-            return;
-        }
-        let cause = silently.then(|| self.cause(watch, beside));
-        let Some(incident) = watch.incident.as_mut() else { return };
-        incident.history = incident.history.or(history);
-        if let Some(cause) = cause {
-            incident.told = incident.told.or(further);
-            incident.cause = cause;
-        }
-        self.kept = true;
-        self.record(watch, None);
-    }
-
-    /// For those who look back.
-    fn record(&mut self, watch: &Watch, until: Option<Timestamp>) {
-        let Some(incident) = watch.incident.as_deref() else { return };
-        let (status, target) = (watch.status.id, watch.status.target.system_name.clone());
-        self.alerts.retain(|record| record.incident.id != incident.id);
-        self.alerts.push(alert::Record { incident: incident.clone(), status, target, until });
-    }
-
-    /// The target leaves the configuration: whoever was told that it is in trouble is told that it is over.
-    pub fn retire(&mut self, watch: &mut Watch, context: &Context<'_>) {
-        self.resolve(watch, context);
-    }
-
-    /// Somebody has seen the incident and takes care; the first who says so stays.
-    pub fn acknowledged(&mut self, watch: &mut Watch, by: Acknowledged, context: &Context<'_>) {
-        let Some(incident) = watch.incident.as_mut().filter(|incident| incident.acknowledged.is_none()) else { return };
-        let (which, correlation) = (incident.id, incident.correlation.clone());
-        incident.acknowledged = Some(Box::new(by.clone()));
-        let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
-        let Acknowledged { who, comment, at: _ } = by;
-        let event = Event::AlertAcknowledged { id, target, incident: which, who, comment };
-        self.push_alert(event, correlation, context);
-        self.record(watch, None);
-    }
-
-    fn push_alert(&mut self, event: Event, correlation: CorrelationId, context: &Context<'_>) {
-        let cause = (!self.events.is_empty()).then_some(Cause::Earlier(0));
-        self.events.push(Occurrence { event, at: context.now, correlation, cause });
-    }
-
-    fn fire(&mut self, watch: &mut Watch, conditions: alert::Conditions, beside: &Beside<'_>, context: &Context<'_>) {
-        let policy = &context.policy.alert;
-        let mut incident = Box::new(Incident {
-            id: context.ids.incident(),
-            severity: policy.severity,
-            cause: self.cause(watch, beside),
-            since: watch.trouble.as_ref().map_or(context.now, |trouble| trouble.since),
-            channels: policy.channels.clone(),
-            history: watch.trouble.as_ref().and_then(|trouble| trouble.history),
-            correlation: correlation(watch, context),
-            last_told_at: context.now,
-            fired_at: context.now,
-            notice: NoticeId::default(),
-            siblings: 0,
-            told: conditions.and(policy.on),
-            reminders: 0,
-            escalated_at: None,
-            acknowledged: None,
-        });
-        let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
-        let message = Message::Firing(alert(&incident, &target));
-        self.told_late(watch);
-        self.queue(&incident, &incident.channels, &message, context);
-        if let Some(first) = self.deliveries.last() {
-            (incident.notice, incident.siblings) = (first.id.notice, first.siblings);
-        }
-        self.push(watch, Event::AlertFired { id, target, incident: incident.clone() }, context);
-        watch.incident = Some(incident);
-        self.record(watch, None);
-    }
-
-    /// The outage was recorded by an earlier turn, with nobody told.
-    fn told_late(&mut self, watch: &Watch) {
-        let Some(trouble) = &watch.trouble else { return };
-        let recorded_now = self.steps.iter().any(|step| matches!(step, HistoryStep::Record { .. }));
-        if let Some(id) = trouble.history.filter(|_| !recorded_now) {
-            self.steps.push(HistoryStep::Told { id });
-            self.outage = Some((trouble.correlation.clone(), trouble.began_by));
-        }
-    }
-
-    fn remind(&mut self, watch: &mut Watch, context: &Context<'_>) {
-        let Some(incident) = watch.incident.as_mut() else { return };
-        incident.last_told_at = context.now;
-        incident.reminders = incident.reminders.saturating_add(1);
-        let message = Message::Reminder(alert(incident, &watch.status.target.system_name));
-        let incident = incident.clone();
-        self.queue(&incident, &incident.channels, &message, context);
-        self.kept = true;
-        self.record(watch, None);
-    }
-
-    /// `worse`: those who know of it are told; `late`: others are, from now on.
-    fn escalate(
-        &mut self,
-        watch: &mut Watch,
-        (worse, late): (bool, bool),
-        heard: alert::Conditions,
-        context: &Context<'_>,
-    ) {
-        let said = self.said.clone();
-        let Some(incident) = watch.incident.as_mut() else { return };
-        let mut told: Vec<Arc<str>> = Vec::new();
-        if worse {
-            incident.told = incident.told.or(heard);
-            incident.cause = said.unwrap_or_else(|| incident.cause.clone());
-            told.extend(incident.channels.iter().cloned());
-        }
-        if let Some(escalation) = context.policy.alert.escalation.as_ref().filter(|_| late) {
-            incident.escalated_at = Some(context.now);
-            told.extend(escalation.to.iter().filter(|channel| !told.contains(channel)).cloned().collect::<Vec<_>>());
-            let known = incident.channels.iter().chain(&*escalation.to);
-            let mut channels: Vec<Arc<str>> = Vec::new();
-            known.for_each(|channel| {
-                if !channels.contains(channel) {
-                    channels.push(channel.clone())
-                }
-            });
-            incident.channels = channels.into();
-        }
-        incident.last_told_at = context.now;
-        let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
-        let message = Message::Escalated(alert(incident, &target));
-        let incident = incident.clone();
-        self.queue(&incident, &told, &message, context);
-        let (which, cause) = (incident.id, incident.cause.clone());
-        let event = Event::AlertEscalated { id, target, incident: which, cause, channels: told.into(), worse };
-        self.push_alert(event, incident.correlation.clone(), context);
-        self.record(watch, None);
-    }
-
-    fn resolve(&mut self, watch: &mut Watch, context: &Context<'_>) {
-        self.record(watch, Some(context.now));
-        let Some(incident) = watch.incident.take() else { return };
-        let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
-        let message = Message::Resolved { alert: alert(&incident, &target), until: context.now };
-        self.queue(&incident, &incident.channels, &message, context);
-        let Incident { id: which, severity, since, correlation, .. } = *incident;
-        let event = Event::AlertResolved { id, target, incident: which, severity, since };
-        self.push_alert(event, correlation, context);
-    }
-
-    fn queue(&mut self, incident: &Incident, channels: &[Arc<str>], message: &Message, context: &Context<'_>) {
-        let history = match message {
-            Message::Firing(_) => incident.history,
-            Message::Reminder(_)
-            | Message::Escalated(_)
-            | Message::Resolved { .. }
-            | Message::FailureRecorded { .. }
-            | Message::Grouped(_) => None,
-        };
-        let about = About { message, history, correlation: &incident.correlation };
-        self.deliveries.extend(deliveries(&about, channels, context.ids, context.now));
-    }
-
-    fn cause(&self, watch: &Watch, beside: &Beside<'_>) -> Box<str> {
-        let said = self.said.as_ref().or(watch.status.failure_reason.as_ref()).filter(|said| !said.is_empty());
-        match (said, &watch.breaker.forced) {
-            (Some(said), _) => said.clone(),
-            (None, Some(forced)) => format!("the breaker was opened by {}: {}", forced.who, forced.reason).into(),
-            (None, None) if watch.status.state == IntegrationState::Failed => "a failure was reported".into(),
-            (None, None) if watch.breaker.state == breaker::State::Open => "the circuit breaker opened".into(),
-            (None, None) => match beside {
-                Beside { degraded: true, .. } => "it answers too slowly".into(),
-                Beside { flapping: Some(score), .. } => format!("it flaps, with a score of {score} %").into(),
-                Beside { certificate: Some(warning), .. } => (*warning).into(),
-                Beside { .. } => "the circuit breaker opened".into(),
-            },
-        }
-    }
-
     /// Whether anything must be stored.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -530,17 +320,6 @@ struct Tried {
     at: Timestamp,
     origin: Origin,
     asked: Asked,
-}
-
-fn alert(incident: &Incident, target: &Arc<str>) -> Alert {
-    Alert {
-        incident: incident.id,
-        severity: incident.severity,
-        target: target.clone(),
-        cause: incident.cause.clone(),
-        since: incident.since,
-        acknowledge: None,
-    }
 }
 
 fn correlation(watch: &Watch, context: &Context<'_>) -> CorrelationId {

@@ -104,11 +104,11 @@ async fn find(http: &Http, id: IncidentId) -> Result<Alert, Problem> {
         return Ok(alert);
     }
     let record = stored(&http.reader, move |reader| reader.alert(id)).await?;
-    record.as_ref().map(Alert::from).ok_or_else(Problem::no_such_alert)
+    record.as_ref().map(Alert::from).ok_or_else(|| Refused::NoSuchAlert.into())
 }
 
 fn id_of(id: &str) -> Result<IncidentId, Problem> {
-    id.parse().map(IncidentId).map_err(|_| Problem::no_such_alert())
+    id.parse().map(IncidentId).map_err(|_| Refused::NoSuchAlert.into())
 }
 
 /// AlertDetails

@@ -256,14 +256,6 @@ impl Problem {
         Self::new(Kind::NoSuchTarget, "there is no integration target with this name")
     }
 
-    pub(super) fn no_such_alert() -> Self {
-        Self::new(Kind::NoSuchAlert, "there is no alert with this id, or it is no longer kept")
-    }
-
-    pub(super) fn no_such_delivery() -> Self {
-        Self::new(Kind::NoSuchDelivery, "there is no message with this id that waits or was given up")
-    }
-
     pub(super) fn bad_token() -> Self {
         Self::new(Kind::NotAllowed, "this link is not one that this node signed; use the one in the message")
     }
@@ -351,9 +343,9 @@ impl From<Refused> for Problem {
             Refused::History(refusal) => Self::from(refusal),
             Refused::NoSuchHistory => Self::new(Kind::NoSuchHistory, said),
             Refused::NoSuchTarget { .. } => Self::no_such_target(),
-            Refused::NoSuchAlert => Self::no_such_alert(),
+            Refused::NoSuchAlert => Self::new(Kind::NoSuchAlert, said),
             Refused::AlertOver => Self::new(Kind::AlertOver, said),
-            Refused::NoSuchDelivery => Self::no_such_delivery(),
+            Refused::NoSuchDelivery => Self::new(Kind::NoSuchDelivery, said),
             Refused::OtherEndpoint { .. } => Self::new(Kind::OtherEndpoint, said)
                 .at("/target/endpoint", "is not the endpoint that the system is configured with"),
             Refused::NotConfigured { .. } => Self::new(
@@ -389,11 +381,9 @@ impl From<Unwanted> for Problem {
                 let pointer = format!("/matchers/{place}/value");
                 Self::invalid_body(vec![FieldError::in_body(pointer, said)])
             }
-            Unwanted::Calendar(NotACalendar::Zone) => {
-                Self::invalid_body(vec![FieldError::in_body("/timeZone", format!("is {said}"))])
-            }
-            Unwanted::Calendar(NotACalendar::Cron(_) | NotACalendar::Never) => {
-                Self::invalid_body(vec![FieldError::in_body("/cron", said)])
+            Unwanted::Calendar(error) => {
+                let pointer = if error == NotACalendar::Zone { "/timeZone" } else { "/cron" };
+                Self::invalid_body(vec![FieldError::in_body(pointer, said)])
             }
             Unwanted::Unknown => Self::new(Kind::NoSuchQuiet, said),
             Unwanted::Configured => Self::new(Kind::QuietConfigured, said),

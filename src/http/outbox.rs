@@ -8,6 +8,7 @@ use super::error::Problem;
 use super::openapi::{CommandProblems, QueryProblems};
 use super::reply;
 use super::request::{Request, stored};
+use crate::actors::answer::Refused;
 use crate::domain::id::{DeliveryId, NoticeId};
 use crate::store::Reader;
 
@@ -66,9 +67,9 @@ pub(super) async fn list(request: Request) -> Result<Response, Problem> {
     responses((status = 202, body = Delivery), CommandProblems),
 )]
 pub(super) async fn retry(request: Request, id: String) -> Result<Response, Problem> {
-    let id = id_of(&id).ok_or_else(Problem::no_such_delivery)?;
+    let id = id_of(&id).ok_or(Refused::NoSuchDelivery)?;
     let find = move |reader: &Reader| Ok(reader.dead_letter(id)?.or(reader.delivery(id)?));
-    let before = stored(&request.http.reader, find).await?.ok_or_else(Problem::no_such_delivery)?;
+    let before = stored(&request.http.reader, find).await?.ok_or(Refused::NoSuchDelivery)?;
     let who = request.who();
     request.http.outbox.retry(id, who, request.correlation.clone()).await?;
     // It may be gone already, which is what was wanted.

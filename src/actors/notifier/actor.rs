@@ -1,14 +1,12 @@
 //! The actor: which channel tries what when, and what becomes of it.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
-use futures_util::FutureExt;
+use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +21,7 @@ use crate::actors::system::fresh_correlation;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::change::{Change, DeliveryChange};
-use crate::domain::delivery::{Delivery, Message as Notice, Next, Outcome};
+use crate::domain::delivery::{Delivery, Message as Notice};
 use crate::domain::id::{DeliveryId, Ids, NoticeId};
 use crate::domain::time::Timestamp;
 use crate::metrics::{DeliveryResult, NodeMetrics};
@@ -38,14 +36,6 @@ const MEASURE_EVERY: Duration = Duration::from_secs(1);
 #[rtype(result = "()")]
 pub(crate) struct OutboxGrew(pub(crate) Vec<Delivery>);
 
-/// An attempt came back.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-struct AttemptFinished {
-    delivery: Delivery,
-    outcome: Outcome,
-}
-
 /// What waits in the outbox.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -58,14 +48,6 @@ struct FlushRead {
     channel: Arc<str>,
     line: Line,
     parts: Vec<Joined>,
-}
-
-/// Members of a group that was given up were read.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-struct DeadRead {
-    group: DeliveryId,
-    members: Vec<Delivery>,
 }
 
 /// Begin nothing new, and say when nothing is under way.
@@ -85,20 +67,20 @@ pub(crate) struct RetryNow(pub(crate) DeliveryId);
 
 /// The actor.
 pub(crate) struct Notifier {
-    reader: Reader,
-    clock: Clock,
+    pub(super) reader: Reader,
+    pub(super) clock: Clock,
     ids: Arc<Ids>,
-    journal: Addr<Journal>,
-    histories: Addr<FailureHistory>,
-    metrics: Arc<NodeMetrics>,
+    pub(super) journal: Addr<Journal>,
+    pub(super) histories: Addr<FailureHistory>,
+    pub(super) metrics: Arc<NodeMetrics>,
     quiets: Arc<Quiets>,
-    signer: Signer,
-    io: tokio::runtime::Handle,
+    pub(super) signer: Signer,
+    pub(super) io: tokio::runtime::Handle,
     queues: BTreeMap<Arc<str>, Queue>,
-    senders: BTreeMap<Arc<str>, Arc<Sender>>,
-    rng: SmallRng,
+    pub(super) senders: BTreeMap<Arc<str>, Arc<Sender>>,
+    pub(super) rng: SmallRng,
     timer: Option<SpawnHandle>,
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     died: CancellationToken,
     /// Notices up to this one are on disk.
     landed_up_to: NoticeId,
@@ -217,7 +199,7 @@ impl Notifier {
     }
 
     /// An entry as it waits; `None` if it left, or could not be read.
-    fn read(&self, id: DeliveryId) -> Option<Delivery> {
+    pub(super) fn read(&self, id: DeliveryId) -> Option<Delivery> {
         self.reader.delivery(id).unwrap_or_else(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, %id, "this message could not be read");
             None
@@ -267,28 +249,6 @@ impl Notifier {
         self.queues.get_mut(channel)?.next_step(now, pace, &mut may)
     }
 
-    fn attempt(&mut self, channel: &Arc<str>, id: DeliveryId, context: &Context<Self>) {
-        let Some(mut delivery) = self.read(id) else {
-            // A hint that was doubled: it left the outbox meanwhile.
-            return self.forget(id);
-        };
-        self.signer.link(&mut delivery.message, self.config.alerting.public_url.as_deref());
-        let (sender, myself) = (self.senders.get(channel).cloned(), context.address());
-        self.io.spawn(async move {
-            let attempt = async {
-                match sender {
-                    Some(sender) => sender.deliver(&delivery).await,
-                    None => Outcome::Permanent { error: "no channel of this name is configured any more".into() },
-                }
-            };
-            let outcome = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
-                let error = "the attempt itself fell over; the log says where".into();
-                Outcome::Transient { error, retry_after: None }
-            });
-            myself.do_send(AttemptFinished { delivery, outcome });
-        });
-    }
-
     fn read_flush(&self, channel: &Arc<str>, line: Line, parts: Vec<Part>, context: &Context<Self>) {
         let (reader, channel, myself) = (self.reader.clone(), channel.clone(), context.address());
         self.io.spawn_blocking(move || {
@@ -303,7 +263,7 @@ impl Notifier {
         self.histories.do_send(Unsaid { delivery, landed: context.address().recipient() });
     }
 
-    fn forget(&mut self, id: DeliveryId) {
+    pub(super) fn forget(&mut self, id: DeliveryId) {
         let pace = self.pace();
         for queue in self.queues.values_mut() {
             queue.forget(id, pace);
@@ -335,20 +295,6 @@ impl Notifier {
             self.read_outbox(context);
         }
         context.run_later(MEASURE_EVERY, Self::measure);
-    }
-
-    fn log(delivery: &Delivery, next: &Next) {
-        match next {
-            Next::Done => {}
-            Next::Wait(waiting) => tracing::info!(
-                channel = %delivery.channel, id = %delivery.id, attempts = waiting.attempts,
-                error = waiting.last_error.as_deref().unwrap_or_default(), "not delivered yet, will be tried again"
-            ),
-            Next::Dead(dead) => tracing::error!(
-                channel = %delivery.channel, id = %delivery.id, attempts = dead.attempts,
-                error = dead.last_error.as_deref().unwrap_or_default(), "given up: nobody was told over this channel"
-            ),
-        }
     }
 }
 
@@ -453,75 +399,6 @@ impl Handler<FlushRead> for Notifier {
         let change = Change { deliveries, ..Change::default() };
         let landed = Some(context.address().recipient());
         self.histories.do_send(Outage::of(change, fresh_correlation(), landed, None));
-    }
-}
-
-impl Handler<AttemptFinished> for Notifier {
-    type Result = ();
-
-    fn handle(&mut self, finished: AttemptFinished, context: &mut Context<Self>) {
-        let AttemptFinished { delivery, outcome } = finished;
-        let (id, jitter) = (delivery.id, self.rng.random_range(0.0..=1.0));
-        let next = delivery.clone().after(outcome, jitter, self.clock.now());
-        Self::log(&delivery, &next);
-        let landed: Recipient<Landed> = context.address().recipient();
-        let (result, changes) = match next {
-            Next::Done => {
-                let members = members(&delivery).iter().copied();
-                let done = std::iter::once(id).chain(members).map(DeliveryChange::Done).collect();
-                (DeliveryResult::Delivered, done)
-            }
-            Next::Wait(delivery) => (DeliveryResult::Retried, vec![DeliveryChange::Wait(delivery)]),
-            Next::Dead(delivery) => {
-                self.metrics.notification(&delivery.channel, DeliveryResult::Dead);
-                return self.give_up(delivery, context);
-            }
-        };
-        self.metrics.notification(&delivery.channel, result);
-        let change = Change { deliveries: changes, ..Change::default() };
-        self.journal.do_send(Commit { change, landed: vec![landed], answer: None });
-    }
-}
-
-impl Notifier {
-    /// Who could not be told of a group could not be told of any of its members, which become dead letters each.
-    fn give_up(&self, delivery: Delivery, context: &Context<Self>) {
-        let ids = members(&delivery).to_vec();
-        if ids.is_empty() {
-            let landed = context.address().recipient();
-            return self.histories.do_send(GivenUp { deliveries: vec![delivery], group: None, landed });
-        }
-        let (reader, myself) = (self.reader.clone(), context.address());
-        self.io.spawn_blocking(move || {
-            let read = ids.iter().filter_map(|id| reader.delivery(*id).ok().flatten());
-            let as_tried = |member: Delivery| Delivery {
-                attempts: delivery.attempts,
-                last_error: delivery.last_error.clone(),
-                ..member
-            };
-            myself.do_send(DeadRead { group: delivery.id, members: read.map(as_tried).collect() });
-        });
-    }
-}
-
-fn members(delivery: &Delivery) -> &[DeliveryId] {
-    match &delivery.message {
-        Notice::Grouped(group) => &group.members,
-        Notice::Firing(_)
-        | Notice::Reminder(_)
-        | Notice::Escalated(_)
-        | Notice::Resolved { .. }
-        | Notice::FailureRecorded { .. } => &[],
-    }
-}
-
-impl Handler<DeadRead> for Notifier {
-    type Result = ();
-
-    fn handle(&mut self, read: DeadRead, context: &mut Context<Self>) {
-        let DeadRead { group, members } = read;
-        let landed = context.address().recipient();
-        self.histories.do_send(GivenUp { deliveries: members, group: Some(group), landed });
     }
 }
 

@@ -5,6 +5,7 @@
 //! the beginning. What survives a restart: the outbox in the store; this actor reads it again.
 
 mod actor;
+mod attempts;
 mod joining;
 mod lines;
 mod queue;
