@@ -285,7 +285,7 @@ impl Reader {
         self.state.get(&key)?.map(|value| decode_alert(&value).map_err(not_decodable(&key))).transpose()
     }
 
-    /// Incidents, the newest first, of the newest [`ALERTS_LOOKED_AT`]; the first page is 0. One may be a batch ahead of
+    /// Incidents, the newest first, of the newest 10,000; the first page is 0. One may be a batch ahead of
     /// the disk.
     ///
     /// # Errors

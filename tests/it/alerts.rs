@@ -463,3 +463,46 @@ async fn what_is_wrong_with_a_silence_is_told_at_once() {
     assert_eq!(delete(&node.api, "/silences/config-1").await, 409);
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_was_recorded_after_its_alert_had_fired_is_not_notified_if_that_alert_died() {
+    for died_before in [true, false] {
+        let (gateway, pager) = (Gateway::start(), Pager::start());
+        play(&pager, &[if died_before { "400" } else { "503" }], true);
+        let target = quiet(&gateway, "").replace("on = [\"down\"]", "on = [\"down\", \"breaker_open\"]");
+        let node = Node::start(&format!("[alerting]\nlog = false\n{}{target}", pager.channel())).await;
+        let api = &node.api;
+        api.target_in("PG_KCP", "CONNECTED").await;
+        let hold = json!({"mode": "forced_open", "reason": "drill"}).to_string();
+        let json = [("content-type", "application/json")];
+        let held = api.send(Method::PUT, "/targets/PG_KCP/breaker", &json, hold).await;
+        assert_eq!(held.status, 200, "{}", held.text);
+        pager.arrivals(1).await;
+        let dead = async || {
+            until("the dead letter", async || {
+                (api.read("/outbox?state=dead").await["page"]["totalElements"] == 1).then_some(())
+            })
+            .await;
+        };
+        if died_before {
+            dead().await;
+        }
+        gateway.goes("unavailable");
+        probe(api).await;
+        let history = &api.read("/integrationFailureHistories").await["content"][0];
+        assert_eq!(history["notified"], !died_before, "{history}");
+        if !died_before {
+            play(&pager, &["400"], true);
+            let waiting = api.read("/outbox?state=pending").await["content"][0]["id"].clone();
+            let id = waiting.as_str().expect("an id");
+            api.post(&format!("/outbox/{id}/retry"), json!({})).await;
+            dead().await;
+            until("nobody to be notified", async || {
+                let page = api.read("/integrationFailureHistories?notified=false").await;
+                (page["page"]["totalElements"] == 1).then_some(())
+            })
+            .await;
+        }
+        node.stop().await;
+    }
+}
