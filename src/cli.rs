@@ -15,6 +15,7 @@ use crate::config::{Config, Loaded, Problems};
 use crate::simulator::{Options, Simulator};
 use switches::Switches;
 
+mod alert;
 mod demo;
 mod probe;
 mod store;
@@ -99,6 +100,9 @@ enum Command {
     /// Looks after a store that no node is using.
     #[command(subcommand)]
     Store(store::Command),
+    /// Tells people, to see whether it works.
+    #[command(subcommand)]
+    Alert(alert::Command),
     /// Probes one target once and shows how long each part took.
     Probe {
         /// Its name in the configuration.
@@ -149,6 +153,7 @@ async fn carry_out(command: Command, environment: &BTreeMap<String, String>) -> 
         Command::Simulate(simulate) => run_simulator(*simulate).await,
         Command::CheckConfig { file } => check_config(&file, environment),
         Command::Store(command) => store::run(command),
+        Command::Alert(command) => alert::run(command, environment).await,
         Command::Probe { target, serve } => probe::run(&target, &serve.config, environment).await,
     }
 }

@@ -94,6 +94,14 @@ pub fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     parse_http_date(value).ok().map(|date| date.since(now))
 }
 
+/// Writes the date of a mail (RFC 5322, 3.3) in UTC: `Sat, 1 Jun 2024 10:00:00 -0000`.
+#[must_use]
+pub fn format_mail_date(time: Timestamp) -> String {
+    static PRINTER: jiff::fmt::rfc2822::DateTimePrinter = jiff::fmt::rfc2822::DateTimePrinter::new();
+    let time = jiff::Timestamp::from_nanosecond(i128::from(time.as_nanos())).unwrap_or_default();
+    PRINTER.timestamp_to_string(&time).unwrap_or_default()
+}
+
 /// Writes RFC 3339 in UTC with `Z`, and a fraction only where it is not zero.
 #[must_use]
 pub fn format(time: Timestamp) -> String {

@@ -51,11 +51,11 @@ impl Signer {
     }
 
     /// Puts the links into a message, where people can reach this node. What is over needs none.
-    pub(crate) fn link(&self, message: &mut Message, public_url: Option<&str>) {
-        let Some(url) = public_url else { return };
+    pub(crate) fn link(&self, message: &mut Message, external_url: Option<&str>) {
+        let Some(url) = external_url else { return };
         match message {
             Message::Firing(alert) | Message::Reminder(alert) | Message::Escalated(alert) => self.put(alert, url),
-            Message::Grouped(group) => group.messages.iter_mut().for_each(|one| self.link(one, public_url)),
+            Message::Grouped(group) => group.messages.iter_mut().for_each(|one| self.link(one, external_url)),
             Message::Resolved { .. } | Message::FailureRecorded { .. } => {}
         }
     }

@@ -202,6 +202,7 @@ fn start(parts: Parts, died: &CancellationToken) -> Started {
         config: config.clone(),
         quiets: board.quiets().clone(),
         signer,
+        watches: &watches,
         died: died.clone(),
     });
     let actors = Singletons { histories: histories.clone(), notifier: notifier.clone() };

@@ -15,6 +15,7 @@ use super::{Exit, chain, exit_of, say, say_error, say_not_started, say_problems,
 use crate::actors::targets::TargetsHandle;
 use crate::app::{App, Source};
 use crate::clock::Clock;
+use crate::config::channel::Webhook;
 use crate::config::{ChannelKind, Config, Secret};
 use crate::domain::alert::Acknowledged;
 use crate::domain::breaker::State;
@@ -97,14 +98,12 @@ async fn until(end: CancellationToken, story: impl Future<Output = ()>) {
 }
 
 fn secrets(config: &Config) -> Vec<Secret> {
-    config
-        .channels
-        .values()
-        .flat_map(|channel| match &channel.kind {
-            ChannelKind::Webhook { secrets, .. } => secrets.clone(),
-            ChannelKind::Log => Vec::new(),
-        })
-        .collect()
+    let webhooks = config.channels.values().filter_map(|channel| match_webhook(&channel.kind));
+    webhooks.flat_map(|webhook| webhook.secrets.clone()).collect()
+}
+
+fn match_webhook(kind: &ChannelKind) -> Option<&Webhook> {
+    if let ChannelKind::Webhook(webhook) = kind { Some(webhook) } else { None }
 }
 
 fn introduce(app: &App) {

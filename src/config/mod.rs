@@ -6,8 +6,10 @@
 
 mod load;
 
+pub mod channel;
 mod model;
 pub mod probe;
+pub mod template;
 
 pub mod proxy;
 
@@ -27,9 +29,9 @@ mod error;
 mod tests;
 
 pub use change::{Change, change};
+pub use channel::{Channel, ChannelKind};
 pub use error::{Problem, Problems};
 pub use load::Loaded;
 pub use model::{
-    Alerting, Channel, ChannelKind, Config, Connectivity, Http, LONGEST_TIMEOUT, Monitor, Node, Scope, Secret, Store,
-    Target,
+    Alerting, Config, Connectivity, Http, LONGEST_TIMEOUT, Language, Monitor, Node, Scope, Secret, Store, Target,
 };

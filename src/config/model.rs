@@ -3,6 +3,7 @@
 //! A [`Config`] that exists is right: every value is in its range, every name that is referred to exists. What may be
 //! secret (keys, a webhook's address, a probe's query and body) is left out of every `Debug`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::channel::Channel;
 use super::probe::{Probe, StatusPageProbe};
 use super::proxy::Proxy;
 use crate::domain::quiet::{Label, Quiet};
@@ -133,10 +135,22 @@ pub struct Alerting {
     pub group_interval: Duration,
     /// Entries of the outbox for one channel; what goes beyond it is written where it is held to.
     pub outbox_max: usize,
-    /// Where people reach this node, for the links in messages; without a slash at its end.
-    pub public_url: Option<Box<str>>,
     /// Silences and maintenance windows.
     pub quiets: Vec<Quiet>,
+    /// The language of messages to people.
+    pub language: Language,
+    /// Where people reach this node, without a slash at its end, for links in messages: to a target's page, and to
+    /// acknowledge an alert.
+    pub external_url: Option<Arc<str>>,
+}
+
+/// A language that people are told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    English,
+    /// Korean.
+    Korean,
 }
 
 /// The longest deadline that a probe may be given: who asks for an attempt waits for as long.
@@ -171,54 +185,6 @@ pub struct Target {
     pub maintenance: Arc<[maintenance::Window]>,
 }
 
-/// One way to tell people.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Channel {
-    /// Its name.
-    pub name: Arc<str>,
-    /// What it is.
-    pub kind: ChannelKind,
-}
-
-/// What a channel is.
-#[derive(Clone, PartialEq)]
-pub enum ChannelKind {
-    /// The node's own log.
-    Log,
-    /// A signed HTTP request.
-    Webhook {
-        /// To where.
-        url: String,
-        /// Signing keys, decoded; each signs, so that a receiver can change from one to the next. None: unsigned.
-        secrets: Vec<Secret>,
-        /// An attempt's deadline.
-        timeout: Duration,
-    },
-}
-
-impl ChannelKind {
-    /// The word in config.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::Webhook { .. } => "webhook",
-        }
-    }
-}
-
-impl fmt::Debug for ChannelKind {
-    /// Without the address, since who knows a webhook's address can often write to it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Log => f.write_str("Log"),
-            Self::Webhook { url: _, secrets, timeout } => {
-                f.debug_struct("Webhook").field("secrets", secrets).field("timeout", timeout).finish_non_exhaustive()
-            }
-        }
-    }
-}
-
 /// Bytes that are never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<[u8]>);
@@ -234,6 +200,12 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The same as text, for those that only ever hold text.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.0)
     }
 }
 

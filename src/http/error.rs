@@ -79,6 +79,7 @@ pub(super) enum Kind {
     NoSuchAlert,
     NoSuchDelivery,
     NoSuchQuiet,
+    NoSuchChannel,
     MethodNotAllowed,
     BodyTooSlow,
     StaleReport,
@@ -127,6 +128,7 @@ impl Kind {
             Self::NoSuchAlert => (S::NOT_FOUND, "no-such-alert", "No such alert"),
             Self::NoSuchDelivery => (S::NOT_FOUND, "no-such-delivery", "No such message"),
             Self::NoSuchQuiet => (S::NOT_FOUND, "no-such-silence", "No such silence or maintenance"),
+            Self::NoSuchChannel => (S::NOT_FOUND, "no-such-channel", "No such channel"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method"),
             Self::BodyTooSlow => (S::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly"),
             Self::StaleReport => (S::CONFLICT, "stale-report", "The report is older than what is known"),
@@ -262,6 +264,10 @@ impl Problem {
 
     pub(super) fn no_breaker() -> Self {
         Self::new(Kind::NotConfigured, "the system is not configured, so this node has no circuit breaker for it")
+    }
+
+    pub(super) fn no_such_channel() -> Self {
+        Self::new(Kind::NoSuchChannel, "there is no channel with this name")
     }
 
     pub(super) fn method_not_allowed(allow: &'static str) -> Self {

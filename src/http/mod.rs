@@ -39,6 +39,7 @@
 //! | `POST /outbox/{id}/retry` | `outbox` | operate |
 //! | `GET /targets/{name}/permit` | `callers` | report |
 //! | `POST /targets/{name}/observations` | `callers` | report |
+//! | `POST /channels/{name}/test` | `channels` | operate |
 //! | `GET /livez` | `health` | |
 //! | `GET /readyz` | `health` | |
 //! | `GET /-/healthy` | `health` | |
@@ -94,6 +95,8 @@ mod quiets;
 mod outbox;
 
 mod callers;
+
+mod channels;
 
 mod health;
 

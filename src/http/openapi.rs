@@ -14,7 +14,8 @@ use super::error::Problem;
 use super::reply;
 use super::request::Request;
 use super::{
-    alerts, breaker, callers, events, health, heartbeats, histories, metrics, outbox, quiets, statuses, stream, targets,
+    alerts, breaker, callers, channels, events, health, heartbeats, histories, metrics, outbox, quiets, statuses,
+    stream, targets,
 };
 
 /// What a command may be refused with.
@@ -130,6 +131,7 @@ pub(super) enum PermitProblems {
         outbox::retry,
         callers::permit,
         callers::observations,
+        channels::test,
         health::livez,
         health::readyz,
         health::healthz,
@@ -163,6 +165,7 @@ pub(super) enum PermitProblems {
         (name = "Breaker", description = "The circuit breakers."),
         (name = "Alerts", description = "What people are told, when they are not, and what waits."),
         (name = "Calls", description = "For applications that call a target: may I, and how did it go."),
+        (name = "Channels", description = "The ways to tell people."),
         (name = "Node", description = "This node."),
     ),
 )]

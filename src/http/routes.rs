@@ -13,8 +13,8 @@ use warp::{Filter, path};
 use super::request::{Asked, Rule, decoded};
 use super::state::Http;
 use super::{
-    alerts, breaker, callers, events, health, heartbeats, histories, metrics, openapi, outbox, page, quiets, statuses,
-    stream, targets,
+    alerts, breaker, callers, channels, events, health, heartbeats, histories, metrics, openapi, outbox, page, quiets,
+    statuses, stream, targets,
 };
 use crate::config::Scope;
 use crate::listener::from_tower;
@@ -52,6 +52,8 @@ pub fn routes(http: Http) -> BoxedFilter<(Response,)> {
         .or(histories_routes(&http))
         .unify()
         .or(targets_routes(&http))
+        .unify()
+        .or(channels_routes(&http))
         .unify()
         .or(events_routes(&http))
         .unify()
@@ -142,6 +144,13 @@ fn targets_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     let acts = probe.or(beat).unify().or(breaker).unify().or(reset).unify().boxed();
     let calls = permit.or(observations).unify().boxed();
     list.or(details).unify().or(past).unify().or(acts).unify().or(calls).unify().boxed()
+}
+
+fn channels_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
+    let test = path!("channels" / String / "test").and(asked(http)).then(|name: String, asked: Asked| {
+        asked.answer(OPERATE, move |request| channels::test(request, decoded(&name)))
+    });
+    test.boxed()
 }
 
 fn events_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {

@@ -2,12 +2,16 @@
 //!
 //! It cannot fail and it is on unless the config turns it off, so there is always one channel that a message reaches.
 
-use super::words::one_line;
+use super::grouped::Grouped;
+use super::quote::one_line;
+use super::told::{Kind, Told};
 use crate::clock::Rfc3339;
-use crate::domain::delivery::{Alert, Delivery, Group, Message, Of};
+use crate::domain::delivery::Of;
 
 /// A cause longer than this is cut; the whole of it is in the failure history.
 const CAUSE_MAX: usize = 300;
+/// Members of a group that are written out.
+const WRITTEN_OUT: usize = 5;
 
 /// What is written, apart from where.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,90 +30,76 @@ enum Attention {
 }
 
 /// Writes the message's line.
-pub(super) fn write(delivery: &Delivery) {
-    let Line { attention, text } = render(delivery);
-    let (id, correlation) = (delivery.id, &delivery.correlation);
+pub(super) fn write(told: &Told<'_>) {
+    let Line { attention, text } = render(told);
+    let (id, correlation) = (told.id.trim_start_matches("n-"), told.correlation);
     match attention {
         Attention::Wanted => tracing::warn!(notice = %id, %correlation, "{text}"),
         Attention::NotWanted => tracing::info!(notice = %id, %correlation, "{text}"),
     }
 }
 
-fn render(delivery: &Delivery) -> Line {
-    of(&delivery.message)
-}
-
-fn of(message: &Message) -> Line {
-    match message {
-        Message::Firing(alert) => Line { attention: Attention::Wanted, text: trouble("is in trouble", alert) },
-        Message::Reminder(alert) => Line { attention: Attention::Wanted, text: trouble("is still in trouble", alert) },
-        Message::Escalated(alert) => Line { attention: Attention::Wanted, text: trouble("needs somebody", alert) },
-        Message::Grouped(group) => grouped(group),
-        Message::Resolved { alert, until } => {
-            let Alert { incident, severity, target, cause, since, acknowledge: _ } = alert;
+fn render(told: &Told<'_>) -> Line {
+    if let Some(group) = &told.group {
+        return grouped(group);
+    }
+    let (target, severity, since) = (told.target, told.severity.as_str(), Rfc3339(told.since));
+    let cause = one_line(&told.cause, CAUSE_MAX);
+    let incident = told.incident.unwrap_or_default();
+    let trouble = |how: &str| format!("{target} {how}: {severity} incident {incident} since {since}: {cause}");
+    let (attention, text) = match told.kind {
+        Kind::Firing => (Attention::Wanted, trouble("is in trouble")),
+        Kind::Reminder => (Attention::Wanted, trouble("is still in trouble")),
+        Kind::Escalated => (Attention::Wanted, trouble("needs somebody")),
+        Kind::Resolved => {
+            let until = Rfc3339(told.until.unwrap_or(told.since));
             let text = format!(
                 "{target} is well again: {severity} incident {incident} resolved, it lasted from {since} to {until}; \
-                 its cause was: {cause}",
-                severity = severity.as_str(),
-                since = Rfc3339(*since),
-                until = Rfc3339(*until),
-                cause = one_line(cause, CAUSE_MAX),
+                 its cause was: {cause}"
             );
-            Line { attention: Attention::NotWanted, text }
+            (Attention::NotWanted, text)
         }
-        Message::FailureRecorded { history, failure_type, target, cause, occurred_at } => {
-            let text = format!(
-                "{target}: a {kind} failure was reported, history {history}, at {at}: {cause}",
-                kind = failure_type.as_str(),
-                at = Rfc3339(*occurred_at),
-                cause = one_line(cause, CAUSE_MAX),
-            );
-            Line { attention: Attention::Wanted, text }
+        Kind::Recorded => {
+            let (kind, history) = (told.failure_type.unwrap_or_default(), told.history.unwrap_or_default());
+            let text = format!("{target}: a {kind} failure was reported, history {history}, at {since}: {cause}");
+            (Attention::Wanted, text)
         }
-    }
+        Kind::Test | Kind::TestOver => (Attention::NotWanted, told.title.clone()),
+    };
+    Line { attention, text }
 }
 
-/// Members of a group that are written out.
-const WRITTEN_OUT: usize = 5;
-
-fn grouped(group: &Group) -> Line {
-    let Group { of: what, name, count, messages, members: _ } = group;
-    let (attention, words) = match what {
+fn grouped(group: &Grouped<'_>) -> Line {
+    let Grouped { of, name, count, members } = group;
+    let (attention, words) = match of {
         Of::Trouble => (Attention::Wanted, "alerts"),
         Of::Ends => (Attention::NotWanted, "alerts resolved"),
         Of::Reports => (Attention::Wanted, "reported failures"),
     };
-    let told: Vec<String> = messages.iter().take(WRITTEN_OUT).map(|message| of(message).text).collect();
+    let told: Vec<String> = members.iter().take(WRITTEN_OUT).map(|member| render(member).text).collect();
     let name = if name.is_empty() { "everything" } else { name };
     let more = usize::try_from(*count).unwrap_or(usize::MAX).saturating_sub(told.len());
     let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
     Line { attention, text: format!("{count} {words} of {name}: {}{rest}", told.join("; ")) }
 }
 
-fn trouble(how: &str, alert: &Alert) -> String {
-    let Alert { incident, severity, target, cause, since, acknowledge: _ } = alert;
-    format!(
-        "{target} {how}: {severity} incident {incident} since {since}: {cause}",
-        severity = severity.as_str(),
-        since = Rfc3339(*since),
-        cause = one_line(cause, CAUSE_MAX),
-    )
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::webhook::tests::{delivery, firing, recorded, reminder, resolved};
+    use super::super::examples::{delivery, escalated, firing, groups, recorded, reminder, resolved, teller};
     use super::*;
+    use crate::config::Language;
+    use crate::domain::delivery::Message;
 
     fn line(message: Message) -> (Attention, String) {
-        let Line { attention, text } = render(&delivery(message));
+        let Line { attention, text } = render(&teller(Language::Korean).tell(&delivery(message)));
         (attention, text)
     }
 
     #[test]
     fn each_message_has_its_line() {
-        let lines: Vec<String> = [firing(), reminder(), resolved(), recorded()]
+        let lines: Vec<String> = [firing(), reminder(), escalated(), resolved(), recorded()]
             .into_iter()
+            .chain(groups())
             .map(|message| {
                 let (attention, text) = line(message);
                 format!("{attention:?}: {text}")

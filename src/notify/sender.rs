@@ -1,16 +1,33 @@
 //! A configured channel, ready to send.
 //!
 //! A sender makes exactly one attempt a call and keeps no memory of messages, so a caller may drop an attempt that is
-//! still running: at worst the receiver gets the same bytes under the same id again.
+//! still running: at worst the receiver gets the same bytes under the same id again. What it does remember is how much
+//! its receiver takes: a message waits a moment for its turn, or goes back with the time when to come again.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::transport::Transport;
-use super::{log, transport, webhook};
+use futures_util::future::join_all;
+use reqwest::Url;
+
+use super::bucket::Bucket;
+use super::exec::Program;
+use super::request::{Answer, Request, Verdict};
+use super::smtp::Mailer;
+use super::told::{Kind, Teller, Told};
+use super::transport::{self, Transport};
+use super::{
+    alertmanager, discord, kakaotalk, log, mattermost, ntfy, opsgenie, pagerduty, slack, teams, telegram, webhook,
+};
 use crate::clock::Clock;
-use crate::config::{Channel, ChannelKind, Secret};
-use crate::domain::delivery::{Delivery, Outcome};
+use crate::config::channel::{Alertmanager, Channel, ChannelKind, Login, Together};
+use crate::config::{Config, Secret};
+use crate::domain::delivery::{Alert, Delivery, Outcome};
+use crate::domain::time::Timestamp;
+
+/// Alerts of one request to an Alertmanager that are said again; more go into further requests.
+const AGAIN_AT_ONCE: usize = 256;
 
 /// Why a channel cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -30,27 +47,52 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
+    /// What the mail server is spoken to with could not be made.
+    #[error("channel {channel}: no mail can be sent with these settings: {reason}")]
+    Mail {
+        /// Which channel.
+        channel: Arc<str>,
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// An incident that a channel is told of again and again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// What is known of it.
+    pub alert: Alert,
+    /// Since when it is over.
+    pub until: Option<Timestamp>,
 }
 
 /// Sends to one channel.
 pub struct Sender {
-    node: Arc<str>,
+    teller: Teller,
     clock: Clock,
+    bucket: Bucket,
     way: Way,
 }
 
 enum Way {
     Log,
-    Webhook { url: String, secrets: Vec<Secret>, transport: Transport },
+    Http { kind: ChannelKind, transport: Transport },
+    Alertmanager { alertmanager: Alertmanager, transport: Transport },
+    Email(Box<Mailer>),
+    Exec(Program),
 }
 
 /// Says what it is and not to where: URLs hold tokens.
 impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.way {
-            Way::Log => f.write_str("Sender(log)"),
-            Way::Webhook { .. } => f.write_str("Sender(webhook)"),
-        }
+        let kind = match &self.way {
+            Way::Log => "log",
+            Way::Http { kind, .. } => kind.as_str(),
+            Way::Alertmanager { .. } => "alertmanager",
+            Way::Email(_) => "email",
+            Way::Exec(_) => "exec",
+        };
+        write!(f, "Sender({kind})")
     }
 }
 
@@ -58,221 +100,194 @@ impl Sender {
     /// Makes `channel` ready. Nothing is dialled before the first message.
     ///
     /// # Errors
-    /// A URL that cannot be called, or no HTTP client.
+    /// A URL that cannot be called, or no client.
     ///
     /// # Panics
     /// If the program installed no TLS crypto provider before.
-    pub fn new(channel: &Channel, node: Arc<str>, clock: Clock) -> Result<Self, Error> {
-        let way = match &channel.kind {
-            ChannelKind::Log => Way::Log,
-            ChannelKind::Webhook { url, secrets, timeout } => {
-                let address = transport::callable(url).ok_or_else(|| Error::Url { channel: channel.name.clone() })?;
-                let transport = Transport::new(&address, secrets, *timeout)
-                    .map_err(|source| Error::Client { channel: channel.name.clone(), source })?;
-                Way::Webhook { url: url.clone(), secrets: secrets.clone(), transport }
-            }
-        };
-        Ok(Self { node, clock, way })
+    pub fn new(config: &Config, channel: &Channel, clock: Clock) -> Result<Self, Error> {
+        let way = way(channel)?;
+        Ok(Self { teller: Teller::new(config, channel), clock, bucket: Bucket::new(channel.rate_limit), way })
     }
 
     /// Makes one attempt, and says what came of it.
     pub async fn deliver(&self, delivery: &Delivery) -> Outcome {
-        match &self.way {
-            Way::Log => {
-                log::write(delivery);
-                Outcome::Delivered
-            }
-            Way::Webhook { url, secrets, transport } => {
-                let now_unix = self.clock.now().as_nanos().div_euclid(1_000_000_000);
-                let request = webhook::render(delivery, url, &self.node, now_unix, secrets);
-                transport.send(request, &self.clock).await
-            }
+        self.send(&self.teller.tell(delivery)).await
+    }
+
+    /// Sends a message that is none, and says what came of it. What a test opens at the receiver it closes again.
+    pub async fn test(&self) -> Outcome {
+        let now = self.clock.now();
+        let outcome = self.send(&self.teller.test(Kind::Test, now)).await;
+        if outcome == Outcome::Delivered && self.keeps_open() {
+            return self.send(&self.teller.test(Kind::TestOver, now)).await;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::{TcpListener, TcpStream};
-    use tokio::task::JoinHandle;
-
-    use super::super::webhook::tests::{delivery, firing};
-    use super::*;
-
-    /// Long enough for any answer on this machine; only the test of silence waits for its own, shorter one.
-    const TIMEOUT: Duration = Duration::from_secs(20);
-
-    /// What the other side does after it has read a request.
-    enum Then {
-        Answer(String),
-        Reset,
-        Silence,
-    }
-
-    async fn read_request(stream: &mut TcpStream) -> String {
-        let mut read = Vec::new();
-        loop {
-            let mut chunk = [0; 4096];
-            let count = stream.read(&mut chunk).await.unwrap();
-            read.extend_from_slice(&chunk[..count]);
-            let text = String::from_utf8_lossy(&read).into_owned();
-            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
-            if body.len() >= length.parse().unwrap() || count == 0 {
-                return text;
-            }
-        }
-    }
-
-    /// A receiver on a free port that does these things, one a request, on one connection for as long as that lives.
-    async fn receiver(things: Vec<Then>) -> (String, JoinHandle<Vec<String>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/hooks/T0123456789ABCDEF", listener.local_addr().unwrap());
-        let served = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut requests = Vec::new();
-            for thing in things {
-                requests.push(read_request(&mut stream).await);
-                match thing {
-                    Then::Answer(answer) => stream.write_all(answer.as_bytes()).await.unwrap(),
-                    Then::Reset => {
-                        stream.set_zero_linger().unwrap();
-                        break;
-                    }
-                    Then::Silence => while stream.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {},
-                }
-            }
-            requests
-        });
-        (url, served)
-    }
-
-    fn answer(status: &str, headers: &str, body: &str) -> Then {
-        Then::Answer(format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len()))
-    }
-
-    fn sender(url: &str, timeout: Duration) -> Sender {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let kind = ChannelKind::Webhook { url: url.to_owned(), secrets: vec![Secret::new(b"key")], timeout };
-        Sender::new(&Channel { name: "ops".into(), kind }, "breakwater-1".into(), Clock::system()).unwrap()
-    }
-
-    async fn outcome_of(thing: Then, timeout: Duration) -> Outcome {
-        let (url, served) = receiver(vec![thing]).await;
-        let outcome = sender(&url, timeout).deliver(&delivery(firing())).await;
-        drop(served);
         outcome
     }
 
-    #[tokio::test]
-    async fn a_receiver_that_takes_it_gets_it_signed_and_whole() {
-        let (url, served) = receiver(vec![answer("200 OK", "", "ok")]).await;
-
-        let outcome = sender(&url, TIMEOUT).deliver(&delivery(firing())).await;
-
-        assert_eq!(outcome, Outcome::Delivered);
-        let request = served.await.unwrap().remove(0);
-        let (head, body) = request.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("POST /hooks/T0123456789ABCDEF HTTP/1.1\r\n"), "{head}");
-        assert_eq!(head.matches("content-type: application/cloudevents+json\r\n").count(), 1, "{head}");
-        assert_eq!(head.matches("webhook-id: n-41.1\r\n").count(), 1, "{head}");
-        assert_eq!(head.matches("webhook-signature: v1,").count(), 1, "{head}");
-        let event: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!(event["id"], "n-41.1");
+    /// How often it wants to hear again of what lasts; `None` for a channel that remembers.
+    #[must_use]
+    pub const fn repeats_every(&self) -> Option<Duration> {
+        match &self.way {
+            Way::Alertmanager { alertmanager, .. } => Some(alertmanager.interval),
+            Way::Log | Way::Http { .. } | Way::Email(_) | Way::Exec(_) => None,
+        }
     }
 
-    #[tokio::test]
-    async fn a_retry_has_the_same_body_on_the_same_connection() {
-        let (url, served) =
-            receiver(vec![answer("503 Service Unavailable", "", "later"), answer("204 No Content", "", "")]).await;
-        let sender = sender(&url, TIMEOUT);
-
-        let first = sender.deliver(&delivery(firing())).await;
-        let second = sender.deliver(&delivery(firing())).await;
-
-        assert_eq!(first, Outcome::Transient { error: "503 Service Unavailable: later".into(), retry_after: None });
-        assert_eq!(second, Outcome::Delivered);
-        let requests = served.await.unwrap();
-        let bodies: Vec<&str> = requests.iter().filter_map(|text| text.split_once("\r\n\r\n")).map(|r| r.1).collect();
-        assert_eq!(bodies[0], bodies[1]);
+    /// Says again what lasts and what has ended lately. What fails is said again the next time; the log says so.
+    pub async fn say_again(&self, standing: &[Standing]) {
+        let Way::Alertmanager { alertmanager, transport } = &self.way else { return };
+        let now = self.clock.now();
+        let told: Vec<Told<'_>> =
+            standing.iter().map(|one| self.teller.tell_again(&one.alert, one.until, now)).collect();
+        let requests = told.chunks(AGAIN_AT_ONCE).map(|told| self.to_every_replica(told, alertmanager, transport));
+        // A replica that hangs must not keep the others from hearing in time.
+        if tokio::time::timeout(alertmanager.interval, join_all(requests)).await.is_err() {
+            let channel = &self.teller.channel;
+            tracing::warn!(%channel, "a replica of the Alertmanager did not answer within an interval");
+        }
     }
 
-    #[tokio::test]
-    async fn a_receiver_that_asks_for_a_pause_is_heard() {
-        let busy = answer("429 Too Many Requests", "retry-after: 17\r\n", "{\"message\":\"slow down\"}");
-        let error = "429 Too Many Requests: {\"message\":\"slow down\"}".into();
-        let expected = Outcome::Transient { error, retry_after: Some(Duration::from_secs(17)) };
-        assert_eq!(outcome_of(busy, TIMEOUT).await, expected);
+    const fn keeps_open(&self) -> bool {
+        match &self.way {
+            Way::Http { kind: ChannelKind::PagerDuty(_) | ChannelKind::Opsgenie(_), .. } => true,
+            Way::Alertmanager { .. } => true,
+            Way::Log | Way::Http { .. } | Way::Email(_) | Way::Exec(_) => false,
+        }
     }
 
-    #[tokio::test]
-    async fn a_refusal_is_told_in_the_receivers_words_without_our_secrets() {
-        let refused = answer("400 Bad Request", "", "no hook\r\nT0123456789ABCDEF, key a2V5");
-        let error = "400 Bad Request: no hook [hidden], key [hidden]".into();
-        assert_eq!(outcome_of(refused, TIMEOUT).await, Outcome::Permanent { error });
+    async fn send(&self, told: &Told<'_>) -> Outcome {
+        match self.bucket.take(self.clock.moment()) {
+            Ok(wait) => tokio::time::sleep(wait).await,
+            Err(pause) => {
+                let error = "held back: this channel has had as many messages as its rate_limit allows".into();
+                return Outcome::Transient { error, retry_after: Some(pause) };
+            }
+        }
+        let outcome = self.attempt(told).await;
+        if let Outcome::Transient { retry_after: Some(pause), .. } = &outcome {
+            self.bucket.hold(self.clock.moment(), *pause);
+        }
+        outcome
     }
 
-    #[tokio::test]
-    async fn a_long_refusal_is_cut() {
-        let refused = answer("404 Not Found", "", &"x".repeat(100_000));
-        let outcome = outcome_of(refused, TIMEOUT).await;
-        let Outcome::Permanent { error } = outcome else { panic!("{outcome:?}") };
-        assert_eq!(error.chars().count(), "404 Not Found: ".len() + 200);
+    async fn attempt(&self, told: &Told<'_>) -> Outcome {
+        match &self.way {
+            Way::Log => {
+                log::write(told);
+                Outcome::Delivered
+            }
+            Way::Http { kind, transport } => {
+                let now_unix = self.clock.now().as_nanos().div_euclid(1_000_000_000);
+                // A group that was joined before the channel was made one of a kind that takes none.
+                let apart = if kind.together() == Together::Never { told.each() } else { std::slice::from_ref(told) };
+                for told in apart {
+                    let Some((request, judge)) = request(told, kind, now_unix) else { continue };
+                    let outcome = transport.send(request, judge, &self.clock).await;
+                    if outcome != Outcome::Delivered {
+                        return outcome;
+                    }
+                }
+                Outcome::Delivered
+            }
+            Way::Alertmanager { alertmanager, transport } => {
+                self.to_every_replica(told.each(), alertmanager, transport).await
+            }
+            Way::Email(mailer) => mailer.send(told).await,
+            Way::Exec(program) => program.run(&webhook::body(told)).await,
+        }
     }
 
-    #[tokio::test]
-    async fn a_redirect_is_not_followed() {
-        let moved = answer("302 Found", "location: /elsewhere\r\n", "");
-        assert!(matches!(outcome_of(moved, TIMEOUT).await, Outcome::Permanent { .. }));
+    /// Delivered if one replica took it: they tell each other of what was sent, not of what fires, and the others are
+    /// told when it is said again.
+    async fn to_every_replica(&self, told: &[Told<'_>], to: &Alertmanager, transport: &Transport) -> Outcome {
+        let now = self.clock.now();
+        let attempts = to.urls.iter().map(|replica| {
+            let request = alertmanager::render(told, to, replica, now);
+            transport.send(request, alertmanager::judge, &self.clock)
+        });
+        let outcomes = join_all(attempts).await;
+        for (replica, outcome) in outcomes.iter().enumerate() {
+            if let Outcome::Transient { error, .. } | Outcome::Permanent { error } = outcome {
+                let channel = &self.teller.channel;
+                tracing::warn!(%channel, replica, %error, "this replica of the Alertmanager was not told");
+            }
+        }
+        best_of(outcomes)
     }
+}
 
-    #[tokio::test]
-    async fn a_connection_that_breaks_may_work_later() {
-        let outcome = outcome_of(Then::Reset, TIMEOUT).await;
-        let Outcome::Transient { error, retry_after: None } = outcome else { panic!("{outcome:?}") };
-        assert!(error.starts_with("the request failed: "), "{error}");
-        assert!(!error.contains("T0123456789ABCDEF"), "{error}");
-    }
+/// Delivered before what may work later before what never will.
+fn best_of(outcomes: Vec<Outcome>) -> Outcome {
+    let rank = |outcome: &Outcome| match outcome {
+        Outcome::Delivered => 0,
+        Outcome::Transient { .. } => 1,
+        Outcome::Permanent { .. } => 2,
+    };
+    outcomes.into_iter().min_by_key(rank).unwrap_or(Outcome::Delivered)
+}
 
-    #[tokio::test]
-    async fn a_receiver_that_is_silent_is_given_up_after_the_timeout() {
-        let outcome = outcome_of(Then::Silence, Duration::from_millis(50)).await;
-        assert_eq!(outcome, Outcome::Transient { error: "no answer within 50ms".into(), retry_after: None });
-    }
+type Judge = fn(&Answer<'_>) -> Verdict;
 
-    #[tokio::test]
-    async fn a_port_that_nobody_listens_on_may_work_later() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        drop(listener);
-        let outcome = sender(&url, TIMEOUT).deliver(&delivery(firing())).await;
-        let Outcome::Transient { error, .. } = outcome else { panic!("{outcome:?}") };
-        assert!(error.starts_with("no connection: "), "{error}");
-    }
+/// What a message is on the wire for a kind that speaks HTTP to one place.
+fn request(told: &Told<'_>, kind: &ChannelKind, now_unix: i64) -> Option<(Request, Judge)> {
+    Some(match kind {
+        ChannelKind::Webhook(webhook) => (webhook::render(told, webhook, now_unix), |answer| answer.by_status()),
+        ChannelKind::Slack(hook) => (slack::render(told, hook), slack::judge),
+        ChannelKind::Discord(hook) => (discord::render(told, hook), discord::judge),
+        ChannelKind::Teams(hook) => (teams::render(told, hook), teams::judge),
+        ChannelKind::Mattermost(hook) => (mattermost::render(told, hook), mattermost::judge),
+        ChannelKind::Telegram(telegram) => (telegram::render(told, telegram), telegram::judge),
+        ChannelKind::PagerDuty(pagerduty) => (pagerduty::render(told, pagerduty), pagerduty::judge),
+        ChannelKind::Opsgenie(opsgenie) => (opsgenie::render(told, opsgenie), opsgenie::judge),
+        ChannelKind::Ntfy(ntfy) => (ntfy::render(told, ntfy), ntfy::judge),
+        ChannelKind::KakaoTalk(kakaotalk) => (kakaotalk::render(told, kakaotalk), kakaotalk::judge),
+        ChannelKind::Log | ChannelKind::Alertmanager(_) | ChannelKind::Email(_) | ChannelKind::Exec(_) => return None,
+    })
+}
 
-    #[tokio::test]
-    async fn the_log_takes_everything() {
-        let channel = Channel { name: "log".into(), kind: ChannelKind::Log };
-        let sender = Sender::new(&channel, "breakwater-1".into(), Clock::system()).unwrap();
-        assert_eq!(sender.deliver(&delivery(firing())).await, Outcome::Delivered);
-    }
+fn way(channel: &Channel) -> Result<Way, Error> {
+    let kind = &channel.kind;
+    let (urls, secrets) = match kind {
+        ChannelKind::Log => return Ok(Way::Log),
+        ChannelKind::Exec(exec) => return Ok(Way::Exec(Program::new(exec.clone(), channel.timeout))),
+        ChannelKind::Email(email) => {
+            return Mailer::new(email, channel.timeout)
+                .map(|mailer| Way::Email(Box::new(mailer)))
+                .map_err(|reason| Error::Mail { channel: channel.name.clone(), reason });
+        }
+        ChannelKind::Alertmanager(alertmanager) => {
+            let urls: Vec<&Secret> = alertmanager.urls.iter().collect();
+            let transport = transport(channel, &urls, &secrets_of(&alertmanager.login))?;
+            return Ok(Way::Alertmanager { alertmanager: alertmanager.clone(), transport });
+        }
+        ChannelKind::Webhook(webhook) => (&webhook.url, webhook.secrets.clone()),
+        ChannelKind::Slack(hook)
+        | ChannelKind::Discord(hook)
+        | ChannelKind::Teams(hook)
+        | ChannelKind::Mattermost(hook) => (&hook.url, vec![]),
+        ChannelKind::Telegram(telegram) => (&telegram.url, vec![telegram.token.clone()]),
+        ChannelKind::PagerDuty(pagerduty) => (&pagerduty.url, vec![pagerduty.routing_key.clone()]),
+        ChannelKind::Opsgenie(opsgenie) => (&opsgenie.url, vec![opsgenie.api_key.clone()]),
+        ChannelKind::Ntfy(ntfy) => (&ntfy.url, [vec![ntfy.topic.clone()], secrets_of(&ntfy.login)].concat()),
+        ChannelKind::KakaoTalk(kakaotalk) => (&kakaotalk.url, vec![kakaotalk.token.clone()]),
+    };
+    Ok(Way::Http { kind: kind.clone(), transport: transport(channel, &[urls], &secrets)? })
+}
 
-    #[test]
-    fn a_url_that_cannot_be_called_is_told_without_being_shown() {
-        let kind = ChannelKind::Webhook { url: "hooks.example/T0".into(), secrets: vec![], timeout: TIMEOUT };
-        let error = Sender::new(&Channel { name: "ops".into(), kind }, "n".into(), Clock::system()).unwrap_err();
-        insta::assert_snapshot!(error, @"channel ops: the url is not one of http or https with a host; give it as https://host/path");
+fn secrets_of(login: &Login) -> Vec<Secret> {
+    match login {
+        Login::None => vec![],
+        // The second is what the header writes in Base64.
+        Login::Basic { user, password } => {
+            vec![password.clone(), Secret::new(format!("{user}:{}", password.text()).as_bytes())]
+        }
+        Login::Bearer(token) => vec![token.clone()],
     }
+}
 
-    #[test]
-    fn an_attempt_can_run_on_any_thread() {
-        fn is_send(_: &impl Send) {}
-        let channel = Channel { name: "log".into(), kind: ChannelKind::Log };
-        let sender = Sender::new(&channel, "n".into(), Clock::system()).unwrap();
-        let delivery = delivery(firing());
-        is_send(&sender.deliver(&delivery));
-    }
+fn transport(channel: &Channel, urls: &[&Secret], secrets: &[Secret]) -> Result<Transport, Error> {
+    let urls: Option<Vec<Url>> = urls.iter().map(|url| transport::callable(&url.text())).collect();
+    let urls = urls.ok_or_else(|| Error::Url { channel: channel.name.clone() })?;
+    Transport::new(&urls, secrets, channel.timeout)
+        .map_err(|source| Error::Client { channel: channel.name.clone(), source })
 }

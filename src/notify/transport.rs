@@ -1,18 +1,20 @@
 //! The IO half of every channel that speaks HTTP: sends a request and says what came of it.
 //!
 //! It never follows a redirect (a signed message goes where the config says, or nowhere), takes no proxy from the
-//! environment, and keeps its connection. Whether an answer may be retried is decided by [`judge`] alone.
+//! environment, and keeps its connection. Whether an answer may be retried is decided by the channel's own file; what
+//! is kept of its words has no secret in it.
 
 use std::error::Error as _;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, Response, StatusCode, Url, redirect};
 
-use super::webhook::Request;
-use super::words::{one_line, without};
+use super::quote::{one_line, without};
+use super::request::{Answer, Request, Verdict};
 use crate::clock::{self, Clock};
 use crate::config::Secret;
 use crate::domain::delivery::Outcome;
@@ -21,12 +23,14 @@ use crate::domain::time::Timestamp;
 /// How much of an answer is read: enough for any provider's sentence.
 const ANSWER_MAX_BYTES: usize = 4 * 1024;
 /// How much of it is kept, in characters.
-const WORDS_MAX: usize = 200;
+pub(super) const WORDS_MAX: usize = 300;
 /// A receiver cannot make a message wait longer than this at a time.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 /// An idle connection is closed before the servers in use today close theirs (nginx: 75 s, most balancers: 60 s).
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
+/// A secret that is shorter is no secret; hiding it would tear words apart.
+const SECRET_MIN: usize = 4;
 /// Parts of a URL's path or query at least this long are taken for tokens. (Slack's and Discord's are 24 and more.)
 const TOKEN_MIN: usize = 12;
 
@@ -44,38 +48,38 @@ pub(super) fn callable(url: &str) -> Option<Url> {
 }
 
 impl Transport {
-    /// A client for `url` whose attempts take no longer than `timeout`, and whose errors never repeat the `secrets` or
-    /// what of the URL lets one in.
-    pub(super) fn new(url: &Url, secrets: &[Secret], timeout: Duration) -> Result<Self, reqwest::Error> {
+    /// A client for `urls` whose attempts take no longer than `timeout`, and whose errors never repeat the `secrets` or
+    /// what of a URL lets one in.
+    pub(super) fn new(urls: &[Url], secrets: &[Secret], timeout: Duration) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
             .no_proxy()
             .timeout(timeout)
             .pool_idle_timeout(IDLE_MAX)
             .build()?;
-        Ok(Self { client, timeout, confidential: confidential(url, secrets) })
+        Ok(Self { client, timeout, confidential: confidential(urls, secrets) })
     }
 
-    /// Makes one attempt.
-    pub(super) async fn send(&self, request: Request, clock: &Clock) -> Outcome {
+    /// Makes one attempt; `judge` says what an answer means.
+    pub(super) async fn send(&self, request: Request, judge: fn(&Answer<'_>) -> Verdict, clock: &Clock) -> Outcome {
         let Request { method, url, headers, body } = request;
         let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::POST);
         let request = headers
             .into_iter()
             .fold(self.client.request(method, url), |request, (name, value)| request.header(name, value));
         match request.body(body).send().await {
-            Ok(response) => self.judge_response(response, clock).await,
+            Ok(response) => self.judge_response(response, judge, clock).await,
             Err(error) => self.judge_error(&error.without_url()),
         }
     }
 
-    async fn judge_response(&self, response: Response, clock: &Clock) -> Outcome {
+    async fn judge_response(&self, response: Response, judge: fn(&Answer<'_>) -> Verdict, clock: &Clock) -> Outcome {
         let status = response.status();
         let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let answer = beginning(response).await;
+        let body = beginning(response).await;
         let retry_after = asked.and_then(|asked| retry_after(&asked, clock.now()));
-        let words = one_line(&without(&String::from_utf8_lossy(&answer), &self.confidential), WORDS_MAX);
-        judge(status, &words, retry_after)
+        let words = one_line(&without(&String::from_utf8_lossy(&body), &self.confidential), WORDS_MAX);
+        outcome(status, &words, judge(&Answer { status: status.as_u16(), retry_after, body: &body }))
     }
 
     fn judge_error(&self, error: &reqwest::Error) -> Outcome {
@@ -104,22 +108,19 @@ async fn beginning(mut response: Response) -> Vec<u8> {
     read
 }
 
-/// What an answer means: taken, later, or never.
-fn judge(status: StatusCode, words: &str, retry_after: Option<Duration>) -> Outcome {
-    if status.is_success() {
-        return Outcome::Delivered;
-    }
+/// A verdict with the receiver's words, which are scrubbed and cut by now.
+fn outcome(status: StatusCode, words: &str, verdict: Verdict) -> Outcome {
     let said = if words.is_empty() { status.to_string() } else { format!("{status}: {words}") };
-    if status.is_redirection() {
-        let error = format!("{said} (redirects are not followed: put the final address into the channel's url)");
-        return Outcome::Permanent { error: error.into() };
-    }
-    let later = status.is_server_error()
-        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
-    if later {
-        Outcome::Transient { error: said.into(), retry_after }
-    } else {
-        Outcome::Permanent { error: said.into() }
+    match verdict {
+        Verdict::Delivered => Outcome::Delivered,
+        Verdict::Transient { retry_after } => {
+            Outcome::Transient { error: said.into(), retry_after: retry_after.map(|pause| pause.min(RETRY_AFTER_MAX)) }
+        }
+        Verdict::Permanent if status.is_redirection() => {
+            let error = format!("{said} (redirects are not followed: put the final address into the channel's url)");
+            Outcome::Permanent { error: error.into() }
+        }
+        Verdict::Permanent => Outcome::Permanent { error: said.into() },
     }
 }
 
@@ -133,7 +134,28 @@ fn retry_after(asked: &str, now: Timestamp) -> Option<Duration> {
     Some(pause.min(RETRY_AFTER_MAX))
 }
 
-fn confidential(url: &Url, secrets: &[Secret]) -> Vec<String> {
+/// What must never be repeated: secrets as they are, as JSON, URLs and Base64 write them, and what of a URL lets one in.
+/// The longest first, so that no end of one stays where a shorter one was hidden.
+pub(super) fn confidential(urls: &[Url], secrets: &[Secret]) -> Vec<String> {
+    let mut hidden: Vec<String> = urls.iter().flat_map(parts_of).collect();
+    for secret in secrets {
+        let text = secret.text();
+        hidden.push(STANDARD.encode(secret.expose()));
+        if text.len() >= SECRET_MIN {
+            hidden.push(utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string());
+            hidden.push(form_urlencoded::byte_serialize(secret.expose()).collect());
+            let json = serde_json::to_string(&text).unwrap_or_default();
+            hidden.push(json.trim_matches('"').to_owned());
+            hidden.push(text.into_owned());
+        }
+    }
+    hidden.retain(|text| !text.is_empty());
+    hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    hidden.dedup();
+    hidden
+}
+
+fn parts_of(url: &Url) -> Vec<String> {
     let path_and_query = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
@@ -141,8 +163,7 @@ fn confidential(url: &Url, secrets: &[Secret]) -> Vec<String> {
     let whole = [url.as_str(), &path_and_query, url.path()].into_iter().filter(|text| text.len() > 1);
     let tokens = path_and_query.split(['/', '?', '&', '=']).filter(|text| text.len() >= TOKEN_MIN);
     let login = [url.username(), url.password().unwrap_or_default()].into_iter().filter(|text| !text.is_empty());
-    let keys = secrets.iter().map(|secret| STANDARD.encode(secret.expose())).filter(|text| !text.is_empty());
-    whole.chain(tokens).chain(login).map(str::to_owned).chain(keys).collect()
+    whole.chain(tokens).chain(login).map(str::to_owned).collect()
 }
 
 fn root_cause(error: &reqwest::Error) -> String {
@@ -163,10 +184,14 @@ mod tests {
         clock::parse("2024-06-01T10:00:00Z").unwrap()
     }
 
+    fn judged(status: u16, words: &str) -> Outcome {
+        let verdict = Answer { status, retry_after: Some(Duration::from_secs(9)), body: b"" }.by_status();
+        outcome(StatusCode::from_u16(status).unwrap(), words, verdict)
+    }
+
     #[track_caller]
     fn check(status: u16, expected: &str) {
-        let outcome = judge(StatusCode::from_u16(status).unwrap(), "words", Some(Duration::from_secs(9)));
-        let kind = match outcome {
+        let kind = match judged(status, "words") {
             Outcome::Delivered => "delivered",
             Outcome::Transient { retry_after: Some(_), .. } => "transient",
             Outcome::Transient { retry_after: None, .. } => "transient, the pause forgotten",
@@ -213,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_redirect_says_what_to_do() {
-        let outcome = judge(StatusCode::FOUND, "", None);
+        let outcome = judged(302, "");
         let Outcome::Permanent { error } = outcome else { panic!("{outcome:?}") };
         insta::assert_snapshot!(error, @"302 Found (redirects are not followed: put the final address into the channel's url)");
     }
@@ -229,8 +254,17 @@ mod tests {
     #[test]
     fn what_lets_one_in_is_confidential() {
         let url = "https://bot:pa55@hooks.example/services/T024F/Bxyzxyzxyzxyz?key=abcdefghijklmn".parse().unwrap();
-        let confidential = confidential(&url, &[Secret::new(b"key")]);
-        for part in ["pa55", "Bxyzxyzxyzxyz", "abcdefghijklmn", "a2V5", "/services/T024F/Bxyzxyzxyzxyz"] {
+        let confidential = confidential(&[url], &[Secret::new(b"key"), Secret::new(b"a/b \"c\"")]);
+        assert!(confidential.windows(2).all(|pair| pair[0].len() >= pair[1].len()), "{confidential:?}");
+        for part in [
+            "pa55",
+            "Bxyzxyzxyzxyz",
+            "abcdefghijklmn",
+            "a2V5",
+            "/services/T024F/Bxyzxyzxyzxyz",
+            "a/b \"c\"",
+            "a%2Fb%20%22c%22",
+        ] {
             assert!(confidential.iter().any(|hidden| hidden == part), "{part} in {confidential:?}");
         }
     }

@@ -13,43 +13,31 @@ use hmac::{Hmac, Mac as _};
 use serde::Serialize;
 use sha2::Sha256;
 
+use super::grouped::Grouped;
+use super::request::Request;
+use super::told::{Kind, Told};
 use crate::clock;
 use crate::config::Secret;
-use crate::domain::alert::Severity;
-use crate::domain::delivery::{Alert, Delivery, Group, Message, Of};
+use crate::config::channel::Webhook;
+use crate::domain::delivery::Of;
 
-/// The end of an incident in the receiver's eyes, also in a text.
-const RESOLVED: &str = "resolved";
-/// What stands for that word in a cause ("the name could not be resolved") of a message that is none.
-const INSTEAD_OF_RESOLVED: &str = "found";
-
-/// An HTTP request as it goes on the wire.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Request {
-    pub(super) method: &'static str,
-    pub(super) url: String,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: String,
-}
-
-/// What `delivery` is on the wire. With no secrets it is not signed.
-pub(super) fn render(delivery: &Delivery, url: &str, node: &str, now_unix: i64, secrets: &[Secret]) -> Request {
-    let id = notice_id(delivery);
-    let body = body(delivery, &id, node);
+/// What `told` is on the wire. With no secrets it is not signed.
+pub(super) fn render(told: &Told<'_>, webhook: &Webhook, now_unix: i64) -> Request {
+    let Webhook { url, secrets, content_type } = webhook;
+    let (content_type, body) = match &told.custom {
+        Some(body) => (content_type.to_string(), body.clone()),
+        None => ("application/cloudevents+json".to_owned(), body(told)),
+    };
     let mut headers = vec![
-        ("content-type", "application/cloudevents+json".to_owned()),
-        ("user-agent", user_agent(node)),
-        ("webhook-id", id.clone()),
+        ("content-type", content_type),
+        ("user-agent", user_agent(told.node)),
+        ("webhook-id", told.id.clone()),
         ("webhook-timestamp", now_unix.to_string()),
     ];
     if !secrets.is_empty() {
-        headers.push(("webhook-signature", sign(&id, now_unix, &body, secrets)));
+        headers.push(("webhook-signature", sign(&told.id, now_unix, &body, secrets)));
     }
-    Request { method: "POST", url: url.to_owned(), headers, body }
-}
-
-fn notice_id(delivery: &Delivery) -> String {
-    format!("n-{}", delivery.id)
+    Request { method: "POST", url: url.text().into_owned(), headers, body }
 }
 
 /// This program and its version; the node's name too, where it can stand in a header's comment.
@@ -80,14 +68,15 @@ struct CloudEvent<'a> {
     subject: &'a str,
     time: String,
     datacontenttype: &'static str,
-    correlationid: &'a str,
-    data: Told<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlationid: Option<&'a str>,
+    data: Data<'a>,
 }
 
 /// What is told; a member that a message does not have is left out.
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
-struct Told<'a> {
+struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     incident: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,7 +90,7 @@ struct Told<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<String>,
+    cause: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,207 +103,103 @@ struct Told<'a> {
     count: Option<u32>,
     /// The members of a group, at most 100; `count` says how many there are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    alerts: Vec<Told<'a>>,
+    alerts: Vec<Data<'a>>,
     /// The histories of a group of reports, at most 100.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     integration_failure_history_ids: Vec<u64>,
 }
 
-fn body(delivery: &Delivery, id: &str, node: &str) -> String {
-    let data = told(&delivery.message);
-    let subject = match &delivery.message {
-        Message::Grouped(group) => &*group.name,
-        Message::Firing(_)
-        | Message::Reminder(_)
-        | Message::Escalated(_)
-        | Message::Resolved { .. }
-        | Message::FailureRecorded { .. } => data.target.unwrap_or_default(),
+/// The CloudEvent. A group has the type of what it holds; a group of trouble says `firing`, whatever else is in it.
+pub(super) fn body(told: &Told<'_>) -> String {
+    let r#type = match told.kind {
+        Kind::Firing => "breakwater.alert.firing",
+        Kind::Reminder => "breakwater.alert.reminder",
+        Kind::Escalated => "breakwater.alert.escalated",
+        Kind::Resolved => "breakwater.alert.resolved",
+        Kind::Recorded => "breakwater.failure.recorded",
+        Kind::Test | Kind::TestOver => "breakwater.channel.test",
     };
     let event = CloudEvent {
         specversion: "1.0",
-        id,
-        source: node,
-        r#type: type_of(&delivery.message),
-        subject,
-        time: clock::format(delivery.queued_at),
+        id: &told.id,
+        source: told.node,
+        r#type,
+        subject: told.group.as_ref().map_or(told.target, |group| group.name),
+        time: clock::format(told.at),
         datacontenttype: "application/json",
-        correlationid: &delivery.correlation.0,
-        data,
+        correlationid: Some(told.correlation).filter(|correlation| !correlation.is_empty()),
+        data: data(told),
     };
     serde_json::to_string(&event).expect("a struct of texts and numbers is always JSON")
 }
 
-/// A group has the type of what it holds; a group of trouble says `firing`, whatever else is in it.
-const fn type_of(message: &Message) -> &'static str {
-    match message {
-        Message::Firing(_) | Message::Grouped(Group { of: Of::Trouble, .. }) => "breakwater.alert.firing",
-        Message::Reminder(_) => "breakwater.alert.reminder",
-        Message::Escalated(_) => "breakwater.alert.escalated",
-        Message::Resolved { .. } | Message::Grouped(Group { of: Of::Ends, .. }) => "breakwater.alert.resolved",
-        Message::FailureRecorded { .. } | Message::Grouped(Group { of: Of::Reports, .. }) => {
-            "breakwater.failure.recorded"
-        }
+fn data<'a>(told: &'a Told<'_>) -> Data<'a> {
+    match &told.group {
+        Some(group) => grouped(told, group),
+        None => Data {
+            incident: told.incident,
+            status: told.status(),
+            integration_failure_history_id: told.history,
+            failure_type: told.failure_type,
+            severity: told.incident.map(|_| told.severity.as_str()),
+            target: Some(told.target),
+            cause: Some(&told.cause),
+            since: Some(clock::format(told.since)),
+            until: told.until.map(clock::format),
+            acknowledge_url: told.acknowledge,
+            ..Data::default()
+        },
     }
 }
 
-fn told(message: &Message) -> Told<'_> {
-    match message {
-        Message::Firing(alert) | Message::Reminder(alert) | Message::Escalated(alert) => lasting(alert),
-        Message::Resolved { alert, until } => Told {
-            status: Some(RESOLVED),
-            cause: Some(alert.cause.to_string()),
-            until: Some(clock::format(*until)),
-            acknowledge_url: None,
-            ..lasting(alert)
-        },
-        Message::FailureRecorded { history, failure_type, target, cause, occurred_at } => Told {
-            integration_failure_history_id: Some(history.0),
-            failure_type: Some(failure_type.as_str()),
-            target: Some(target),
-            cause: Some(without_resolved(cause)),
-            since: Some(clock::format(*occurred_at)),
-            ..Told::default()
-        },
-        Message::Grouped(group) => grouped(group),
-    }
-}
-
-fn grouped(group: &Group) -> Told<'_> {
-    let Group { of, name, count, messages, members: _ } = group;
-    let whole = Told { group: Some(name), count: Some(*count), ..Told::default() };
+fn grouped<'a>(told: &'a Told<'_>, group: &'a Grouped<'_>) -> Data<'a> {
+    let Grouped { of, name, count, members } = group;
+    let whole = Data { status: told.status(), group: Some(name), count: Some(*count), ..Data::default() };
     match of {
-        Of::Trouble => Told { status: Some("firing"), alerts: messages.iter().map(told).collect(), ..whole },
-        Of::Ends => Told { status: Some(RESOLVED), alerts: messages.iter().map(told).collect(), ..whole },
-        Of::Reports => reports(messages, whole),
+        Of::Trouble | Of::Ends => Data { alerts: members.iter().map(data).collect(), ..whole },
+        Of::Reports => reports(members, whole),
     }
 }
 
 /// What all of them share is said once; the first one's cause stands for them.
-fn reports<'a>(messages: &'a [Message], whole: Told<'a>) -> Told<'a> {
-    let first = messages.first().map(told).unwrap_or_default();
-    let all = |same: &dyn Fn(&Told<'_>) -> bool| messages.iter().map(told).all(|other| same(&other));
-    Told {
-        failure_type: first.failure_type.filter(|kind| all(&|other| other.failure_type == Some(*kind))),
-        target: first.target.filter(|target| all(&|other| other.target == Some(*target))),
-        cause: first.cause.clone(),
-        since: first.since.clone(),
-        integration_failure_history_ids: messages
-            .iter()
-            .filter_map(|message| told(message).integration_failure_history_id)
-            .collect(),
+fn reports<'a>(members: &'a [Told<'_>], whole: Data<'a>) -> Data<'a> {
+    let first = members.first().map(data).unwrap_or_default();
+    Data {
+        failure_type: first.failure_type.filter(|kind| members.iter().all(|other| other.failure_type == Some(*kind))),
+        target: first.target.filter(|target| members.iter().all(|other| other.target == *target)),
+        cause: first.cause,
+        since: first.since,
+        integration_failure_history_ids: members.iter().filter_map(|member| member.history).collect(),
         ..whole
     }
 }
 
-fn lasting(alert: &Alert) -> Told<'_> {
-    let Alert { incident, severity, target, cause, since, acknowledge } = alert;
-    Told {
-        incident: Some(incident.0),
-        status: Some("firing"),
-        severity: Some(Severity::as_str(*severity)),
-        target: Some(target),
-        cause: Some(without_resolved(cause)),
-        since: Some(clock::format(*since)),
-        acknowledge_url: acknowledge.as_deref(),
-        ..Told::default()
-    }
-}
-
-/// `cause` without the word that means the end of an incident, in any case of its letters.
-fn without_resolved(cause: &str) -> String {
-    let mut rest = cause;
-    let mut clean = String::with_capacity(cause.len());
-    while let Some(at) = rest.to_ascii_lowercase().find(RESOLVED) {
-        clean.push_str(&rest[..at]);
-        clean.push_str(INSTEAD_OF_RESOLVED);
-        rest = &rest[at + RESOLVED.len()..];
-    }
-    clean.push_str(rest);
-    clean
-}
-
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::examples::{
+        self, alert, at, delivery, escalated, firing, group, recorded, reminder, resolved, teller,
+    };
     use super::*;
-    use crate::domain::failure_history::FailureType;
-    use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, IncidentId, NoticeId};
-    use crate::domain::time::Timestamp;
+    use crate::config::Language;
+    use crate::config::template::{Escaping, Template};
+    use crate::domain::delivery::{Delivery, Message};
 
     const URL: &str = "https://hooks.example/breakwater";
     const NOW: i64 = 1_717_236_010;
-
-    fn at(text: &str) -> Timestamp {
-        clock::parse(text).unwrap()
-    }
-
-    fn alert() -> Alert {
-        Alert {
-            incident: IncidentId(7),
-            severity: Severity::Critical,
-            target: "PG_KCP".into(),
-            cause: "3 probes in a row failed: HTTP 503".into(),
-            since: at("2024-06-01T10:00:00.25Z"),
-            acknowledge: None,
-        }
-    }
-
-    pub(crate) fn firing() -> Message {
-        Message::Firing(alert())
-    }
-
-    pub(crate) fn reminder() -> Message {
-        Message::Reminder(alert())
-    }
-
-    pub(crate) fn resolved() -> Message {
-        Message::Resolved { alert: alert(), until: at("2024-06-01T10:05:00Z") }
-    }
-
-    pub(crate) fn recorded() -> Message {
-        Message::FailureRecorded {
-            history: HistoryId(12),
-            failure_type: FailureType::LocationWeatherApi,
-            target: "WEATHER_API".into(),
-            cause: "캠핑장 날씨를 \"읽지\" 못함".into(),
-            occurred_at: at("2024-06-01T09:59:00Z"),
-        }
-    }
-
-    pub(crate) fn escalated() -> Message {
-        Message::Escalated(alert())
-    }
-
-    pub(crate) fn group(of: Of, messages: Vec<Message>) -> Message {
-        let members = (1..=messages.len() as u64).map(|n| DeliveryId { notice: NoticeId(n), ordinal: 1 }).collect();
-        let count = u32::try_from(messages.len()).unwrap();
-        Message::Grouped(Group { of, name: "payments".into(), count, messages, members })
-    }
-
-    pub(crate) fn delivery(message: Message) -> Delivery {
-        Delivery {
-            id: DeliveryId { notice: NoticeId(41), ordinal: 1 },
-            siblings: 2,
-            channel: "ops".into(),
-            message,
-            history: None,
-            correlation: CorrelationId::new("018fd3a0-7000-7000-8000-000000000001"),
-            queued_at: at("2024-06-01T10:00:03Z"),
-            tried_since: at("2024-06-01T10:00:03Z"),
-            attempts: 0,
-            next_attempt_at: at("2024-06-01T10:00:03Z"),
-            last_error: None,
-        }
-    }
 
     fn secrets() -> Vec<Secret> {
         vec![Secret::new(b"the key of today"), Secret::new(b"the key of yesterday")]
     }
 
+    fn sent(delivery: &Delivery, node: &str, now_unix: i64, secrets: Vec<Secret>) -> Request {
+        let mut teller = teller(Language::Korean);
+        teller.node = node.into();
+        let webhook = Webhook { url: Secret::new(URL.as_bytes()), secrets, content_type: "application/json".into() };
+        render(&teller.tell(delivery), &webhook, now_unix)
+    }
+
     fn wire(message: Message) -> String {
-        let Request { method, url, headers, body } = render(&delivery(message), URL, "breakwater-1", NOW, &secrets());
-        let headers: String = headers.into_iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-        let headers = headers.replace(env!("CARGO_PKG_VERSION"), "VERSION");
-        format!("{method} {url}\n{headers}\n{body}")
+        examples::wire(sent(&delivery(message), "breakwater-1", NOW, secrets()))
     }
 
     #[test]
@@ -344,7 +229,7 @@ pub(super) mod tests {
         let trouble = group(Of::Trouble, vec![Message::Firing(linked), reminder(), escalated()]);
         let groups = [trouble, group(Of::Ends, vec![resolved()]), group(Of::Reports, vec![recorded(), recorded()])];
         let bodies: Vec<_> =
-            groups.into_iter().map(|one| render(&delivery(one), URL, "breakwater-1", NOW, &[]).body).collect();
+            groups.into_iter().map(|one| sent(&delivery(one), "breakwater-1", NOW, vec![]).body).collect();
         insta::assert_snapshot!(bodies.join("\n\n"));
     }
 
@@ -365,8 +250,8 @@ pub(super) mod tests {
             retry.next_attempt_at = at("2024-06-01T11:00:00Z");
             retry.last_error = Some("503 Service Unavailable".into());
 
-            let first = render(&first, URL, "breakwater-1", NOW, &secrets());
-            let retry = render(&retry, URL, "breakwater-1", NOW + 3_600, &secrets());
+            let first = sent(&first, "breakwater-1", NOW, secrets());
+            let retry = sent(&retry, "breakwater-1", NOW + 3_600, secrets());
 
             assert_eq!(first.body, retry.body);
             assert_eq!(header(&first, "webhook-id"), header(&retry, "webhook-id"));
@@ -376,7 +261,7 @@ pub(super) mod tests {
 
     #[test]
     fn without_secrets_it_is_not_signed() {
-        let request = render(&delivery(firing()), URL, "breakwater-1", NOW, &[]);
+        let request = sent(&delivery(firing()), "breakwater-1", NOW, vec![]);
         assert_eq!(header(&request, "webhook-signature"), None);
         assert_eq!(header(&request, "webhook-id"), Some("n-41.1"));
     }
@@ -386,19 +271,29 @@ pub(super) mod tests {
         let mut unlucky = alert();
         unlucky.cause = "DNS: api.kcp.com could not be resolved (Resolved by 10.0.0.2)".into();
         for message in [Message::Firing(unlucky.clone()), Message::Reminder(unlucky.clone())] {
-            let body = render(&delivery(message), URL, "n", NOW, &[]).body;
-            assert!(!body.to_ascii_lowercase().contains(RESOLVED), "{body}");
+            let body = sent(&delivery(message), "n", NOW, vec![]).body;
+            assert!(!body.to_ascii_lowercase().contains("resolved"), "{body}");
             assert!(body.contains("api.kcp.com could not be found (found by 10.0.0.2)"), "{body}");
         }
         let over = Message::Resolved { alert: unlucky, until: at("2024-06-01T10:05:00Z") };
-        assert!(render(&delivery(over), URL, "n", NOW, &[]).body.contains("could not be resolved"));
+        assert!(sent(&delivery(over), "n", NOW, vec![]).body.contains("could not be resolved"));
     }
 
     #[test]
     fn a_node_name_that_fits_no_header_is_left_out_of_the_user_agent() {
-        let request = render(&delivery(firing()), URL, "방파제 (1)", NOW, &[]);
+        let request = sent(&delivery(firing()), "방파제 (1)", NOW, vec![]);
         assert_eq!(header(&request, "user-agent"), Some(concat!("breakwater/", env!("CARGO_PKG_VERSION"))));
         assert!(request.body.contains(r#""source":"방파제 (1)""#), "{}", request.body);
+    }
+
+    #[test]
+    fn a_template_makes_the_whole_body_and_names_its_type() {
+        let template = Template::new(r#"{"text": {{ title }}}"#, Escaping::Json).unwrap();
+        let teller = examples::teller_with(template);
+        let webhook = Webhook { url: Secret::new(URL.as_bytes()), secrets: vec![], content_type: "text/json".into() };
+        let request = render(&teller.tell(&delivery(firing())), &webhook, NOW);
+        assert_eq!(request.body, r#"{"text": "PG_KCP is in trouble"}"#);
+        assert_eq!(header(&request, "content-type"), Some("text/json"));
     }
 
     fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {

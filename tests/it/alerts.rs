@@ -396,7 +396,7 @@ async fn reports_that_wait_leave_as_one_and_a_silence_holds_them_too() {
 async fn nobody_acknowledges_so_others_are_told_and_a_signed_link_is_enough_to_acknowledge() {
     let (gateway, pager, boss) = (Gateway::start(), Pager::start(), Pager::start());
     let channels = format!("{}{}", pager.channel(), boss.channel().replace("\"ops\"", "\"boss\""));
-    let alerting = "[alerting]\npublic_url = \"http://breakwater.example\"\n";
+    let alerting = "[alerting]\nexternal_url = \"http://breakwater.example\"\n";
     let target = quiet(&gateway, "escalate_after = \"1s\"\nescalate_to = [\"boss\"]");
     let node =
         Node::start_with("allow_anonymous = [\"read\", \"report\"]", &format!("{alerting}{channels}{target}")).await;

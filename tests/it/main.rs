@@ -1,9 +1,11 @@
 //! Everything that is tested from outside: one file a capability, one binary, since each links the whole program.
 
+mod alertmanager;
 mod alerts;
 mod backend;
 mod bad_input;
 mod callers;
+mod channels;
 mod command_line;
 mod given_when_then;
 mod guard;

@@ -431,9 +431,14 @@ impl Pager {
         Self { handle, address, _stop: stop }
     }
 
+    /// Where it is, for what is no channel of ours.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/hook", self.address)
+    }
+
     /// The channel that leads here.
     pub(crate) fn channel(&self) -> String {
-        let url = format!("http://{}/hook", self.address);
+        let url = self.url();
         format!("[[channel]]\nname = \"ops\"\nkind = \"webhook\"\nurl = \"{url}\"\nsecret = \"{SECRET}\"\n")
     }
 

@@ -25,6 +25,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("libc", &["probes"]),
     ("metrics", &["metrics"]),
     ("metrics_exporter_prometheus", &["metrics"]),
+    ("minijinja", &["config"]),
     ("postcard", &["store"]),
     ("reqwest", &["gateway", "notify", "probes"]),
     ("rustls", &["app", "cli", "config", "listener", "main", "probes", "proxy"]),

@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::joining::{Joined, delivery};
 use super::lines::{self, Line};
 use super::queue::{May, Pace, Part, Queue, Report, Step};
+use super::repeats::Repeats;
+use super::voice::Voice;
 use crate::actors::failure_history::{FailureHistory, GivenUp, Outage, Unsaid};
 use crate::actors::journal::{Commit, Journal, Landed};
 use crate::actors::links::Signer;
@@ -20,12 +22,13 @@ use crate::actors::quiet::{Changed, Quiets};
 use crate::actors::system::fresh_correlation;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::channel::Together;
 use crate::domain::change::{Change, DeliveryChange};
-use crate::domain::delivery::{Delivery, Message as Notice};
+use crate::domain::delivery::{Delivery, GROUP_TOLD, Message as Notice};
 use crate::domain::id::{DeliveryId, Ids, NoticeId};
 use crate::domain::time::Timestamp;
+use crate::domain::watch::Watch;
 use crate::metrics::{DeliveryResult, NodeMetrics};
-use crate::notify::Sender;
 use crate::store::Reader;
 
 /// How often the outbox is measured for `/metrics`.
@@ -77,7 +80,7 @@ pub(crate) struct Notifier {
     pub(super) signer: Signer,
     pub(super) io: tokio::runtime::Handle,
     queues: BTreeMap<Arc<str>, Queue>,
-    pub(super) senders: BTreeMap<Arc<str>, Arc<Sender>>,
+    pub(super) voices: BTreeMap<Arc<str>, Voice>,
     pub(super) rng: SmallRng,
     timer: Option<SpawnHandle>,
     pub(super) config: Arc<Config>,
@@ -94,7 +97,7 @@ pub(crate) struct Notifier {
 }
 
 /// What the notifier is connected to.
-pub(crate) struct Wiring {
+pub(crate) struct Wiring<'a> {
     pub(crate) reader: Reader,
     pub(crate) clock: Clock,
     pub(crate) ids: Arc<Ids>,
@@ -105,13 +108,18 @@ pub(crate) struct Wiring {
     pub(crate) signer: Signer,
     pub(crate) io: tokio::runtime::Handle,
     pub(crate) config: Arc<Config>,
+    /// The targets as the store knows them.
+    pub(crate) watches: &'a [Watch],
     /// Told if this actor dies.
     pub(crate) died: CancellationToken,
 }
 
 impl Notifier {
-    pub(crate) fn start(wiring: Wiring) -> Addr<Self> {
-        let Wiring { reader, clock, ids, journal, histories, metrics, quiets, signer, io, config, died } = wiring;
+    pub(crate) fn start(wiring: Wiring<'_>) -> Addr<Self> {
+        let Wiring { reader, clock, ids, journal, histories, metrics, quiets, signer, io, config, watches, died } =
+            wiring;
+        let restored = config.channels.keys().map(|name| (name.clone(), Voice::of(Repeats::restored(watches, name))));
+        let voices = restored.collect();
         let rng = SmallRng::seed_from_u64(clock.now().as_nanos().unsigned_abs());
         Self {
             landed_up_to: ids.marks().notice,
@@ -125,7 +133,7 @@ impl Notifier {
             signer,
             io,
             queues: BTreeMap::new(),
-            senders: BTreeMap::new(),
+            voices,
             rng,
             timer: None,
             config,
@@ -136,16 +144,6 @@ impl Notifier {
             draining: None,
         }
         .start()
-    }
-
-    fn build_senders(&mut self) {
-        self.senders.clear();
-        for (name, channel) in &self.config.channels {
-            match Sender::new(channel, self.config.node.name.clone(), self.clock) {
-                Ok(sender) => drop(self.senders.insert(name.clone(), Arc::new(sender))),
-                Err(error) => tracing::error!(channel = %name, %error, "this channel cannot be used; mend its config"),
-            }
-        }
     }
 
     fn pace(&self) -> Pace {
@@ -169,6 +167,7 @@ impl Notifier {
 
     fn remember(&mut self, delivery: &Delivery, context: &Context<Self>) {
         let (line, pace) = (Line::of(delivery, &self.config), self.pace());
+        self.has_ended(&delivery.channel, &delivery.message);
         let queue = self.queues.entry(delivery.channel.clone()).or_default();
         queue.remember(delivery, line, pace);
         if queue.len() > self.config.alerting.outbox_max {
@@ -251,7 +250,15 @@ impl Notifier {
 
     fn read_flush(&self, channel: &Arc<str>, line: Line, parts: Vec<Part>, context: &Context<Self>) {
         let (reader, channel, myself) = (self.reader.clone(), channel.clone(), context.address());
+        let together = self.config.channels.get(&channel).map_or(Together::Told, |channel| channel.kind.together());
         self.io.spawn_blocking(move || {
+            let parts = match together {
+                // Whoever must hear of each hears of no more at once than are stored with the group.
+                Together::Each | Together::Never => {
+                    parts.into_iter().flat_map(|part| part.of_at_most(GROUP_TOLD)).collect()
+                }
+                Together::Told => parts,
+            };
             let parts = parts.into_iter().filter_map(|part| Joined::read(&reader, &line, part)).collect();
             myself.do_send(FlushRead { channel, line, parts });
         });
@@ -307,7 +314,7 @@ impl Actor for Notifier {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        self.build_senders();
+        self.build_senders(context);
         self.read_outbox(context);
         self.measure(context);
     }
@@ -451,11 +458,17 @@ impl Handler<AdoptChannels> for Notifier {
 
     fn handle(&mut self, adopt: AdoptChannels, context: &mut Context<Self>) {
         let before = std::mem::replace(&mut self.config, adopt.0);
-        self.build_senders();
+        self.build_senders(context);
         let groups = |config: &Config| -> Vec<_> {
             config.targets.values().map(|target| (target.name.clone(), target.group.clone())).collect()
         };
-        if before.alerting.group_by != self.config.alerting.group_by || groups(&before) != groups(&self.config) {
+        let kinds = |config: &Config| -> Vec<_> {
+            config.channels.values().map(|channel| (channel.name.clone(), channel.kind.together())).collect()
+        };
+        if before.alerting.group_by != self.config.alerting.group_by
+            || groups(&before) != groups(&self.config)
+            || kinds(&before) != kinds(&self.config)
+        {
             let pace = self.pace();
             self.queues.values_mut().for_each(|queue| queue.forget_idle(pace));
             self.read_outbox(context);

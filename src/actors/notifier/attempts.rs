@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use rand::Rng;
 
 use super::actor::Notifier;
+use super::voice::Voice;
 use crate::actors::failure_history::GivenUp;
 use crate::actors::journal::{Commit, Landed};
 use crate::domain::change::{Change, DeliveryChange};
@@ -38,8 +39,8 @@ impl Notifier {
             // A hint that was doubled: it left the outbox meanwhile.
             return self.forget(id);
         };
-        self.signer.link(&mut delivery.message, self.config.alerting.public_url.as_deref());
-        let (sender, myself) = (self.senders.get(channel).cloned(), context.address());
+        self.signer.link(&mut delivery.message, self.config.alerting.external_url.as_deref());
+        let (sender, myself) = (self.voices.get(channel).and_then(Voice::sender), context.address());
         self.io.spawn(async move {
             let attempt = async {
                 match sender {
@@ -75,6 +76,7 @@ impl Handler<AttemptFinished> for Notifier {
 
     fn handle(&mut self, finished: AttemptFinished, context: &mut Context<Self>) {
         let AttemptFinished { delivery, outcome } = finished;
+        self.was_tried(&delivery, &outcome);
         let (id, jitter) = (delivery.id, self.rng.random_range(0.0..=1.0));
         let next = delivery.clone().after(outcome, jitter, self.clock.now());
         Self::log(&delivery, &next);

@@ -84,6 +84,16 @@ pub(super) enum Part {
     Many(Of, Vec<DeliveryId>),
 }
 
+impl Part {
+    /// The same in parts of at most `limit` messages each.
+    pub(super) fn of_at_most(self, limit: usize) -> Vec<Self> {
+        match self {
+            Self::One(_) => vec![self],
+            Self::Many(of, ids) => ids.chunks(limit).map(|ids| Self::Many(of, ids.to_vec())).collect(),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Waiting {
     /// What goes next, in order; it was tried before, or is a group, or its line waits for nothing.

@@ -5,10 +5,17 @@ use crate::config::raw::section::Reading;
 use crate::config::raw::{files, tree::Table};
 use crate::config::validate::{attachments::Attachments, whole};
 
-const VARIABLES: [(&str, &str); 3] = [
+const VARIABLES: [(&str, &str); 10] = [
     ("OPS_WEBHOOK_SECRET", "0123456789abcdef"),
     ("OPS_WEBHOOK_OLD_SECRET", "fedcba9876543210"),
     ("WEATHER_API_KEY", "key"),
+    ("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/x"),
+    ("TELEGRAM_TOKEN", "1:token"),
+    ("PAGERDUTY_ROUTING_KEY", "routing-key"),
+    ("OPSGENIE_API_KEY", "api-key"),
+    ("NTFY_TOPIC", "topic"),
+    ("KAKAO_TOKEN", "token"),
+    ("SMTP_PASSWORD", "password"),
 ];
 
 fn toml_files(folder: &Path) -> Vec<PathBuf> {
@@ -74,9 +81,30 @@ fn the_defaults_that_the_main_file_shows_are_the_defaults() {
 #[test]
 fn every_key_that_is_read_is_described_in_the_main_file() {
     let described = std::fs::read_to_string(project().join("config/breakwater.toml")).unwrap();
-    let text = "defaults = { probe = { auth = { kind = \"KIND\" } } }\nchannel = [{ kind = \"webhook\" }]\n\
-                target = [{ name = \"a\", endpoint = \"https://a\", maintenance = [{}] }]\n\
-                proxy = { route = [{ target = \"a\", operation = [{ outcome = [{}] }] }, { target = \"a\", fallback = { target = \"a\" } }] }";
+    let kinds = [
+        "webhook",
+        "alertmanager",
+        "slack",
+        "discord",
+        "teams",
+        "mattermost",
+        "telegram",
+        "pagerduty",
+        "opsgenie",
+        "ntfy",
+        "kakaotalk",
+        "email",
+        "exec",
+        "log",
+    ];
+    let channels: Vec<String> = kinds.iter().map(|kind| format!("{{ kind = \"{kind}\" }}")).collect();
+    let text = format!(
+        "defaults = {{ probe = {{ auth = {{ kind = \"KIND\" }} }} }}\nchannel = [{}]\n\
+         target = [{{ name = \"a\", endpoint = \"https://a\", maintenance = [{{}}] }}]\n\
+         proxy = {{ route = [{{ target = \"a\", operation = [{{ outcome = [{{}}] }}] }}, \
+         {{ target = \"a\", fallback = {{ target = \"a\" }} }}] }}",
+        channels.join(", ")
+    );
     let mut asked = BTreeSet::new();
     for kind in ["basic", "bearer", "oauth2"] {
         let text = text.replace("KIND", kind);
@@ -86,7 +114,7 @@ fn every_key_that_is_read_is_described_in_the_main_file() {
         whole::config(&reading, &tables, &Attachments::default(), false);
         asked.extend(reading.asked.into_inner());
     }
-    assert!(asked.len() > 70, "{asked:?}");
+    assert!(asked.len() > 100, "{asked:?}");
     let missing: Vec<&String> = asked.iter().filter(|key| !is_described(&described, key)).collect();
     assert!(missing.is_empty(), "config/breakwater.toml does not describe {missing:?}");
 }
@@ -99,6 +127,18 @@ fn is_described(text: &str, key: &str) -> bool {
         let after = text[start + found.len()..].chars().next();
         !before.is_some_and(word) && !after.is_some_and(word)
     })
+}
+
+#[test]
+fn the_channels_that_the_readme_shows_can_be_copied() {
+    let readme = include_str!("../../../README.md");
+    let blocks = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let shown: Vec<&str> = blocks.filter(|block| block.contains("[alerting]")).collect();
+    assert_eq!(shown.len(), 1);
+    let loaded = parsed_with(shown[0], &VARIABLES);
+    let kinds: Vec<_> = loaded.config.channels.values().map(|channel| channel.kind.as_str()).collect();
+    assert_eq!(kinds, ["alertmanager", "slack", "log", "email"]);
+    assert_eq!(loaded.warnings, []);
 }
 
 #[test]

@@ -121,10 +121,10 @@ fn secrets_come_from_files_beside_the_one_that_names_them() {
     ]);
     let loaded = load(&folder).unwrap();
     assert_eq!(loaded.warnings, []);
-    let super::super::ChannelKind::Webhook { secrets, .. } = &loaded.config.channels["ops"].kind else {
+    let super::super::ChannelKind::Webhook(webhook) = &loaded.config.channels["ops"].kind else {
         panic!("it is a webhook")
     };
-    let secrets: Vec<&[u8]> = secrets.iter().map(super::super::Secret::expose).collect();
+    let secrets: Vec<&[u8]> = webhook.secrets.iter().map(super::super::Secret::expose).collect();
     assert_eq!(secrets, [b"0123456789abcdef".as_slice(), b"0123456789abcdef", b"fedcba9876543210"]);
     assert_eq!(loaded.files.len(), 4);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::channel::Channels;
 use super::{address, quiet};
-use crate::config::model::Alerting;
+use crate::config::model::{Alerting, Language};
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
 use crate::domain::quiet::Label;
@@ -18,16 +18,17 @@ const GROUP_INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// 20 days of what the busiest shop was seen to send, and about 30 MB on disk.
 const OUTBOX_MAX: u32 = 100_000;
 
-/// Reads and finishes the table; `log` was read with the channels.
+/// Reads and finishes the table; `log` and `allow_exec` were read with the channels.
 pub(crate) fn alerting(mut section: Section<'_>, channels: &Channels) -> Alerting {
     let group_by = section.take("group_by").map(|field| labels(&field));
     let group_wait = section.take("group_wait").and_then(|field| field.duration(Duration::ZERO..=GROUP_WAIT_MAX));
     let group_interval =
         section.take("group_interval").and_then(|field| field.duration(Duration::ZERO..=GROUP_INTERVAL_MAX));
     let outbox_max = section.take("outbox_max").and_then(|field| field.whole(10..=10 * OUTBOX_MAX));
-    let public_url = section.take("public_url").and_then(|field| public_url(&field));
+    let languages = [("en", Language::English), ("ko", Language::Korean)];
+    let language = section.take("locale").and_then(|field| field.word(&languages));
+    let external_url = section.take("external_url").and_then(|field| external_url(&field));
     let quiets = quiet::quiets(&mut section);
-    section.not_in_this_version(&["locale"]);
     section.finish();
     Alerting {
         everyone: channels.keys().cloned().collect(),
@@ -35,8 +36,9 @@ pub(crate) fn alerting(mut section: Section<'_>, channels: &Channels) -> Alertin
         group_wait: group_wait.unwrap_or(GROUP_WAIT),
         group_interval: group_interval.unwrap_or(GROUP_INTERVAL),
         outbox_max: outbox_max.unwrap_or(OUTBOX_MAX) as usize,
-        public_url,
         quiets,
+        language: language.unwrap_or(Language::English),
+        external_url,
     }
 }
 
@@ -56,10 +58,10 @@ fn labels(field: &Field<'_>) -> Arc<[Label]> {
     labels.into()
 }
 
-fn public_url(field: &Field<'_>) -> Option<Box<str>> {
+fn external_url(field: &Field<'_>) -> Option<Arc<str>> {
     let url = address::url_of(field)?;
     if url.query().is_some() {
-        field.fail("it has a query", "Write public_url = \"https://breakwater.example\"");
+        field.fail("links are made by putting a path behind it, and it has a query", "Remove the query");
         return None;
     }
     Some(url.to_string().trim_end_matches('/').into())

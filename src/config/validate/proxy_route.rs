@@ -18,10 +18,11 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const HINT: &str = "Write prefix = \"/gw/pg_kcp\", host = \"pg.shop.internal\" or listen = \"127.0.0.1:9001\"";
 /// First segments that belong to the API and the page.
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
     "",
     "-",
     "assets",
+    "channels",
     "events",
     "healthz",
     "heartbeats",

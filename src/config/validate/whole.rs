@@ -19,15 +19,15 @@ pub(crate) fn config(reading: &Reading, tables: &[Table], attachments: &Attachme
     let http = settings::http(&mut main);
     let store = settings::store(&mut main);
     let monitor = settings::monitor(&mut main);
-    let mut alerting = main.section("alerting");
+    let mut alerting_section = main.section("alerting");
     let mut channel_sections = main.sections("channel");
     let mut target_sections = main.sections("target");
     for document in &mut included {
         channel_sections.extend(document.sections("channel"));
         target_sections.extend(document.sections("target"));
     }
-    let channels = channel::channels(&mut alerting, channel_sections, attachments);
-    let alerting = alerting::alerting(alerting, &channels);
+    let channels = channel::channels(&mut alerting_section, channel_sections, attachments);
+    let alerting = alerting::alerting(alerting_section, &channels);
     let surroundings =
         Surroundings { attachments, channels: &channels, everyone: &alerting.everyone, monitor: &monitor, incomplete };
     let targets = target::targets(main.section("defaults"), target_sections, &surroundings);

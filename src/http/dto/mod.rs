@@ -6,6 +6,7 @@
 pub(crate) mod alerting;
 pub(crate) mod breaker;
 pub(crate) mod call;
+pub(crate) mod channel;
 pub(crate) mod command;
 pub(crate) mod event;
 pub(crate) mod history;

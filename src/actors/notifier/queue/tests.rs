@@ -340,3 +340,11 @@ fn more_than_is_remembered_waits_on_disk_until_there_is_room() {
     assert!(stage.queue.remember(&late, Line::Incident(20_000), PACE));
     assert_eq!(stage.queue.len(), 1);
 }
+
+#[test]
+fn a_part_is_split_where_a_message_may_hold_only_so_many() {
+    let many = Part::Many(Of::Trouble, vec![id(1), id(2), id(3)]);
+    let split = vec![Part::Many(Of::Trouble, vec![id(1), id(2)]), Part::Many(Of::Trouble, vec![id(3)])];
+    assert_eq!(many.of_at_most(2), split);
+    assert_eq!(Part::One(id(1)).of_at_most(2), [Part::One(id(1))]);
+}

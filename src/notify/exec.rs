@@ -1,0 +1,100 @@
+//! The `exec` channel: a program of the user's, which gets the message as JSON.
+//!
+//! No shell is between, so nothing in a message can become a command. The program sees the webhook's CloudEvent at its
+//! standard input and of the environment only what finds programs and languages: no secret of ours. How it ends says
+//! what came of it: 0 is delivered, 75 (`EX_TEMPFAIL` of sysexits.h) may work later, all else never will.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
+
+use super::quote::one_line;
+use super::transport::WORDS_MAX;
+use crate::config::channel::Exec;
+use crate::domain::delivery::Outcome;
+
+/// `EX_TEMPFAIL` of sysexits.h.
+const TRY_AGAIN: i32 = 75;
+/// How much of a program's words is read; what comes after it is read away, so that the program does not stop there.
+const WORDS_MAX_BYTES: usize = 4 * 1024;
+/// Variables of ours that a program gets.
+const ENVIRONMENT: [&str; 5] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ"];
+
+/// A program with its time limit.
+pub(super) struct Program {
+    exec: Exec,
+    timeout: Duration,
+}
+
+impl Program {
+    pub(super) const fn new(exec: Exec, timeout: Duration) -> Self {
+        Self { exec, timeout }
+    }
+
+    /// Makes one attempt. At the time limit the program is killed.
+    pub(super) async fn run(&self, message: &str) -> Outcome {
+        let child = match self.start() {
+            Ok(child) => child,
+            Err(error) => {
+                let error = format!("the program cannot be started: {error}");
+                return Outcome::Permanent { error: error.into() };
+            }
+        };
+        match tokio::time::timeout(self.timeout, talk(child, message)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let error = format!("the program did not end within {:?} and was killed", self.timeout);
+                Outcome::Transient { error: error.into(), retry_after: None }
+            }
+        }
+    }
+
+    fn start(&self) -> std::io::Result<Child> {
+        let Exec { program, arguments } = &self.exec;
+        let mut command = Command::new(program);
+        command.args(arguments.iter().map(|argument| &**argument)).env_clear();
+        for name in ENVIRONMENT {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
+    }
+}
+
+async fn talk(mut child: Child, message: &str) -> Outcome {
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let say = async {
+        if let Some(mut stdin) = stdin {
+            // A program that does not want to hear it may end without it.
+            drop(stdin.write_all(message.as_bytes()).await);
+        }
+    };
+    let ((), said, complained, status) = tokio::join!(say, words(stdout), words(stderr), child.wait());
+    let words = if complained.is_empty() { said } else { complained };
+    let words = one_line(&String::from_utf8_lossy(&words), WORDS_MAX);
+    let told = |how: String| if words.is_empty() { how } else { format!("{how}: {words}") };
+    match status {
+        Ok(status) if status.success() => Outcome::Delivered,
+        Ok(status) if status.code() == Some(TRY_AGAIN) => {
+            Outcome::Transient { error: told(status.to_string()).into(), retry_after: None }
+        }
+        Ok(status) => Outcome::Permanent { error: told(status.to_string()).into() },
+        Err(error) => Outcome::Transient { error: told(error.to_string()).into(), retry_after: None },
+    }
+}
+
+async fn words(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let Some(mut stream) = stream else { return kept };
+    let mut chunk = [0; 1024];
+    while let Ok(count) = stream.read(&mut chunk).await
+        && count > 0
+    {
+        let room = WORDS_MAX_BYTES - kept.len();
+        kept.extend_from_slice(&chunk[..count.min(room)]);
+    }
+    kept
+}

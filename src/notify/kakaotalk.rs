@@ -1,0 +1,113 @@
+//! The `kakaotalk` channel: a user's message to himself.
+//!
+//! The API lets a program write to the user whose token it has. The token lives for hours: whoever renews it writes it
+//! into `token_file`, and the node takes it from there when the file changes. Format:
+//! <https://developers.kakao.com/docs/latest/en/kakaotalk-message/rest-api#default-template-msg-me>.
+
+use std::time::Duration;
+
+use form_urlencoded::Serializer;
+use serde_json::json;
+
+use super::quote::cut;
+use super::request::{Answer, Request, Verdict};
+use super::told::Told;
+use crate::config::channel::KakaoTalk;
+
+/// Letters of a text.
+const TEXT_MAX: usize = 200;
+/// A quota is of the day, so there is no hurry.
+const QUOTA_PAUSE: Duration = Duration::from_secs(60 * 60);
+
+pub(super) fn render(told: &Told<'_>, kakaotalk: &KakaoTalk) -> Request {
+    let text = match &told.custom {
+        Some(custom) => custom.clone(),
+        None => format!("{}\n{}", told.title, told.text()),
+    };
+    let link = match &told.link {
+        Some(link) => json!({"web_url": link, "mobile_web_url": link}),
+        None => json!({}),
+    };
+    let mut template = json!({"object_type": "text", "text": cut(&text, TEXT_MAX), "link": link});
+    match (&told.link, told.acknowledge) {
+        (Some(link), Some(acknowledge)) => {
+            let buttons = [(told.open, &**link), (told.to_acknowledge, acknowledge)];
+            let button = |(title, url)| json!({"title": title, "link": {"web_url": url, "mobile_web_url": url}});
+            template["buttons"] = buttons.map(button).into_iter().collect();
+        }
+        (Some(_), None) => template["button_title"] = json!(told.open),
+        (None, _) => {}
+    }
+    let body = Serializer::new(String::new()).append_pair("template_object", &template.to_string()).finish();
+    Request {
+        method: "POST",
+        url: format!("{}/v2/api/talk/memo/default/send", kakaotalk.url.text()),
+        headers: vec![
+            ("content-type", "application/x-www-form-urlencoded;charset=utf-8".to_owned()),
+            ("authorization", format!("Bearer {}", kakaotalk.token.text())),
+        ],
+        body,
+    }
+}
+
+/// Its statuses are coarse; what happened is the `code` of the body
+/// (<https://developers.kakao.com/docs/latest/en/rest-api/error-code>): -1 and -7 are their own trouble, -10, -532, -533
+/// and -536 a quota of the day. A token that has ended (-401) is renewed by somebody else and then works.
+pub(super) fn judge(answer: &Answer<'_>) -> Verdict {
+    #[expect(clippy::cast_possible_truncation, reason = "codes have at most four digits")]
+    let code = answer.number(&["code"]).map(|code| code as i64);
+    match (answer.status, code) {
+        (_, Some(-1 | -7)) | (401, _) => Verdict::Transient { retry_after: answer.retry_after },
+        (_, Some(-10 | -532 | -533 | -536)) => {
+            Verdict::Transient { retry_after: Some(answer.retry_after.unwrap_or(QUOTA_PAUSE)) }
+        }
+        (200, _) if answer.number(&["result_code"]).is_none_or(|code| code != 0.0) => Verdict::Permanent,
+        _ => answer.by_status(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples::{delivery, every, firing, teller_with, wire};
+    use super::*;
+    use crate::config::template::{Escaping, Template};
+    use crate::config::{Language, Secret};
+
+    fn talk() -> KakaoTalk {
+        KakaoTalk { url: Secret::new(b"https://kapi.kakao.com"), token: Secret::new(b"ACCESS") }
+    }
+
+    fn template_object(request: &Request) -> serde_json::Value {
+        let (name, value) = form_urlencoded::parse(request.body.as_bytes()).next().unwrap();
+        assert_eq!(name, "template_object");
+        serde_json::from_str(&value).unwrap()
+    }
+
+    #[test]
+    fn every_message_on_the_wire() {
+        insta::assert_snapshot!(every(Language::Korean, |told| {
+            let request = render(told, &talk());
+            let object = template_object(&request);
+            wire(Request { body: format!("template_object={object}"), ..request })
+        }));
+    }
+
+    #[test]
+    fn a_text_has_at_most_200_letters() {
+        let template = Template::new(&"결제 ".repeat(100), Escaping::Plain).unwrap();
+        let object = template_object(&render(&teller_with(template).tell(&delivery(firing())), &talk()));
+        assert_eq!(object["text"].as_str().unwrap().chars().count(), 200);
+    }
+
+    #[test]
+    fn what_happened_is_in_the_code() {
+        let judged = |status, body: &str| judge(&Answer { status, retry_after: None, body: body.as_bytes() });
+        assert_eq!(judged(200, r#"{"result_code":0}"#), Verdict::Delivered);
+        assert_eq!(judged(400, r#"{"msg":"text is too long","code":-2}"#), Verdict::Permanent);
+        assert_eq!(judged(400, r#"{"msg":"internal error","code":-1}"#), Verdict::Transient { retry_after: None });
+        assert_eq!(judged(400, r#"{"msg":"quota","code":-10}"#), Verdict::Transient { retry_after: Some(QUOTA_PAUSE) });
+        assert_eq!(judged(401, r#"{"msg":"expired","code":-401}"#), Verdict::Transient { retry_after: None });
+        assert_eq!(judged(403, r#"{"msg":"insufficient scopes","code":-402}"#), Verdict::Permanent);
+        assert_eq!(judged(503, ""), Verdict::Transient { retry_after: None });
+    }
+}

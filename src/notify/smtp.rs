@@ -1,0 +1,163 @@
+//! The IO half of mail: one connection for one mail.
+//!
+//! Written against the single commands, not lettre's transport, because that ends at the first recipient that is
+//! refused: one address that is gone would keep all others from being told. A mail is delivered if the server took it
+//! for somebody; who is refused for good is named in the log. If somebody is refused for now, all of it is tried again:
+//! the same mail with the same id.
+
+use std::time::Duration;
+
+use lettre::Address;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::ClientId;
+
+use super::email;
+use super::quote::{one_line, without};
+use super::told::Told;
+use super::transport::{WORDS_MAX, confidential};
+use crate::config::Secret;
+use crate::config::channel::{Email, Encryption, Mailbox};
+use crate::domain::delivery::Outcome;
+
+/// Sends mails through one server.
+pub(super) struct Mailer {
+    email: Email,
+    from: Address,
+    to: Vec<Address>,
+    tls: Option<TlsParameters>,
+    timeout: Duration,
+    /// The sender's domain: a server may refuse a greeting without one.
+    hello: ClientId,
+    confidential: Vec<String>,
+}
+
+/// What the server said to one of our commands.
+enum Refusal {
+    Now(String),
+    Ever(String),
+}
+
+impl Mailer {
+    pub(super) fn new(email: &Email, timeout: Duration) -> Result<Self, String> {
+        let tls = match email.encryption {
+            Encryption::None => None,
+            Encryption::StartTls | Encryption::Tls => Some(tls(email)?),
+        };
+        let address =
+            |mailbox: &Mailbox| mailbox.address.parse().map_err(|_| format!("{} is no mail address", mailbox.address));
+        let logins = email.login.iter().flat_map(|(user, password)| {
+            // As AUTH PLAIN writes the two.
+            [password.clone(), Secret::new(format!("\0{user}\0{}", password.text()).as_bytes())]
+        });
+        let secrets: Vec<Secret> = logins.collect();
+        let domain = email.from.address.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+        Ok(Self {
+            from: address(&email.from)?,
+            to: email.to.iter().map(address).collect::<Result<_, _>>()?,
+            tls,
+            timeout,
+            confidential: confidential(&[], &secrets),
+            hello: ClientId::Domain(domain.to_owned()),
+            email: email.clone(),
+        })
+    }
+
+    /// Makes one attempt.
+    pub(super) async fn send(&self, told: &Told<'_>) -> Outcome {
+        let mail = email::render(told, &self.email);
+        let refused = match tokio::time::timeout(self.timeout, self.converse(&mail)).await {
+            Ok(Ok(())) => return Outcome::Delivered,
+            Ok(Err(refused)) => refused,
+            Err(_) => Refusal::Now(format!("no answer within {:?}", self.timeout)),
+        };
+        let clean = |words: &str| one_line(&without(words, &self.confidential), WORDS_MAX).into();
+        match refused {
+            Refusal::Now(words) => Outcome::Transient { error: clean(&words), retry_after: None },
+            Refusal::Ever(words) => Outcome::Permanent { error: clean(&words) },
+        }
+    }
+
+    async fn converse(&self, mail: &[u8]) -> Result<(), Refusal> {
+        let name = &self.hello;
+        let server = (&*self.email.host, self.email.port);
+        let at_once = self.tls.clone().filter(|_| self.email.encryption == Encryption::Tls);
+        let connected = AsyncSmtpConnection::connect_tokio1(server, Some(self.timeout), name, at_once, None).await;
+        let mut connection = connected.map_err(|error| refusal("no connection", &error))?;
+        if let (Encryption::StartTls, Some(tls)) = (self.email.encryption, self.tls.clone()) {
+            if !connection.can_starttls() {
+                connection.abort().await;
+                return Err(Refusal::Now(
+                    "the server offers no STARTTLS, and nothing is sent without it (encryption = \"tls\" or \"none\")"
+                        .into(),
+                ));
+            }
+            connection.starttls(tls, name).await.map_err(|error| refusal("STARTTLS", &error))?;
+        }
+        let sent = self.transact(&mut connection, mail).await;
+        // A mail that was taken is taken, however the goodbye goes.
+        if sent.is_ok() {
+            drop(connection.quit().await)
+        } else {
+            connection.abort().await
+        }
+        sent
+    }
+
+    async fn transact(&self, connection: &mut AsyncSmtpConnection, mail: &[u8]) -> Result<(), Refusal> {
+        if let Some((user, password)) = &self.email.login {
+            let credentials = Credentials::new(user.to_string(), password.text().into_owned());
+            let mechanisms = [Mechanism::Plain, Mechanism::Login];
+            connection.auth(&mechanisms, &credentials).await.map_err(|error| refusal("login", &error))?;
+        }
+        let from = Mail::new(Some(self.from.clone()), Vec::new());
+        connection.command(from).await.map_err(|error| refusal("sender", &error))?;
+        let (mut taken, mut later, mut never) = (0_usize, None, None);
+        for recipient in &self.to {
+            let answer = connection.command(Rcpt::new(recipient.clone(), Vec::new())).await;
+            match answer.map_err(|error| refusal(recipient.as_ref(), &error)) {
+                Ok(_) => taken += 1,
+                Err(Refusal::Now(words)) => later = Some(words),
+                Err(Refusal::Ever(words)) => {
+                    let error = one_line(&without(&words, &self.confidential), WORDS_MAX);
+                    tracing::warn!(%error, "the mail server refuses a recipient for good");
+                    never = Some(words);
+                }
+            }
+        }
+        if taken > 0 {
+            connection.command(Data).await.map_err(|error| refusal("data", &error))?;
+            connection.message(mail).await.map_err(|error| refusal("mail", &error))?;
+        }
+        match (later, never) {
+            (Some(words), _) => Err(Refusal::Now(words)),
+            (None, Some(words)) if taken == 0 => Err(Refusal::Ever(words)),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+fn tls(email: &Email) -> Result<TlsParameters, String> {
+    let mut builder = TlsParameters::builder(email.host.to_string());
+    if let Some(pem) = &email.ca_pem {
+        let certificate = Certificate::from_pem(pem).map_err(|error| error.to_string())?;
+        builder = builder.add_root_certificate(certificate);
+    }
+    builder.build_rustls().map_err(|error| error.to_string())
+}
+
+/// 5yz is for ever, 4yz for now (RFC 5321, 4.2.1); so is everything that is no answer, a certificate that is not trusted
+/// among it, since somebody may mend it.
+fn refusal(what: &str, error: &Error) -> Refusal {
+    use std::error::Error as _;
+    let mut words = format!("{what}: {error}");
+    let mut cause = error.source().and_then(|cause| cause.source());
+    while let Some(error) = cause {
+        words.push_str(": ");
+        words.push_str(&error.to_string());
+        cause = error.source();
+    }
+    if error.is_permanent() { Refusal::Ever(words) } else { Refusal::Now(words) }
+}
