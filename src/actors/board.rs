@@ -2,7 +2,7 @@
 //!
 //! A target's actor writes its slot: what is committed when it is committed, what a probe found at once. Nothing is
 //! decided by it but whether people are told of a target that needs another one. Removed targets leave; passive ones
-//! have a slot without a configuration. What people make of it all is [`super::sight`].
+//! have a slot without a configuration. What people make of it all is in `sight`, beside this.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,6 +67,8 @@ pub struct Live {
     pub last: Option<Observation>,
     /// Probes since the last save, by the minute in which they began.
     pub minutes: Vec<(Timestamp, Rollup)>,
+    /// The store knew it when the process began: its breaker has been in its state since before.
+    pub(crate) stored: bool,
     /// What is not so of most targets.
     aside: Option<Box<Aside>>,
 }
@@ -88,7 +90,14 @@ impl Slot {
     pub fn new(watch: Watch, spec: Option<Arc<config::Target>>, gate: Option<Gate>) -> Self {
         let id = watch.status.id;
         let Target { system_name: name, endpoint } = watch.status.target.clone();
-        let live = Live { watch, numbers: TargetNumbers::default(), last: None, minutes: Vec::new(), aside: None };
+        let live = Live {
+            watch,
+            numbers: TargetNumbers::default(),
+            last: None,
+            minutes: Vec::new(),
+            stored: false,
+            aside: None,
+        };
         Self { id, name, endpoint, spec, gate, traffic: Arc::default(), live: Arc::new(Mutex::new(live)) }
     }
 
@@ -99,10 +108,11 @@ impl Slot {
         Self { id: self.id, name, endpoint, spec, gate, traffic: self.traffic.clone(), live: self.live.clone() }
     }
 
-    /// The same target, configured, at another endpoint; what is known of it is shared by both.
+    /// The same target, configured, at another endpoint; what is known of it is shared by both, and its breaker stays until
+    /// there is another.
     #[must_use]
     pub(crate) fn moved_to(&self, endpoint: &Arc<str>, spec: Option<Arc<config::Target>>) -> Self {
-        Self { endpoint: endpoint.clone(), ..self.with(spec, None) }
+        Self { endpoint: endpoint.clone(), ..self.with(spec, self.gate.clone()) }
     }
 
     /// Which target it is.
@@ -138,7 +148,9 @@ impl Live {
         }
         // What it warned of holds until a probe that got as far says something else.
         if let Some(last) = self.last.as_mut().filter(|_| !observation.is_ok()) {
-            observation.warning = observation.warning.or_else(|| last.warning.take());
+            // A page that was read says all that it has to say.
+            let unread = observation.provider.is_none();
+            observation.warning = observation.warning.or_else(|| last.warning.take().filter(|_| unread));
             observation.provider = observation.provider.or(last.provider);
         }
         keep_newer(&mut self.watch.status, decided);

@@ -164,7 +164,9 @@ impl Callers {
         let mut without = Vec::new();
         let (now, moment) = (self.clock.now(), self.clock.moment());
         let age_max = age_max(spec);
-        let state_since = slot.live(|live| live.numbers.breaker_has_changed().then_some(live.watch.breaker.since));
+        // The breaker of a new target that never moved has no state that began after a call.
+        let state_since =
+            slot.live(|live| (live.stored || live.numbers.breaker_has_changed()).then_some(live.watch.breaker.since));
         for report in reports {
             let Call { outcome, took, .. } = report.call;
             slot.traffic.call(outcome, took);
@@ -440,6 +442,19 @@ mod tests {
         scene.count(&[before]);
         assert_eq!(scene.view().window.failed, 0);
         scene.count(&[scene.report(Outcome::Failure, 5, None)]);
+        assert_eq!(scene.view().window.failed, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_restart_a_report_from_before_the_breaker_closed_is_not_counted_either() {
+        let scene = scene();
+        let mut early = scene.report(Outcome::Failure, 5, None);
+        early.call.ended_at = NOON.minus(Duration::from_secs(1));
+        scene.slot.live(|live| live.stored = true);
+        scene.count(&[early.clone()]);
+        assert_eq!(scene.view().window.failed, 0);
+        scene.slot.live(|live| live.watch.breaker.since = NOON.minus(Duration::from_secs(2)));
+        scene.count(&[early]);
         assert_eq!(scene.view().window.failed, 1);
     }
 

@@ -12,7 +12,7 @@ use crate::domain::failure_history::FailureType;
 use crate::domain::maintenance::{self, Window};
 use crate::domain::quiet::Subject;
 use crate::domain::time::Timestamp;
-use crate::domain::verdict::{Inputs, Standing, Traffic, standing};
+use crate::domain::verdict::{Inputs, LastProbe, Standing, Traffic, standing};
 use crate::domain::watch::{Beside, Watch};
 
 impl Board {
@@ -26,10 +26,16 @@ impl Board {
         slot.live(|live| {
             let aside = live.aside();
             let last = live.last.as_ref();
+            let probes_page = last.is_some_and(|last| last.provider.is_some());
             let inputs = Inputs {
                 watch: &live.watch,
                 failure_type: slot.spec.as_ref().map_or(FailureType::Other, |spec| spec.policy.failure_type),
-                probe: live.numbers.last_probe(),
+                // A page that tells of trouble was not slow to do so.
+                probe: live
+                    .numbers
+                    .last_probe()
+                    .map(|probe| LastProbe { degraded: probe.degraded && !probes_page, ..probe }),
+                probes_page,
                 warning: last.and_then(|last| last.warning.as_deref()),
                 traffic: view
                     .as_ref()
@@ -84,6 +90,29 @@ pub(crate) fn subject(spec: &config::Target) -> Subject<'_> {
     }
 }
 
+/// A probe that stood in for a trial is none here: it says nothing of calls.
 const fn traffic(view: &View) -> Traffic {
-    Traffic { calls: view.window.calls, window: view.rates, opened: None, trial_passed: view.trials.succeeded > 0 }
+    let trial_passed = view.trials.succeeded > view.trials.by_probes;
+    Traffic { calls: view.window.calls, window: view.rates, opened: None, trial_passed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::breaker::{Breaker, Cause, Outcome, Policy};
+    use crate::domain::time::Moment;
+
+    #[test]
+    fn a_probe_that_stands_in_for_a_trial_says_nothing_of_calls() {
+        let at = |second: u64| Moment::from_nanos(second * 1_000_000_000);
+        let mut breaker = Breaker::new(Policy::default(), at(0));
+        assert!(breaker.target_failed(Cause::Report, 0.0, at(0)).is_some());
+        assert!(breaker.probe_passed_threshold(at(1)).is_some());
+        assert_eq!(breaker.probe_observed(true, 0.0, at(2)), None);
+        let view = breaker.view(at(2));
+        assert_eq!((view.trials.succeeded, traffic(&view).trial_passed), (1, false));
+        let trial = breaker.acquire(at(2)).unwrap();
+        assert_eq!(breaker.done(&trial, Outcome::Success, 0.0, at(2)), None);
+        assert!(traffic(&breaker.view(at(2))).trial_passed);
+    }
 }

@@ -44,6 +44,12 @@ pub struct Driver {
 }
 
 impl Driver {
+    /// Goes on counting what ended and who was refused where `before`, the breaker whose place this one takes, stopped. A
+    /// call that ends later under a permit of that one is counted by nobody.
+    pub fn go_on_counting(&mut self, before: &View) {
+        self.shared.drive(|core| core.breaker.absorb_uncounted(before.lifetime, before.refused));
+    }
+
     /// Another handle for callers.
     #[must_use]
     pub fn gate(&self) -> Gate {

@@ -12,11 +12,13 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::aside::Aside;
 use super::stripes::Stripes;
-use crate::domain::breaker::{Attempt, Breaker, Buckets, Mode, Pass, Refusal, Rejected, State, Ticket, Transition};
+use crate::domain::breaker::{
+    Attempt, Breaker, Buckets, Judged, Mode, Pass, Refusal, Rejected, State, Ticket, Transition,
+};
 use crate::domain::time::Moment;
 
 /// A change of state that was decided and waits to be committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decided {
     /// To be published when it is committed.
     pub generation: u64,
@@ -24,6 +26,8 @@ pub struct Decided {
     pub at: Moment,
     /// What changed.
     pub transition: Transition,
+    /// What calls said, if they opened it.
+    pub judged: Option<Judged>,
 }
 
 /// What the word tells a caller.
@@ -309,7 +313,7 @@ impl Core {
     pub(super) fn decided(&mut self, transition: Transition) {
         self.changed();
         let at = self.breaker.latest();
-        self.pending.push_back(Decided { generation: self.generation, at, transition });
+        self.pending.push_back(Decided { generation: self.generation, at, transition, judged: self.breaker.judged() });
     }
 
     /// What callers get may have changed: no wider than before until it is published.

@@ -144,6 +144,35 @@ fn a_mode_that_lets_more_pass_waits_for_its_commit_and_one_that_changes_nothing_
 }
 
 #[test]
+fn a_reset_lets_all_callers_pass_that_the_ramp_held_back() {
+    let ramp = Policy { ramp: Some(std::time::Duration::from_secs(30)), trials: 1, ..without_jitter() };
+    let (mut driver, gate) = half_open(ramp);
+    gate.acquire(at(5_000)).unwrap().done(Outcome::Success, at(5_000));
+    let closed = driver.take_pending();
+    commit(&mut driver, &closed);
+    let passed = |gate: &Gate| (0..100).filter(|_| gate.acquire(at(5_000)).is_ok()).count();
+    assert_eq!(passed(&gate), 10);
+    assert!(driver.reset(at(5_000)).is_empty(), "it is closed already");
+    let generation = driver.generation();
+    driver.publish(generation);
+    let view = gate.view(at(5_000));
+    assert_eq!((passed(&gate), view.ramp, view.level), (100, None, 0));
+}
+
+#[test]
+fn a_breaker_goes_on_counting_where_the_one_before_it_stopped() {
+    let (_driver, before, _) = closed(without_jitter());
+    for outcome in [Outcome::Success, Outcome::Success, Outcome::Failure] {
+        before.acquire(at(0)).unwrap().done(outcome, at(0));
+    }
+    let (mut driver, gate) = half_open(without_jitter());
+    driver.go_on_counting(&before.view(at(5_000)));
+    gate.acquire(at(5_000)).unwrap().done(Outcome::Success, at(5_000));
+    let view = gate.view(at(5_000));
+    assert_eq!((view.lifetime.success, view.lifetime.failure, view.window.calls), (3, 1, 0));
+}
+
+#[test]
 fn a_closed_gate_allocates_nothing() {
     let (mut driver, gate, _) = closed(without_jitter());
     let mut now = 1;

@@ -148,7 +148,8 @@ impl Turn {
         watch.successes_in_row = watch.successes_in_row.saturating_add(1);
         watch.failures_in_row = 0;
         let enough = watch.successes_in_row >= context.policy.success_threshold;
-        if enough && watch.breaker.state != breaker::State::Closed {
+        // Only where it is known to be open: a trial that fails meanwhile opens it anew, and is not yet known here.
+        if enough && watch.breaker.state == breaker::State::Open {
             self.cues.push(Cue::Passed);
         }
         let ends = watch.ends_by_probe() || asked == Asked::Connect;
@@ -288,6 +289,10 @@ impl Turn {
             (moved.to, moved.level, context.now, open_until);
         let (id, target) = (watch.status.id, watch.status.target.clone());
         self.push(watch, Event::BreakerTransitioned { id, target, transition: moved, open_until }, context);
+        if moved.to == breaker::State::Open {
+            // What passed before it opened says nothing of what opened it, and must not end its open time.
+            watch.successes_in_row = 0;
+        }
         if moved.to == breaker::State::Open && moved.cause.is_by_calls() {
             self.said.get_or_insert_with(|| opened_because(moved.cause).into());
             if let Some(trouble) = watch.trouble.as_mut() {

@@ -88,7 +88,7 @@ pub struct Traffic {
     pub window: Option<Rates>,
     /// What it held when it opened the breaker; `None` once that is closed, and where calls were not the cause.
     pub opened: Option<Rates>,
-    /// A trial has passed since.
+    /// A trial that a real call made has passed since.
     pub trial_passed: bool,
 }
 
@@ -118,6 +118,8 @@ pub struct Inputs<'a> {
     pub traffic: Traffic,
     /// What the provider says of itself.
     pub provider: Option<ProviderStatus>,
+    /// The probe is that page's reading: then the warning says the same in more words.
+    pub probes_page: bool,
     /// The announced work that goes on now.
     pub maintenance: Option<&'a Window>,
     /// The score of a target that flaps, in percent.

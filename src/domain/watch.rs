@@ -17,7 +17,7 @@ pub struct Watch {
     pub status: IntegrationStatus,
     /// Failed attempts since the last good one.
     pub failures_in_row: u32,
-    /// Good attempts since the last failed one.
+    /// Good attempts since the last failed one, and since the breaker last opened.
     pub successes_in_row: u32,
     /// What goes on since the first failed attempt.
     pub trouble: Option<Trouble>,
@@ -98,8 +98,10 @@ pub struct Forced {
 /// What a turn is settled by beside the watch: found or known, and not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Beside<'a> {
-    /// The last good probe was slower than it should be.
+    /// The last good probe was slower than it should be, or found the target not wholly well.
     pub degraded: bool,
+    /// What it said of why, where it was not slow.
+    pub degraded_by: Option<&'a str>,
     /// What the last good probe said of a certificate that ends soon.
     pub certificate: Option<&'a str>,
     /// The score of a target that flaps, in percent.

@@ -13,12 +13,13 @@ use super::dto::problem::{FieldError, ProblemBody};
 use super::dto::words::millis;
 use crate::actors::answer::Refused;
 use crate::actors::callers::NotLent;
-use crate::actors::quiet::Unwanted;
-use crate::clock::{NotACalendar, Rfc3339};
+use crate::clock::Rfc3339;
 use crate::config::{Problems, Scope};
 use crate::domain::breaker::{self, Rejected};
 use crate::domain::id::{CorrelationId, Sequence};
 use crate::domain::{failure_history, status};
+
+mod quiet;
 
 /// After this time a caller may ask for another passive target: they go only when an operator acts.
 const PASSIVE_PAUSE: Duration = Duration::from_secs(60);
@@ -374,26 +375,6 @@ impl From<Refused> for Problem {
             Refused::AlreadyOver { .. } => {
                 Self::new(Kind::AlreadyOver, "the end is not in the future").at("/until", "must be in the future")
             }
-        }
-    }
-}
-
-impl From<Unwanted> for Problem {
-    fn from(unwanted: Unwanted) -> Self {
-        let said = unwanted.to_string();
-        match unwanted {
-            Unwanted::TooMany => Self::new(Kind::TooManyQuiets, said).after(PASSIVE_PAUSE),
-            Unwanted::Expression(place) => {
-                let pointer = format!("/matchers/{place}/value");
-                Self::invalid_body(vec![FieldError::in_body(pointer, said)])
-            }
-            Unwanted::Calendar(error) => {
-                let pointer = if error == NotACalendar::Zone { "/timeZone" } else { "/cron" };
-                Self::invalid_body(vec![FieldError::in_body(pointer, said)])
-            }
-            Unwanted::Unknown => Self::new(Kind::NoSuchQuiet, said),
-            Unwanted::Configured => Self::new(Kind::QuietConfigured, said),
-            Unwanted::NoAnswer => Self::new(Kind::NoAnswer, said),
         }
     }
 }

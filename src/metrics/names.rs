@@ -78,7 +78,7 @@ families! {
     BREAKER_TRANSITIONS: Counter "breakwater_circuit_breaker_transitions_total",
         "Changes of the breaker's state; those of targets that nobody configured are summed under _passive.";
     BREAKER_CALLS: Counter "breakwater_circuit_breaker_calls_total",
-        "Calls that the breaker let pass, by what came of them.";
+        "Calls that the breaker let pass or that were reported without its permit, by what came of them.";
     BREAKER_REJECTED: Counter "breakwater_circuit_breaker_rejected_total",
         "Calls that were refused before they were made, by why: the breaker, the rate limit, or the bulkhead.";
     BREAKER_FAILURE_RATE: Gauge "breakwater_circuit_breaker_failure_rate",

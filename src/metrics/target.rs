@@ -91,6 +91,11 @@ impl TargetNumbers {
         self.last.map(|Last { ok, degraded, .. }| LastProbe { ok, degraded })
     }
 
+    /// The target is probed in another way from now on: how the last probe ended says nothing of it.
+    pub fn forget_last_probe(&mut self) {
+        self.last = None;
+    }
+
     pub(super) const fn last(&self) -> Option<&Last> {
         self.last.as_ref()
     }

@@ -56,33 +56,37 @@ impl DnsTarget {
     }
 
     async fn run(&self, trace: &mut Trace) -> Result<(), Failure> {
-        let resolver = self.resolver(trace.deadline())?;
-        trace.enter(Stage::Resolving);
-        let found = resolver.lookup(self.name.clone(), record_type(self.probe.record)).await;
-        trace.enter(Stage::Between);
-        let found = found.map_err(|error| self.not_found(&error))?;
-        let values = found.answers().iter().filter_map(|answer| written(self.probe.record, &answer.data));
-        self.judge(&values.collect::<Vec<_>>())
-    }
-
-    /// Made for each probe: it holds no connection, and the machine's resolvers may be others by now.
-    fn resolver(&self, deadline: Duration) -> Result<TokioResolver, Failure> {
         let servers = match self.probe.resolver {
-            Some(address) => vec![server(address)],
+            Some(address) => vec![address],
             None => machine_resolvers().map_err(|error| {
                 plain(Reason::Internal, format!("{MACHINE} cannot be used: {}", failure::words(&error)))
             })?,
         };
-        let config = ResolverConfig::from_name_servers(servers);
-        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        let options = builder.options_mut();
-        // Ours ends first, and says so; within it a datagram that got lost is sent again.
-        options.timeout = deadline.saturating_mul(2);
-        options.attempts = 0;
-        options.cache_size = 0;
-        options.use_hosts_file = ResolveHosts::Never;
-        options.num_concurrent_reqs = MACHINE_RESOLVERS_MAX;
-        builder.build().map_err(|error| plain(Reason::Internal, format!("no resolver could be made: {error}")))
+        self.ask(&servers, trace).await
+    }
+
+    /// Asks one after the other, as the machine does: the first that has an answer decides, also where it says that
+    /// there is no such name. Who cannot tell, or is silent for his part of the time, passes the question on.
+    pub(super) async fn ask(&self, servers: &[SocketAddr], trace: &mut Trace) -> Result<(), Failure> {
+        trace.enter(Stage::Resolving);
+        let mut found = Err(NetError::NoConnections);
+        for (place, address) in servers.iter().enumerate() {
+            let resolver = resolver(*address, trace.deadline())?;
+            let answered = resolver.lookup(self.name.clone(), record_type(self.probe.record));
+            let left = u32::try_from(servers.len() - place).unwrap_or(u32::MAX);
+            found = if left == 1 {
+                answered.await
+            } else {
+                timeout(trace.left() / left, answered).await.unwrap_or(Err(NetError::Timeout))
+            };
+            if !found.as_ref().is_err_and(passes_on) {
+                break;
+            }
+        }
+        trace.enter(Stage::Between);
+        let found = found.map_err(|error| self.not_found(&error))?;
+        let values = found.answers().iter().filter_map(|answer| written(self.probe.record, &answer.data));
+        self.judge(&values.collect::<Vec<_>>())
     }
 
     fn asked(&self) -> Asked {
@@ -91,13 +95,7 @@ impl DnsTarget {
 
     fn not_found(&self, error: &NetError) -> Failure {
         let (name, asked) = (&self.probe.name, self.asked());
-        let number = if let NetError::Dns(DnsError::NoRecordsFound(none)) = error {
-            u16::from(none.response_code)
-        } else if let NetError::Dns(DnsError::ResponseCode(code)) = error {
-            u16::from(*code)
-        } else {
-            return self.unanswered(error);
-        };
+        let Some(number) = response_code(error) else { return self.unanswered(error) };
         let code = code(number);
         let message = match number {
             0 => format!("the name {name} has no record {} according to {asked}", self.probe.record.as_str()),
@@ -153,6 +151,33 @@ impl DnsTarget {
     }
 }
 
+/// Made for each question: it holds no connection.
+fn resolver(address: SocketAddr, deadline: Duration) -> Result<TokioResolver, Failure> {
+    let config = ResolverConfig::from_name_servers(vec![server(address)]);
+    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    let options = builder.options_mut();
+    // Ours ends first, and says so; within it a datagram that got lost is sent again.
+    options.timeout = deadline.saturating_mul(2);
+    options.attempts = 0;
+    options.cache_size = 0;
+    options.use_hosts_file = ResolveHosts::Never;
+    builder.build().map_err(|error| plain(Reason::Internal, format!("no resolver could be made: {error}")))
+}
+
+/// What a resolver answered with (RFC 1035, 4.1.1), if it answered.
+fn response_code(error: &NetError) -> Option<u16> {
+    if let NetError::Dns(DnsError::NoRecordsFound(none)) = error {
+        return Some(none.response_code.into());
+    }
+    if let NetError::Dns(DnsError::ResponseCode(code)) = error { Some((*code).into()) } else { None }
+}
+
+/// Whether another resolver may know better: this one did not answer, or with something else than that there is no such
+/// record or name.
+fn passes_on(error: &NetError) -> bool {
+    !matches!(response_code(error), Some(0 | 3))
+}
+
 /// Who is asked, for people.
 #[derive(Debug, Clone, Copy)]
 struct Asked(Option<SocketAddr>);
@@ -175,12 +200,13 @@ fn server(address: SocketAddr) -> NameServerConfig {
     NameServerConfig::new(address.ip(), true, connections.into())
 }
 
-fn machine_resolvers() -> io::Result<Vec<NameServerConfig>> {
+/// Read for each probe: they may be others by now.
+fn machine_resolvers() -> io::Result<Vec<SocketAddr>> {
     let servers = named_in(&std::fs::read_to_string(MACHINE)?);
     if servers.is_empty() {
         return Err(io::Error::other("it names no resolver"));
     }
-    Ok(servers.into_iter().map(server).collect())
+    Ok(servers)
 }
 
 /// The addresses after `nameserver`; a zone (`%eth0`) is cut off, as there is no way to ask through one.

@@ -20,7 +20,7 @@ use crate::domain::observation::{Failure, Observation, Reason};
 use super::dial::{self, Endpoint};
 use super::error::Error;
 use super::failure::{self, coded, plain};
-use super::http::{Http2, Shared, http2_failure};
+use super::http::{Http2, Shared, granted_pause, http2_failure};
 use super::stream::Stream;
 use super::tls::{self, Handshake, Protocols};
 use super::trace::{Stage, Trace};
@@ -135,6 +135,9 @@ async fn read(response: Response<Incoming>, peer: &Endpoint, trace: &mut Trace) 
     let is_grpc =
         head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     let status = head.status.as_u16();
+    if matches!(status, 429 | 503) {
+        trace.retry_after = text(&head.headers, "retry-after").and_then(|value| granted_pause(value, trace.at()));
+    }
     if status != 200 {
         return Err(no_grpc(status));
     }

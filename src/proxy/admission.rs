@@ -35,11 +35,21 @@ pub(super) fn admit(route: &Route, request: &Parts, node: &str) -> Result<Admitt
         return Err(Why::Loop);
     }
     let host = headers::host(request).map_err(|()| Why::Host)?;
-    let length = request.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length = length(request)?;
     if length.is_some_and(|length| length > route.spec.body_limit) {
         return Err(Why::BodyTooLarge);
     }
     Ok(Admitted { host, path: behind_prefix(route, request)?, length })
+}
+
+/// As the body's length is said, once. HTTP/1.1 never gets here with another one; over HTTP/2 nobody has looked.
+fn length(request: &Parts) -> Result<Option<u64>, Why> {
+    let mut said = request.headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = said.next() else { return Ok(None) };
+    if said.any(|other| other != first) {
+        return Err(Why::Length);
+    }
+    first.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or(Why::Length)
 }
 
 fn behind_prefix(route: &Route, request: &Parts) -> Result<PathAndQuery, Why> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::Response;
+use http::{HeaderMap, Method, Response};
 use tokio::time::Instant;
 
 use super::attempt::{self, Answer, Terms};
@@ -17,13 +17,13 @@ use super::template::Template;
 use super::upstream::Fault;
 use crate::config::proxy::Operation;
 use crate::domain::breaker::Outcome;
-use crate::domain::guard::{Ended, Limits, Next, Safety};
+use crate::domain::guard::{Ended, Limits, Next, Safety, status};
 use crate::guard::Entered;
 
 /// What came of a call.
 pub(super) struct Called {
     pub(super) answer: Result<Response<Reply>, Problem>,
-    /// Whether somebody else may be asked instead: the target did not do it, or doing it twice is no harm.
+    /// Whether somebody else may answer instead: the target did not do it, or there is nothing to do.
     pub(super) may_fall_back: bool,
 }
 
@@ -32,8 +32,33 @@ pub(super) struct Call<'c> {
     pub(super) caller: &'c Caller,
     pub(super) route: &'c Route,
     pub(super) operation: Option<&'c Operation>,
-    /// Of repeating the request in any case.
-    pub(super) safety: Safety,
+}
+
+/// What came of the attempts so far.
+#[derive(Debug, Clone, Copy)]
+struct Attempted {
+    /// Of the last one.
+    outcome: Outcome,
+    /// Of the least safe one: what the first may have done, the second does not undo.
+    safety: Safety,
+}
+
+impl Attempted {
+    fn and(before: Option<Self>, ended: Ended) -> Self {
+        let safety = before.map_or(ended.safety, |before| before.safety.min(ended.safety));
+        Self { outcome: ended.outcome, safety }
+    }
+
+    /// Whether somebody else may answer instead. An idempotency key, or that a method is idempotent, is worth something at
+    /// one target only: another knows nothing of what the first has done.
+    fn may_fall_back(self, method: &Method) -> bool {
+        match self.safety {
+            _ if self.outcome == Outcome::Success => false,
+            Safety::NotProcessed | Safety::NotSent => true,
+            Safety::Idempotent => method.is_safe(),
+            Safety::Unsafe => false,
+        }
+    }
 }
 
 /// An answer that was looked into as far as it had to be.
@@ -54,6 +79,11 @@ impl Call<'_> {
         let Some(guarded) = destination.target.guarded(&shared.board, shared.clock) else {
             return refused(Why::NoTarget);
         };
+        // Before anything is counted: it is no matter of the target's.
+        let Some(path) = template.path_at(destination) else {
+            let problem = Problem { why: Why::PathTooLong, target: Arc::clone(&destination.target.name) };
+            return Called { answer: Err(problem), may_fall_back: false };
+        };
         let policy = guarded.around.policy();
         let limits = self.limits(policy.limits());
         let mut entered = match guarded.around.enter_with(&guarded.gate, limits).await {
@@ -61,33 +91,37 @@ impl Call<'_> {
             Err(no) => return refused(Why::Guarded(no.why, no.retry_after)),
         };
         let looks_into_body = self.operation.is_some_and(|one| one.outcomes.iter().any(|row| row.json.is_some()));
-        let to = template.addressed_to(destination, looks_into_body, is_last);
-        let mut last = None;
+        let to = template.addressed_to(destination, path, looks_into_body, is_last);
+        let safety = self.safety(&template.method, to.headers());
+        let mut attempted: Option<Attempted> = None;
         loop {
             let limit = entered.attempt_limit();
             if limit.is_zero() {
-                if let Some(outcome) = last {
-                    entered.done(outcome);
-                }
-                // Else nothing was asked of the target: the permit goes back, and nothing is counted.
-                return refused(Why::BudgetOver);
+                let Some(attempted) = attempted else {
+                    // Nothing was asked of the target: the permit goes back, and nothing is counted.
+                    return refused(Why::BudgetOver);
+                };
+                entered.done(attempted.outcome);
+                let may_fall_back = attempted.may_fall_back(&template.method);
+                return Called { may_fall_back, ..refused(Why::TimedOut) };
             }
             entered.attempt_began();
             let terms = Terms {
                 lane: self.caller.lane,
                 connect_timeout: policy.connect_timeout,
                 deadline: Instant::now() + limit,
-                is_repeatable: self.safety > Safety::Unsafe,
+                is_repeatable: safety > Safety::Unsafe,
             };
-            let attempted = attempt::attempt(destination, template, &to, terms).await;
-            let (ended, seen) = match attempted {
-                Ok(answer) => match self.look(answer, terms.deadline).await {
+            let answered = attempt::attempt(destination, template, &to, terms).await;
+            let (ended, seen) = match answered {
+                Ok(answer) => match self.look(answer, safety, terms.deadline).await {
                     Ok((ended, seen)) => (ended, Ok(seen)),
-                    Err(fault) => (fault.ended(self.safety), Err(fault)),
+                    Err(fault) => (fault.ended(safety), Err(fault)),
                 },
-                Err(fault) => (fault.ended(self.safety), Err(fault)),
+                Err(fault) => (fault.ended(safety), Err(fault)),
             };
-            last = Some(ended.outcome);
+            let so_far = Attempted::and(attempted, ended);
+            attempted = Some(so_far);
             let repeatable = if template.can_be_sent() { ended } else { ended.with_safety(Safety::Unsafe) };
             match entered.attempt_ended(&repeatable) {
                 Next::Again { after } => {
@@ -96,9 +130,25 @@ impl Call<'_> {
                     }
                     tokio::time::sleep(after).await;
                 }
-                Next::Enough(_) => return self.conclude(destination, entered, limits, ended, seen),
+                Next::Enough(_) => {
+                    let may_fall_back = so_far.may_fall_back(&template.method);
+                    let answer = self.conclude(destination, entered, limits, ended.outcome, seen);
+                    let is_theirs = matches!(&answer, Err(problem) if problem.why == Why::AnswerTooLarge);
+                    return Called { answer, may_fall_back: may_fall_back && !is_theirs };
+                }
             }
         }
+    }
+
+    /// Of repeating a request at the same target in any case, by the headers that are sent.
+    pub(super) fn safety(&self, method: &Method, headers: &HeaderMap) -> Safety {
+        let header = self.operation.and_then(|operation| operation.idempotency_header.as_ref());
+        let key = headers.get(header.unwrap_or(&self.route.spec.idempotency_header));
+        let by_key = key.is_some_and(|key| !key.is_empty());
+        if by_key || self.operation.is_some_and(|operation| operation.idempotent) {
+            return Safety::Idempotent;
+        }
+        status::safety_of_method(method.as_str())
     }
 
     fn limits(&self, of_target: Limits) -> Limits {
@@ -112,13 +162,13 @@ impl Call<'_> {
     }
 
     /// What an answer means, by its head or, where the operation's table asks for it, by its body.
-    async fn look(&self, mut answer: Answer, deadline: Instant) -> Result<(Ended, Seen), Fault> {
+    async fn look(&self, mut answer: Answer, safety: Safety, deadline: Instant) -> Result<(Ended, Seen), Fault> {
         let http::response::Parts { status, headers, .. } = &answer.head;
         let looks = outcome::looks_into_body(self.operation, *status, headers);
         let (read, json) = if looks { Box::pin(self.read(&mut answer, deadline)).await? } else { (None, None) };
         let http::response::Parts { status, headers, .. } = &answer.head;
         let clock = self.caller.shared.clock;
-        let ended = outcome::of_answer(self.operation, self.safety, *status, headers, json.as_ref(), clock);
+        let ended = outcome::of_answer(self.operation, safety, *status, headers, json.as_ref(), clock);
         Ok((ended, Seen { answer, read }))
     }
 
@@ -153,29 +203,27 @@ impl Call<'_> {
         destination: &Destination,
         entered: Entered,
         limits: Limits,
-        ended: Ended,
+        outcome: Outcome,
         seen: Result<Seen, Fault>,
-    ) -> Called {
-        let has_failed = ended.outcome != Outcome::Success;
-        let may_fall_back = has_failed && ended.safety > Safety::Unsafe;
+    ) -> Result<Response<Reply>, Problem> {
         let problem = |why| Problem { why, target: Arc::clone(&destination.target.name) };
         let seen = match seen {
             Ok(seen) => seen,
             Err(fault) => {
-                entered.done(ended.outcome);
+                entered.done(outcome);
                 self.caller.shared.note_fault(&destination.target.name, &fault);
-                return Called { answer: Err(problem(fault.why())), may_fall_back };
+                return Err(problem(fault.why()));
             }
         };
         let limit = self.route.spec.response_limit;
         if limit.is_some_and(|limit| seen.answer.body.size_hint().lower() > limit) {
-            entered.done(ended.outcome);
-            return Called { answer: Err(problem(Why::AnswerTooLarge)), may_fall_back: false };
+            entered.done(outcome);
+            return Err(problem(Why::AnswerTooLarge));
         }
         let answer = respond(seen, &self.caller.shared.via_http1, |first, body| {
-            Passing::new(first, body, (entered, ended.outcome), limit, limits.attempt_timeout)
+            Passing::new(first, body, (entered, outcome), limit, limits.attempt_timeout)
         });
-        Called { answer: Ok(answer), may_fall_back }
+        Ok(answer)
     }
 }
 
@@ -196,4 +244,39 @@ fn respond(
         None => Reply::Passing(Box::new(passing)),
     };
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn may_fall_back(method: &Method, attempts: &[(Outcome, Safety)]) -> bool {
+        let ended = attempts.iter().map(|(outcome, safety)| Ended::new(*outcome).with_safety(*safety));
+        let attempted = ended.fold(None, |before, ended| Some(Attempted::and(before, ended)));
+        attempted.expect("one was made").may_fall_back(method)
+    }
+
+    #[test]
+    fn somebody_else_is_asked_only_if_the_target_has_done_nothing_in_any_attempt() {
+        let (failed, unknown) = (Outcome::Failure, Outcome::Unknown);
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+            assert!(may_fall_back(&method, &[(failed, Safety::NotSent)]), "{method}");
+            assert!(may_fall_back(&method, &[(failed, Safety::NotProcessed), (failed, Safety::NotSent)]), "{method}");
+            assert!(!may_fall_back(&method, &[(failed, Safety::Idempotent)]), "{method}");
+            assert!(!may_fall_back(&method, &[(unknown, Safety::Idempotent), (failed, Safety::NotSent)]), "{method}");
+            assert!(
+                !may_fall_back(&method, &[(failed, Safety::Idempotent), (failed, Safety::NotProcessed)]),
+                "{method}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_only_reads_may_be_asked_of_anybody_who_can_say_more() {
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+            assert!(may_fall_back(&method, &[(Outcome::Unknown, Safety::Idempotent)]), "{method}");
+            assert!(!may_fall_back(&method, &[(Outcome::Ignored, Safety::Unsafe)]), "wrong credentials: {method}");
+            assert!(!may_fall_back(&method, &[(Outcome::Success, Safety::Idempotent)]), "{method}");
+        }
+    }
 }

@@ -14,8 +14,7 @@ use super::reply::Reply;
 use super::routes::{Fallback, Route};
 use super::service::Caller;
 use super::template::{Payload, Template};
-use crate::config::proxy::Operation;
-use crate::domain::guard::{Safety, status};
+use crate::domain::guard::Safety;
 
 /// What a route answers.
 pub(super) async fn forward(caller: &Caller, route: &Route, request: Request<Incoming>) -> Response<Reply> {
@@ -50,10 +49,6 @@ async fn answer(caller: &Caller, route: &Route, request: Request<Incoming>) -> R
         }
     };
     let operation = outcome::operation(&route.spec.operations, &parts.method, path.path());
-    let safety = safety(route, operation, &parts);
-    let is_declared = operation.is_some_and(|one| one.outcomes.iter().any(|row| row.not_processed));
-    let may_need_it_again = safety > Safety::Unsafe || is_declared || route.fallback.is_some();
-    let payload = payload(body, length, route, may_need_it_again).await?;
     let preserved = if route.spec.preserve_host { host.clone() } else { None };
     parts.headers.remove(http::header::HOST);
     let via = match parts.version {
@@ -61,8 +56,12 @@ async fn answer(caller: &Caller, route: &Route, request: Request<Incoming>) -> R
         _ => &caller.shared.via_http1,
     };
     headers::of_request(&mut parts.headers, host, &caller.origin, via, route.spec.trust_forwarded);
+    let call = Call { caller, route, operation };
+    let safety = call.safety(&parts.method, &parts.headers);
+    let is_declared = operation.is_some_and(|one| one.outcomes.iter().any(|row| row.not_processed));
+    let may_need_it_again = safety > Safety::Unsafe || is_declared || route.fallback.is_some();
+    let payload = payload(body, length, route, may_need_it_again).await?;
     let mut template = Template { method: parts.method, path, headers: parts.headers, host: preserved, payload };
-    let call = Call { caller, route, operation, safety };
     let is_last = !matches!(route.fallback, Some(Fallback::Target(_)));
     let called = call.to(&route.main, &mut template, is_last).await;
     let called = match &route.fallback {
@@ -76,16 +75,6 @@ async fn answer(caller: &Caller, route: &Route, request: Request<Incoming>) -> R
         Box::pin(outgoing::drain(body)).await;
     }
     Ok(called.answer.unwrap_or_else(|refused| problem(&refused)))
-}
-
-fn safety(route: &Route, operation: Option<&Operation>, request: &http::request::Parts) -> Safety {
-    let header = operation.and_then(|operation| operation.idempotency_header.as_ref());
-    let key = request.headers.get(header.unwrap_or(&route.spec.idempotency_header));
-    let by_key = key.is_some_and(|key| !key.is_empty());
-    if by_key || operation.is_some_and(|operation| operation.idempotent) {
-        return Safety::Idempotent;
-    }
-    status::safety_of_method(request.method.as_str())
 }
 
 /// The body, whole if it is short and may be needed again, else as it comes.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use http::{Method, StatusCode};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::clock::{Clock, parse_http_date};
@@ -14,7 +15,7 @@ use crate::domain::guard::{Ended, Safety, status};
 /// A longer pause than this is not waited for in any call, and would only be a number to overflow with.
 const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 
-/// The operation that a request is one of: the first that fits. `path` is without prefix and query.
+/// The operation that a request is one of: the first that fits. `path` is without prefix and query, as it is sent.
 pub(super) fn operation<'o>(operations: &'o [Operation], method: &Method, path: &str) -> Option<&'o Operation> {
     operations.iter().find(|operation| {
         let method_fits = operation.method.as_ref().is_none_or(|known| known == method);
@@ -23,13 +24,20 @@ pub(super) fn operation<'o>(operations: &'o [Operation], method: &Method, path: 
 }
 
 fn path_fits(operation: &Operation, path: &str) -> bool {
-    let mut segments = path.split('/').skip(1);
+    // Many a target takes several slashes for one; a path with a few more must not get round its operation.
+    let named = path.split('/').filter(|segment| !segment.is_empty());
+    let mut segments = named.chain(path.ends_with('/').then_some(""));
     let begins = operation.path.segments.iter().all(|pattern| match (pattern, segments.next()) {
-        (Segment::Exactly(known), Some(segment)) => **known == *segment,
+        (Segment::Exactly(known), Some(segment)) => is_same(known, segment),
         (Segment::Any, Some(segment)) => !segment.is_empty(),
         (Segment::Exactly(_) | Segment::Any, None) => false,
     });
     begins && (segments.next().is_some() == operation.path.open_ended)
+}
+
+/// Encoded or not: where it makes a difference to the target, the table of its neighbour is better than none.
+fn is_same(known: &str, segment: &str) -> bool {
+    known == segment || percent_decode_str(known).eq(percent_decode_str(segment))
 }
 
 /// Whether the operation's table asks for the body of an answer like this.
@@ -129,6 +137,10 @@ mod tests {
         assert_eq!(found(Method::GET, "/v1/payments/"), Some("rest"));
         assert_eq!(found(Method::GET, "/v1/payments/7/cancel"), Some("rest"));
         assert_eq!(found(Method::GET, "/v1"), None);
+        assert_eq!(found(Method::POST, "//v1///payments"), Some("authorize"));
+        assert_eq!(found(Method::GET, "/v1//payments//7"), Some("find"));
+        assert_eq!(found(Method::GET, "/v1//"), Some("rest"));
+        assert_eq!(found(Method::POST, "/v1/p%61yments"), Some("authorize"));
         assert_eq!(found(Method::GET, "/v2/payments"), None);
     }
 

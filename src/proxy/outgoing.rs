@@ -1,6 +1,7 @@
 //! A request's body on its way to the target: kept whole where it is short and may be needed again, else passed on as it
 //! comes, within the route's limit.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -19,7 +20,6 @@ const DRAINED: usize = 1 << 20;
 const DRAINED_WITHIN: Duration = Duration::from_millis(250);
 
 /// What hyper sends.
-#[derive(Debug)]
 pub(super) enum Outgoing {
     /// All of it; nothing is left if it is empty.
     Whole(Bytes),
@@ -101,6 +101,18 @@ pub(super) async fn drain(mut body: Incoming) {
     };
     // What has not come by then does not come soon.
     drop(tokio::time::timeout(DRAINED_WITHIN, reading).await);
+}
+
+impl fmt::Debug for Outgoing {
+    /// Without the body, which is the client's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(bytes) => f.debug_struct("Whole").field("bytes", &bytes.len()).finish(),
+            Self::Streamed { left, progress, .. } => {
+                f.debug_struct("Streamed").field("left", left).field("stage", &progress.stage()).finish()
+            }
+        }
+    }
 }
 
 impl Body for Outgoing {

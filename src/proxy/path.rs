@@ -2,6 +2,8 @@
 //!
 //! Dot segments are resolved here (RFC 3986, 5.2.4), encoded or not, so that no target has to: what would leave the
 //! route's prefix is refused. An encoded slash stays encoded, and is refused where decoding it would make a dot segment.
+//! Characters that need no encoding are decoded (RFC 3986, 6.2.2.2): what is compared with the operations of a route is what
+//! is sent.
 
 use std::borrow::Cow;
 
@@ -19,6 +21,7 @@ pub(super) fn plain(rest: &str) -> Result<Cow<'_, str>, Refused> {
     if !is_suspicious(rest) {
         return Ok(Cow::Borrowed(if rest.is_empty() { "/" } else { rest }));
     }
+    let rest = decoded_where_needless(rest)?;
     let mut kept: Vec<&str> = Vec::new();
     let mut ends_in_slash = false;
     for segment in rest.split('/').skip(1) {
@@ -46,14 +49,43 @@ pub(super) fn plain(rest: &str) -> Result<Cow<'_, str>, Refused> {
     Ok(Cow::Owned(path))
 }
 
+/// What the percent sign at `at` and its two digits stand for, if they are two.
+fn coded(bytes: &[u8], at: usize) -> Option<u8> {
+    let digit = |at: usize| char::from(*bytes.get(at)?).to_digit(16);
+    u8::try_from(digit(at + 1)? << 4 | digit(at + 2)?).ok()
+}
+
+/// What means the same encoded or not (RFC 3986, 2.3).
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// Fails for a percent sign that encodes nothing, which could encode something with what follows it decoded.
+fn decoded_where_needless(path: &str) -> Result<String, Refused> {
+    let mut decoded = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        let (before, code) = rest.split_at(at);
+        decoded.push_str(before);
+        let byte = coded(code.as_bytes(), 0).ok_or(Refused::Ambiguous)?;
+        let (code, after) = code.split_at(3);
+        if is_unreserved(byte) {
+            decoded.push(char::from(byte));
+        } else {
+            decoded.push_str(code);
+        }
+        rest = after;
+    }
+    decoded.push_str(rest);
+    Ok(decoded)
+}
+
 /// Whether there is anything in it that has to be looked at: a segment that begins with a dot, a percent sign that
-/// stands for something with a meaning, a backslash.
+/// stands for something with a meaning, for what needs no encoding or for nothing, a backslash.
 fn is_suspicious(path: &str) -> bool {
     let bytes = path.as_bytes();
-    let encoded = |at: usize| {
-        let Some(code) = bytes.get(at + 1..at + 3) else { return true };
-        [b"2e", b"2f", b"5c", b"00"].iter().any(|known| code.eq_ignore_ascii_case(*known))
-    };
+    let encoded =
+        |at: usize| coded(bytes, at).is_none_or(|byte| is_unreserved(byte) || [b'/', b'\\', b';', 0].contains(&byte));
     memchr::memchr3_iter(b'.', b'%', b'\\', bytes).any(|at| match bytes[at] {
         b'.' => at == 0 || bytes[at - 1] == b'/',
         b'%' => encoded(at),
@@ -68,39 +100,24 @@ enum Dots {
     Two,
 }
 
+/// Of a segment in which no dot is encoded any more.
 fn dots(segment: &str) -> Dots {
-    let mut rest = segment;
-    let mut number = 0;
-    while !rest.is_empty() {
-        let after = rest.strip_prefix('.').or_else(|| {
-            let code = rest.get(..3)?;
-            code.eq_ignore_ascii_case("%2e").then(|| &rest[3..])
-        });
-        let Some(after) = after else { return Dots::None };
-        rest = after;
-        number += 1;
-    }
-    match number {
-        1 => Dots::One,
-        2 => Dots::Two,
+    match segment {
+        "." => Dots::One,
+        ".." => Dots::Two,
         _ => Dots::None,
     }
 }
 
-/// A backslash, which some take for a slash; a zero byte, where some stop reading; a percent sign that encodes nothing;
-/// and dots beside an encoded slash.
+/// A backslash, which some take for a slash; a zero byte, where some stop reading; and dots beside an encoded slash, or before a semicolon, behind which some read parameters that they leave out.
 fn is_ambiguous(segment: &str) -> bool {
     let decoded: Vec<u8> = percent_encoding::percent_decode_str(segment).collect();
-    let bytes = segment.as_bytes();
-    let bad_code = memchr::memchr_iter(b'%', bytes).any(|at| {
-        let code = bytes.get(at + 1..at + 3);
-        !code.is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
-    });
-    let inner = decoded.split(|byte| *byte == b'/');
-    bad_code
-        || decoded.contains(&b'\\')
-        || decoded.contains(&0)
-        || inner.into_iter().any(|part| part == b".." || part == b".")
+    let without_parameters = |part: &[u8]| part.split(|byte| *byte == b';').next().is_some_and(is_dots);
+    decoded.contains(&b'\\') || decoded.contains(&0) || decoded.split(|byte| *byte == b'/').any(without_parameters)
+}
+
+fn is_dots(part: &[u8]) -> bool {
+    part == b"." || part == b".."
 }
 
 #[cfg(test)]
@@ -110,7 +127,9 @@ mod tests {
 
     #[test]
     fn a_path_that_is_plain_stays_as_it_is() {
-        for path in ["/", "/v1/payments", "//a//b", "/a.b/..c/...", "/%EA%B0%80/a%20b", "/a;b=1,2@x", "/v1/"] {
+        for path in
+            ["/", "/v1/payments", "//a//b", "/a.b/..c/...", "/%EA%B0%80/a%20b", "/a;b=1,2@x", "/v1/", "/a;b/..c;d"]
+        {
             assert_eq!(plain(path), Ok(Cow::Borrowed(path)), "{path}");
         }
         assert_eq!(plain(""), Ok(Cow::Borrowed("/")));
@@ -128,6 +147,8 @@ mod tests {
             ("/a/..", "/"),
             ("/a%2Fb/.", "/a%2Fb/"),
             ("/.well-known/x", "/.well-known/x"),
+            ("/v1/p%61y%6De%4e%74s%2D%7e", "/v1/paymeNts-~"),
+            ("/a%2eb/%25%61/%EA%B0%80", "/a.b/%25a/%EA%B0%80"),
         ] {
             assert_eq!(plain(path).as_deref(), Ok(resolved), "{path}");
         }
@@ -142,15 +163,35 @@ mod tests {
         {
             assert_eq!(plain(path), Err(Refused::Ambiguous), "{path}");
         }
+        for path in [
+            "/..;/..;/admin",
+            "/a/..;x=1/b",
+            "/a/%2e%2e;x",
+            "/a/..%3bx",
+            "/.;",
+            "/a%2f..;b",
+            "/%zz",
+            "/%u002e",
+            "/%",
+            "/%%361",
+        ] {
+            assert_eq!(plain(path), Err(Refused::Ambiguous), "{path}");
+        }
     }
 
     proptest! {
         #[test]
-        fn no_dot_segment_is_ever_passed_on(path in "(/(\\.|%2e|%2E|a|%2f|\\\\){0,4}){0,5}") {
+        fn no_dot_segment_is_ever_passed_on(path in "(/(\\.|%2e|%2E|a|%2f|\\\\|;|%3b|%zz|%u002e|%61|%25){0,4}){0,5}") {
             if let Ok(path) = plain(&path) {
                 let decoded = percent_encoding::percent_decode_str(&path).decode_utf8_lossy().into_owned();
                 prop_assert!(path.starts_with('/'));
-                prop_assert!(decoded.split(['/', '\\']).all(|segment| segment != ".." && segment != "."), "{}", path);
+                let name = |segment: &str| segment.split(';').next().unwrap_or_default().to_owned();
+                prop_assert!(decoded.split(['/', '\\']).all(|segment| !is_dots(name(segment).as_bytes())), "{}", path);
+                let bytes = path.as_bytes();
+                let codes = memchr::memchr_iter(b'%', bytes).map(|at| coded(bytes, at));
+                prop_assert!(codes.into_iter().all(|byte| byte.is_some_and(|byte| !is_unreserved(byte))), "{}", path);
+                let again = plain(&path);
+                prop_assert_eq!(again.as_deref(), Ok(&*path), "it is plain now");
             }
         }
     }

@@ -42,8 +42,12 @@ pub(super) enum Why {
     Method,
     /// The path can be read in two ways, or leaves its prefix.
     Path,
-    /// There is not one host.
+    /// The path is longer than a target can be sent.
+    PathTooLong,
+    /// There is not one host, or what is there is none.
     Host,
+    /// The body has two lengths, or one that is none.
+    Length,
     /// The body is longer than the route takes.
     BodyTooLarge,
     /// The body broke off.
@@ -83,7 +87,9 @@ impl Why {
             Self::Upgrade => (S::NOT_IMPLEMENTED, "no-upgrade", "Not to another protocol", "upgrade"),
             Self::Method => (S::NOT_IMPLEMENTED, "no-such-method", "Not with this method", "method"),
             Self::Path => (S::BAD_REQUEST, "ambiguous-path", "The path is not passed on", "path"),
-            Self::Host => (S::BAD_REQUEST, "no-host", "The request is for no host, or for several", "host"),
+            Self::PathTooLong => (S::URI_TOO_LONG, "path-too-long", "The path is too long", "path_too_long"),
+            Self::Host => (S::BAD_REQUEST, "no-host", "The request is not for one host", "host"),
+            Self::Length => (S::BAD_REQUEST, "ambiguous-length", "The body's length is not clear", "length"),
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", "body_too_large"),
             Self::BodyCutShort => (S::BAD_REQUEST, "body-cut-short", "The body ended early", "body_cut_short"),
             Self::BodyTooSlow => (S::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly", "body_too_slow"),
@@ -107,7 +113,9 @@ impl Why {
             | Self::Upgrade
             | Self::Method
             | Self::Path
+            | Self::PathTooLong
             | Self::Host
+            | Self::Length
             | Self::BodyTooLarge
             | Self::BodyCutShort
             | Self::BodyTooSlow => None,
@@ -141,7 +149,9 @@ impl Why {
             Self::Upgrade => "requests that change to another protocol are not passed on".to_owned(),
             Self::Method => "CONNECT and TRACE are not passed on".to_owned(),
             Self::Path => "the path goes up beyond its prefix, or can be read in two ways".to_owned(),
-            Self::Host => "a request has one Host header".to_owned(),
+            Self::PathTooLong => format!("the path is longer than {target} can be sent"),
+            Self::Host => "a request has one Host header, which is a host with or without a port".to_owned(),
+            Self::Length => "a request has one Content-Length, which is a number".to_owned(),
             Self::BodyTooLarge => format!("the body is longer than this route to {target} takes"),
             Self::BodyCutShort => "the request could not be read to its end".to_owned(),
             Self::BodyTooSlow => "the body did not arrive in time".to_owned(),

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderMap, HeaderValue};
+use http::header::{HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{Parts, PathAndQuery};
 use http::{Method, Request, Uri, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 
 use super::outgoing::{Outgoing, Progress, Stage};
 use super::routes::Destination;
@@ -37,11 +37,28 @@ pub(super) struct Addressed {
     path: PathAndQuery,
 }
 
+impl Addressed {
+    /// What is sent.
+    pub(super) const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+}
+
 impl Template {
-    /// For `destination`, with what it says of the headers. If it is the last one the headers go with it.
+    /// The path behind what `destination` puts before it; `None` if that is longer than a URI may be here (65,534 bytes).
+    pub(super) fn path_at(&self, destination: &Destination) -> Option<PathAndQuery> {
+        if destination.base.is_empty() {
+            return Some(self.path.clone());
+        }
+        let whole = [&destination.base, self.path.as_str()].concat();
+        PathAndQuery::from_maybe_shared(Bytes::from(whole)).ok()
+    }
+
+    /// For `destination`, where it is `path`, with what it says of the headers. If it is the last one the headers go with it.
     pub(super) fn addressed_to(
         &mut self,
         destination: &Destination,
+        path: PathAndQuery,
         looks_into_body: bool,
         is_last: bool,
     ) -> Addressed {
@@ -50,12 +67,6 @@ impl Template {
         if looks_into_body {
             super::headers::without_compression(&mut headers);
         }
-        let path = if destination.base.is_empty() {
-            self.path.clone()
-        } else {
-            let whole = [&destination.base, self.path.as_str()].concat();
-            PathAndQuery::from_maybe_shared(Bytes::from(whole)).expect("two paths after each other are a path")
-        };
         headers.insert(HOST, self.host.clone().unwrap_or_else(|| destination.host.clone()));
         Addressed { headers, path }
     }
@@ -82,6 +93,13 @@ impl Template {
             *request.uri_mut() = Uri::from_parts(parts).unwrap_or_else(|_| Uri::from(to.path.clone()));
         } else {
             *request.uri_mut() = Uri::from(to.path.clone());
+            // Left to itself, hyper sends no such body with the methods that seldom have one.
+            let is_unknown = matches!(request.body(), Outgoing::Streamed { .. })
+                && !request.body().is_end_stream()
+                && request.body().size_hint().exact().is_none();
+            if is_unknown {
+                request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
         }
         request
     }

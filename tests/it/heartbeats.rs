@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::node::{Gateway, Node};
+use crate::node::{Gateway, Node, Pager, told};
 
 /// Waited for so long that no test sees it late.
 const JOB: &str = "[[target]]\nname = \"JOB\"\ninterval = \"1d\"\nfailure_threshold = 1\n\
@@ -120,5 +120,41 @@ async fn a_target_may_become_one_that_reports_in_and_one_that_is_called_again() 
     node.place.configure(&called);
     node.api.post("/-/reload", json!({})).await.ok();
     node.api.target_in("JOB", "FAILED").await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_held_back_is_told_when_the_hold_is_over_and_not_at_the_next_daily_look() {
+    let (parent, pager) = (Gateway::start(), Pager::start());
+    let child = JOB.replace("failure_threshold", "depends_on = [\"internet\"]\nfailure_threshold");
+    let node = Node::start(&format!("{}{}{child}", pager.channel(), parent.target("internet", ""))).await;
+    parent.goes("unavailable");
+    node.api.target_in("internet", "FAILED").await;
+    node.api.post(BEAT, json!({"ok": false, "message": "it fell over"})).await.ok();
+    let failed = node.api.target_in("JOB", "FAILED").await;
+    assert_eq!((&failed["suppressedBy"], failed.get("incident")), (&json!("dependency"), None));
+    parent.goes("none");
+    // The parent's alert and its end, and the child's.
+    let arrivals = pager.arrivals(3).await;
+    assert!(arrivals.iter().any(|arrival| told(arrival)["subject"] == "JOB"));
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_no_longer_called_is_no_longer_slow() {
+    let (gateway, pager) = (Gateway::start(), Pager::start());
+    gateway.goes("slow(50..50)");
+    let slow = gateway
+        .target("JOB", "[target.alert]\non = [\"degraded\"]")
+        .replace("path = \"/health\"", "path = \"/health\"\nmax_latency = \"10ms\"");
+    let silent =
+        slow.replace("path = \"/health\"\nmax_latency = \"10ms\"", "kind = \"heartbeat\"").replace("100ms", "1d");
+    let node = Node::start(&format!("{}{slow}", pager.channel())).await;
+    let told_of = |target: &Value| target["incident"]["cause"] == "it answers too slowly";
+    node.api.target_when("JOB", told_of).await;
+    node.place.configure(&format!("{}{silent}", pager.channel()));
+    node.api.post("/-/reload", json!({})).await.ok();
+    let well = node.api.target_when("JOB", |target| target.get("incident").is_none()).await;
+    assert_eq!((&well["health"], well["inputs"].get("probe")), (&json!("healthy"), None));
     node.stop().await;
 }

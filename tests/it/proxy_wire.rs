@@ -2,9 +2,13 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 
-use crate::backend::{Backend, Wire, says};
+use crate::backend::{Backend, Raw, Wire, says, target_at};
 use crate::node::{Answer, Api, Node};
 
 async fn start(keys: &str) -> (Backend, Node) {
@@ -61,7 +65,13 @@ async fn a_request_that_could_be_read_in_two_ways_reaches_nobody() {
         let answered = raw(node.proxy[0], &format!("{chunked}{body}{hidden}")).await;
         assert!(!answered.contains("passed on"), "{body:?}: {answered}");
     }
-    assert!(backend.seen().iter().all(|seen| seen.uri != "/hidden"));
+    // What is behind a good body is a request, so it would have been heard.
+    let next = "GET /seen HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let good = raw(node.proxy[0], &format!("{chunked}4\r\nabcd\r\n0\r\n\r\n{next}")).await;
+    assert_eq!(good.matches("passed on").count(), 2);
+    let seen = backend.seen();
+    let whole: Vec<_> = seen.iter().map(|seen| (seen.uri.as_str(), seen.body.as_str())).collect();
+    assert_eq!(whole, [("/", "abcd"), ("/seen", "")]);
     node.stop().await;
 }
 
@@ -103,7 +113,13 @@ async fn what_goes_round_elsewhere_or_up_is_refused() {
         ("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n", 400, "host"),
         ("GET /a/../../b HTTP/1.1\r\nhost: a\r\n", 400, "path"),
         ("GET /a/..%2fb HTTP/1.1\r\nhost: a\r\n", 400, "path"),
+        ("GET /..;/..;/admin HTTP/1.1\r\nhost: a\r\n", 400, "path"),
+        ("GET /a/%zz HTTP/1.1\r\nhost: a\r\n", 400, "path"),
         ("OPTIONS * HTTP/1.1\r\nhost: a\r\n", 400, "path"),
+        ("GET / HTTP/1.1\r\nhost: \r\n", 400, "host"),
+        ("GET / HTTP/1.1\r\nhost: me@a\r\n", 400, "host"),
+        ("GET / HTTP/1.1\r\nhost: a/b c\r\n", 400, "host"),
+        ("GET / HTTP/1.1\r\nhost: a\r\nvia: 1.1 x (\u{e9}), 1.1 node-1\r\n", 508, "loop"),
     ] {
         let answered = raw(address, &format!("{request}connection: close\r\n\r\n")).await;
         assert!(answered.starts_with(&format!("HTTP/1.1 {status}")), "{request:?}: {answered}");
@@ -150,5 +166,126 @@ async fn requests_in_a_row_are_answered_in_their_order() {
     assert!(places.is_sorted(), "{places:?}");
     let answer: Answer = Api::new(node.proxy[0]).get("/x").await;
     assert_eq!(answer.text, "/x");
+    node.stop().await;
+}
+
+type Streaming =
+    StreamBody<futures_util::stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, std::convert::Infallible>>>>;
+
+/// A body of two parts, which does not say how long it is.
+fn of_no_length() -> Streaming {
+    let parts: Vec<_> = ["the ", "body"].map(|part| Ok(Frame::data(Bytes::from(part)))).into();
+    StreamBody::new(futures_util::stream::iter(parts))
+}
+
+async fn http2<B>(address: SocketAddr) -> hyper::client::conn::http2::SendRequest<B>
+where
+    B: hyper::body::Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let stream = tokio::net::TcpStream::connect(address).await.expect("somebody listens");
+    let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .expect("it speaks HTTP/2");
+    tokio::spawn(connection);
+    sender
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_unknown_length_arrives_with_every_method() {
+    let (backend, node) = start("").await;
+    let address = node.proxy[0];
+    for method in ["GET", "HEAD", "OPTIONS", "DELETE", "POST"] {
+        let head = format!("{method} / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n");
+        let answered = raw(address, &format!("{head}8\r\nthe body\r\n0\r\n\r\n")).await;
+        assert!(answered.starts_with("HTTP/1.1 200"), "{method}: {answered}");
+        let mut sender = http2(address).await;
+        let request =
+            hyper::Request::builder().method(method).uri("http://shop.example/").body(of_no_length()).unwrap();
+        assert_eq!(sender.send_request(request).await.unwrap().status(), 200, "{method}");
+    }
+    let seen = backend.seen();
+    assert_eq!(seen.len(), 10);
+    for seen in seen {
+        assert_eq!(
+            (seen.body.as_str(), seen.header("transfer-encoding").as_str()),
+            ("the body", "chunked"),
+            "{seen:?}"
+        );
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_2_a_body_has_one_length_and_a_cookie_arrives_whole() {
+    let (backend, node) = start("").await;
+    let request = |headers: &[(&'static str, &'static str)]| {
+        let mut request = hyper::Request::post("http://shop.example/").body(Full::<Bytes>::from("four")).unwrap();
+        for (name, value) in headers {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
+        request
+    };
+    for lengths in [["4", "5"], ["5", "4"]] {
+        let mut sender = http2(node.proxy[0]).await;
+        let sent = sender.send_request(request(&lengths.map(|length| ("content-length", length)))).await;
+        // Refused by us, or by who reads the frames before us.
+        assert!(sent.as_ref().is_ok_and(|answer| answer.status() == 400) || sent.is_err(), "{lengths:?}: {sent:?}");
+    }
+    assert_eq!(backend.seen().len(), 0);
+    let mut sender = http2(node.proxy[0]).await;
+    let answer =
+        sender.send_request(request(&[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")])).await.unwrap();
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "passed on");
+    assert_eq!(
+        (backend.seen()[0].header("cookie").as_str(), backend.seen()[0].body.as_str()),
+        ("a=1; b=2; c=3", "four")
+    );
+    let window = &node.api.read("/targets/PG/breaker").await["window"];
+    assert_eq!(window["failed"], json!(0), "{window}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_cannot_be_got_round_by_writing_its_path_in_another_way() {
+    let backend = Backend::start(|_, _| says(503, "no")).await;
+    let table = "[[proxy.route.operation]]\nname = \"pay\"\nmethod = \"POST\"\npath = \"/v1/payments\"\n\
+                 outcome = [{ status = 503, outcome = \"ignored\" }]\n";
+    let target = backend.target("PG", "attempts = 1");
+    let node =
+        Node::start(&format!("{target}[[proxy.route]]\nlisten = \"127.0.0.1:0\"\ntarget = \"PG\"\n{table}")).await;
+    for (path, sent) in [
+        ("/v1/p%61yments?a=%61", "/v1/payments?a=%61"),
+        ("//v1/payments", "//v1/payments"),
+        ("/v1//payments", "/v1//payments"),
+    ] {
+        raw(
+            node.proxy[0],
+            &format!("POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"),
+        )
+        .await;
+        assert_eq!(backend.seen().last().expect("it was asked").uri, sent);
+    }
+    let window = &node.api.read("/targets/PG/breaker").await["window"];
+    assert_eq!(window["failed"], json!(0), "the table says that it is ignored: {window}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_comes_back_under_another_name_goes_round_once() {
+    let middle = Raw::start().await;
+    let target = target_at("PG", &format!("http://{}", middle.address), "attempts = 1");
+    let node = Node::start(&format!("{target}[[proxy.route]]\nlisten = \"127.0.0.1:0\"\ntarget = \"PG\"\n")).await;
+    let own = Api::new(node.proxy[0]);
+    let (answer, ()) = tokio::join!(own.get("/round"), async {
+        // What the node says to its target is said to the node, and what that answers is answered.
+        let mut outward = middle.hears("\r\n\r\n").await;
+        let mut inward = Wire::connect(node.proxy[0]).await;
+        inward.say(&outward.heard).await;
+        inward.until("}").await;
+        outward.say(&inward.heard).await;
+    });
+    assert_eq!((answer.status, &answer.json()["reason"]), (508, &json!("loop")));
     node.stop().await;
 }

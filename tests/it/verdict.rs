@@ -164,7 +164,7 @@ async fn a_node_that_is_cut_off_counts_nothing_and_tells_nobody_until_it_sees_ag
         assert_eq!(health_series(api, name, "unknown").await, Some(1.0));
     }
     assert_eq!(api.metric("breakwater_node_blind").await, Some(1.0));
-    gateway.goes("unavailable");
+    gateway.goes("down");
     probed_again(api, "PG_KCP", "internal", 10.0).await;
     let unknown = api.read("/targets/PG_KCP").await;
     assert_eq!((&unknown["state"], &unknown["breaker"]), (&json!("CONNECTED"), &json!("closed")));

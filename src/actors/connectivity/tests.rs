@@ -10,22 +10,27 @@ use crate::domain::observation::Phases;
 use crate::metrics::{Build, Format, Page, PassiveSample};
 
 struct Watched {
+    config: Arc<ArcSwap<Config>>,
     connectivity: Arc<Connectivity>,
     metrics: Arc<NodeMetrics>,
     clock: Clock,
     end: CancellationToken,
 }
 
-/// Checks these addresses once an hour, and whenever it is asked.
-fn watched(addresses: &[String]) -> Watched {
+fn configured(addresses: &[String]) -> Config {
     let text = format!("[monitor.connectivity]\naddresses = {addresses:?}\ninterval = \"1h\"\n");
     let text = if addresses.is_empty() { String::new() } else { text };
-    let config = Config::parse(&text, "test.toml", Path::new(""), &BTreeMap::new()).unwrap().config;
-    let config = ArcSwap::from_pointee(config);
+    Config::parse(&text, "test.toml", Path::new(""), &BTreeMap::new()).unwrap().config
+}
+
+/// Checks these addresses once an hour, and whenever it is asked.
+fn watched(addresses: &[String]) -> Watched {
+    let config = configured(addresses);
+    let config = Arc::new(ArcSwap::from_pointee(config));
     let metrics = Arc::new(NodeMetrics::new(Build { version: "0", revision: "" }));
     let (connectivity, clock, end) = (Arc::new(Connectivity::default()), Clock::system(), CancellationToken::new());
     connectivity.will_be_checked();
-    let watched = Watched { connectivity, metrics, clock, end };
+    let watched = Watched { config: config.clone(), connectivity, metrics, clock, end };
     let (connectivity, metrics, end) = (watched.connectivity.clone(), watched.metrics.clone(), watched.end.clone());
     tokio::spawn(async move { connectivity.watch_over(&config, &metrics, clock, &end).await });
     watched
@@ -129,4 +134,48 @@ async fn where_nobody_checks_nobody_waits() {
     let unwatched = Connectivity::default();
     let judged = unwatched.judge(failed(Reason::Timeout), node.clock).await;
     assert_eq!(reason(&judged), Some(Reason::Timeout));
+}
+
+#[tokio::test]
+async fn while_it_is_cut_off_who_was_answered_is_still_believed() {
+    let (gone, nowhere) = listening().await;
+    drop(gone);
+    let node = watched(&[nowhere]);
+    node.judged(Reason::Connect).await;
+    assert!(node.connectivity.is_blind());
+    for told in Reason::ALL {
+        let own = matches!(told, Reason::Dns | Reason::Connect | Reason::Timeout | Reason::Tls | Reason::Internal);
+        let expected = if own { Reason::Internal } else { told };
+        assert_eq!(reason(&node.judged(told).await), Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_ends_while_it_is_cut_off_blames_no_target_for_its_last_failures() {
+    let (gone, nowhere) = listening().await;
+    drop(gone);
+    let node = watched(&[nowhere]);
+    node.judged(Reason::Connect).await;
+    // It waits for a check that nobody makes any more.
+    let waiting = node.connectivity.judge(failed(Reason::Timeout), node.clock);
+    node.end.cancel();
+    assert_eq!(reason(&waiting.await), Some(Reason::Internal));
+    assert!(node.connectivity.is_blind());
+    assert_eq!(reason(&node.judged(Reason::Timeout).await), Some(Reason::Internal));
+}
+
+#[tokio::test]
+async fn who_waits_while_the_checks_are_configured_away_is_told_what_the_last_one_found() {
+    let (gone, nowhere) = listening().await;
+    drop(gone);
+    let node = watched(&[nowhere]);
+    node.judged(Reason::Connect).await;
+    assert_eq!(node.connectivity.seeing_since(), None);
+    node.config.store(Arc::new(configured(&[])));
+    assert_eq!(reason(&node.judged(Reason::Timeout).await), Some(Reason::Internal));
+    while node.connectivity.is_blind() {
+        tokio::task::yield_now().await;
+    }
+    assert!(node.connectivity.seeing_since().is_some());
+    assert_eq!(reason(&node.judged(Reason::Timeout).await), Some(Reason::Timeout));
 }

@@ -10,9 +10,9 @@ use rand::rngs::SmallRng;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::joining::{Joined, delivery};
+use super::joining::{Joined, Part, delivery};
 use super::lines::{self, Line};
-use super::queue::{May, Pace, Part, Queue, Report, Step};
+use super::queue::{May, Pace, Queue, Report, Step};
 use super::repeats::Repeats;
 use super::voice::Voice;
 use crate::actors::failure_history::{FailureHistory, GivenUp, Outage, Unsaid};
@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::channel::Together;
 use crate::domain::change::{Change, DeliveryChange};
-use crate::domain::delivery::{Delivery, GROUP_TOLD, Message as Notice};
+use crate::domain::delivery::{Delivery, Message as Notice};
 use crate::domain::id::{DeliveryId, Ids, NoticeId};
 use crate::domain::time::Timestamp;
 use crate::domain::watch::Watch;
@@ -252,14 +252,7 @@ impl Notifier {
         let (reader, channel, myself) = (self.reader.clone(), channel.clone(), context.address());
         let together = self.config.channels.get(&channel).map_or(Together::Told, |channel| channel.kind.together());
         self.io.spawn_blocking(move || {
-            let parts = match together {
-                // Whoever must hear of each hears of no more at once than are stored with the group.
-                Together::Each | Together::Never => {
-                    parts.into_iter().flat_map(|part| part.of_at_most(GROUP_TOLD)).collect()
-                }
-                Together::Told => parts,
-            };
-            let parts = parts.into_iter().filter_map(|part| Joined::read(&reader, &line, part)).collect();
+            let parts = Joined::read_all(&reader, &line, parts, together);
             myself.do_send(FlushRead { channel, line, parts });
         });
     }

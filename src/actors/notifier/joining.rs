@@ -3,11 +3,30 @@
 use std::sync::Arc;
 
 use super::lines::Line;
-use super::queue::Part;
-use crate::domain::delivery::{Delivery, GROUP_TOLD, Group, Message};
+use crate::config::channel::Together;
+use crate::domain::delivery::{Delivery, GROUP_TOLD, Group, Message, Of};
 use crate::domain::id::{CorrelationId, DeliveryId, NoticeId};
 use crate::domain::time::Timestamp;
 use crate::store::Reader;
+
+/// A message of a flush.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    /// As it is.
+    One(DeliveryId),
+    /// As one message.
+    Many(Of, Vec<DeliveryId>),
+}
+
+impl Part {
+    /// The same in parts of at most `limit` messages each.
+    pub(super) fn of_at_most(self, limit: usize) -> Vec<Self> {
+        match self {
+            Self::One(_) => vec![self],
+            Self::Many(of, ids) => ids.chunks(limit).map(|ids| Self::Many(of, ids.to_vec())).collect(),
+        }
+    }
+}
 
 /// One message of a flush.
 #[derive(Debug)]
@@ -19,8 +38,20 @@ pub(super) enum Joined {
 }
 
 impl Joined {
+    /// What all parts are, for a channel of this kind. Blocks for as long as reading takes.
+    pub(super) fn read_all(reader: &Reader, line: &Line, parts: Vec<Part>, together: Together) -> Vec<Self> {
+        let parts: Vec<Part> = match together {
+            // Whoever must hear of each hears of no more at once than are stored with the group.
+            Together::Each | Together::Never => {
+                parts.into_iter().flat_map(|part| part.of_at_most(GROUP_TOLD)).collect()
+            }
+            Together::Told => parts,
+        };
+        parts.into_iter().filter_map(|part| Self::read(reader, line, part)).collect()
+    }
+
     /// What `part` is, by what is in the outbox; nothing where all of it is gone. Blocks for as long as reading takes.
-    pub(super) fn read(reader: &Reader, line: &Line, part: Part) -> Option<Self> {
+    fn read(reader: &Reader, line: &Line, part: Part) -> Option<Self> {
         let (of, ids) = match part {
             Part::One(id) => return Some(Self::One(id)),
             Part::Many(of, ids) => (of, ids),

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::joining::Part;
 use super::lines::Line;
 use crate::domain::delivery::{Delivery, Message, Of};
 use crate::domain::failure_history::FailureType;
@@ -73,25 +74,6 @@ pub(super) enum Step {
     Join(Line, Vec<Part>),
     /// Take this out of the outbox.
     Drop(DeliveryId),
-}
-
-/// A message of a flush.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part {
-    /// As it is.
-    One(DeliveryId),
-    /// As one message.
-    Many(Of, Vec<DeliveryId>),
-}
-
-impl Part {
-    /// The same in parts of at most `limit` messages each.
-    pub(super) fn of_at_most(self, limit: usize) -> Vec<Self> {
-        match self {
-            Self::One(_) => vec![self],
-            Self::Many(of, ids) => ids.chunks(limit).map(|ids| Self::Many(of, ids.to_vec())).collect(),
-        }
-    }
 }
 
 #[derive(Debug, Default)]

@@ -46,9 +46,12 @@ impl Registry {
         let mut fresh = Vec::new();
         for (index, (name, spec)) in config.targets.iter().enumerate() {
             let before = take_known(&mut known, name, &spec.endpoint);
+            let stored = before.is_some();
             let watch = self.watch_for(before, spec, &mut fresh);
             let at = first_probe(start, spec.interval, index, config.targets.len());
-            self.begin_in(Slot::new(watch, Some(spec.clone()), None), at, 0, context);
+            let slot = Slot::new(watch, Some(spec.clone()), None);
+            slot.live(|live| live.stored = stored);
+            self.begin_in(slot, at, 0, context);
         }
         for watch in known.into_values() {
             self.settle_unconfigured(watch, context);
@@ -61,6 +64,7 @@ impl Registry {
     fn settle_unconfigured(&mut self, watch: Watch, context: &mut Context<Self>) {
         let (target, in_trouble) = (watch.status.target.clone(), watch.incident.is_some());
         let slot = Slot::new(watch, None, None);
+        slot.live(|live| live.stored = true);
         if !in_trouble {
             return self.wiring.board.put(Arc::new(slot));
         }
@@ -101,7 +105,11 @@ impl Registry {
         let built = slot.spec.as_ref().map(|spec| {
             slot.live(|live| breaker_for(slot.id, &spec.breaker, &live.watch.breaker, (now, moment), hint.clone()))
         });
-        let (driver, gate) = built.unzip();
+        let (mut driver, gate) = built.unzip();
+        // What was counted before goes on, so that the counters on the page do not fall.
+        if let (Some(driver), Some(before)) = (&mut driver, &slot.gate) {
+            driver.go_on_counting(&before.view(moment));
+        }
         let slot = Arc::new(slot.with(slot.spec.clone(), gate));
         self.wiring.board.put(slot.clone());
         let target = slot.target();

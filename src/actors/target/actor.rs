@@ -8,7 +8,6 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::sync::oneshot;
 
-use super::heartbeat::Silence;
 use super::messages::{Errand, Look, LookAgain, Order, Resettle, Stop};
 use super::opinion::Opinion;
 use crate::actors::answer::{Answer, Outcome, Refused};
@@ -25,6 +24,7 @@ use crate::domain::alert::{Acknowledged, Incident};
 use crate::domain::change::{Change, DeliveryChange};
 use crate::domain::event::Event;
 use crate::domain::flapping::Flapping;
+use crate::domain::heartbeat::Waiting as Silence;
 use crate::domain::id::{CorrelationId, Ids, IncidentId};
 use crate::domain::observation::Observation;
 use crate::domain::status::Command;
@@ -69,6 +69,8 @@ pub(crate) struct TargetActor {
     pub(super) rng: SmallRng,
     /// Whether the last good probe was slower than it should be; `None` before the first.
     pub(super) degraded: Option<bool>,
+    /// What the last good probe said of why, where it was not slow: the words of a provider's page.
+    pub(super) degraded_by: Option<Box<str>>,
     /// What the last good probe said of its certificate.
     pub(super) certificate: Option<Box<str>>,
     pub(super) flapping: Flapping,
@@ -115,6 +117,7 @@ impl TargetActor {
             probe: None,
             driver,
             degraded: None,
+            degraded_by: None,
             certificate: None,
             flapping: Flapping::default(),
             opinion: None,
@@ -325,13 +328,15 @@ impl Handler<Resettle> for TargetActor {
         let Resettle { spec, slot, at } = resettle;
         self.probe = prepare(&self.links.prober, &spec);
         let breaker = spec.breaker.clone();
-        self.spec = Some(spec);
+        let before = self.spec.replace(spec);
         self.slot = slot;
+        self.forget_another_kind(before.as_deref());
         self.first_probe_at = at.max(self.not_before);
         self.arm_first_probe(context);
         self.await_beats(context);
         self.seek_opinion(at, context);
         self.resettle_breaker(breaker, context);
+        self.sample();
         self.look_again(context);
     }
 }

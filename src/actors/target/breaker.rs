@@ -10,12 +10,13 @@ use crate::actors::answer::{Answer, Refused};
 use crate::actors::system::fresh_correlation;
 use crate::actors::targets::{Act, Control};
 use crate::breaker::{Decided, Driver, Gate};
-use crate::domain::breaker::{Hold, Policy, Restored, State, Transition};
+use crate::domain::breaker::{Hold, Judged, Policy, Restored, State, Transition, View};
 use crate::domain::change::{Change, Committed};
 use crate::domain::event::Event;
 use crate::domain::id::{CorrelationId, StatusId};
 use crate::domain::time::{Moment, Timestamp};
 use crate::domain::turn::{Cue, Turn};
+use crate::domain::verdict::LEAST_CALLS;
 use crate::domain::watch::{BreakerRecord, Forced};
 
 /// Where a gate's hints go, once the actor has an address.
@@ -62,20 +63,25 @@ impl TargetActor {
     }
 
     fn add(&mut self, decided: Vec<Decided>, turn: &mut Turn, correlation: &CorrelationId) {
-        for Decided { transition, .. } in decided {
-            self.note_opening(&transition);
+        for Decided { transition, judged, .. } in decided {
+            self.note_opening(&transition, judged);
             self.decide(correlation, |watch, with| turn.breaker_moved(watch, transition, with));
         }
     }
 
     /// Remembers what calls said when they opened the breaker: while it is open nobody calls, and its window forgets.
-    fn note_opening(&mut self, transition: &Transition) {
+    /// Trials are few and the newest there is: once calls have opened it, what they say takes the place of what was
+    /// said before. Probes that stood in for them change nothing of it.
+    fn note_opening(&mut self, transition: &Transition, judged: Option<Judged>) {
         let opened = match transition.to {
             State::Open if transition.cause.is_by_calls() => {
                 self.opened_by_calls = true;
-                let now = self.links.clock.moment();
-                self.driver.as_ref().and_then(|driver| driver.view(now).rates)
+                judged.filter(|judged| judged.calls >= LEAST_CALLS).map(|judged| judged.rates)
             }
+            State::Open if self.opened_by_calls => match judged {
+                Some(trials) => Some(trials.rates),
+                None => return,
+            },
             State::Closed if self.opened_by_calls => {
                 self.opened_by_calls = false;
                 None
@@ -171,8 +177,9 @@ impl TargetActor {
             Act::LetGo => driver.set_mode(None, moment),
             Act::Reset => driver.reset(moment),
         };
-        let mode = driver.view(moment).mode;
-        self.watch.breaker.mode = mode;
+        let View { mode, level, .. } = driver.view(moment);
+        // Also a reset that moves no state: with a level left, a restart would begin the ramp anew.
+        (self.watch.breaker.mode, self.watch.breaker.level) = (mode, level);
         match act {
             Act::Hold(_) => {
                 self.watch.breaker.forced = Some(Forced { who: who.clone(), reason: reason.clone(), until });

@@ -7,28 +7,21 @@ use std::time::Duration;
 
 use actix::{AsyncContext, Context};
 
-use super::actor::{TargetActor, Waiting};
+use super::actor::{TargetActor, Then, Waiting};
 use super::messages::Errand;
 use crate::actors::answer::{Answer, Outcome, Refused};
+use crate::actors::system::fresh_correlation;
 use crate::actors::targets::Beat;
-use crate::domain::heartbeat::Pulse;
+use crate::domain::heartbeat::{Look, Pulse, Waiting as Silence};
 use crate::domain::id::CorrelationId;
 use crate::domain::observation::{Failure, Observation, Phases, Reason};
 use crate::domain::time::Timestamp;
-use crate::domain::turn::Asked;
+use crate::domain::turn::{Asked, Turn};
 
 /// What is said of a beat that says that something is wrong, and not what.
 const NO_WORDS: &str = "the heartbeat says that it is not well";
 /// As long as any other failure's sentence.
 const WORDS_MAX: usize = 300;
-
-/// How a target that reports in is waited for.
-#[derive(Debug)]
-pub(super) struct Silence {
-    began: Timestamp,
-    /// The last beat, good or not, since the actor began; before it, the last success that the store knows.
-    last: Option<Timestamp>,
-}
 
 impl TargetActor {
     /// Whether it is only waited for, and how.
@@ -44,26 +37,28 @@ impl TargetActor {
             self.silence = None;
             return;
         };
-        let now = self.links.clock.now();
-        let known = self.silence.as_ref().and_then(|silence| silence.last);
-        let last = known.max(self.watch.status.last_succeeded_at);
-        self.silence = Some(Box::new(Silence { began: now, last }));
-        self.arm_silence(pulse.patience_at_start(last, now), context);
+        let (now, moment) = (self.links.clock.now(), self.links.clock.moment());
+        let silence = match self.silence.take() {
+            Some(silence) => silence.by(pulse, now, moment),
+            None => Silence::begin(pulse, self.watch.status.last_succeeded_at, now, moment),
+        };
+        self.silence = Some(Box::new(silence));
+        // Who is only waited for is neither slow nor has a certificate, whatever was told of him when he was called.
+        (self.degraded, self.degraded_by, self.certificate) = (Some(false), None, None);
+        // What was held back before a restart may no longer be.
+        self.arm_silence(self.is_untold(), context);
     }
 
     /// The other side reports in.
     pub(super) fn beat(&mut self, beat: Beat, correlation: CorrelationId, answer: Answer, context: &mut Context<Self>) {
-        let (Some(pulse), Some(silence)) = (self.pulse(), self.silence.as_mut()) else {
+        let Some(silence) = self.silence.as_mut() else {
             let name = self.slot.name.clone();
             return drop(answer.send(Err(Refused::IsCalled { name })));
         };
         let now = self.links.clock.now();
-        silence.last = Some(now);
+        silence.heard(now, self.links.clock.moment());
         self.sample();
         let observation = observation(now, beat.took.unwrap_or_default(), fault(&beat));
-        if observation.is_ok() {
-            self.degraded = Some(false);
-        }
         if self.is_quiet(&observation) {
             self.note_quiet_success(&observation);
             let outcome = Outcome { committed: None, observation: Some(observation.clone()) };
@@ -73,7 +68,7 @@ impl TargetActor {
             let waiting = vec![Waiting { errand, correlation: correlation.clone(), answer }];
             self.turn(&observation, Asked::No, &correlation, waiting, context);
         }
-        self.arm_silence(pulse.patience(), context);
+        self.arm_silence(self.is_held_back(), context);
         let maintenance = self.is_in_maintenance();
         self.slot.live(|live| live.found(observation, &self.watch.status, maintenance));
     }
@@ -87,28 +82,45 @@ impl TargetActor {
         }
     }
 
-    fn arm_silence(&mut self, patience: Duration, context: &mut Context<Self>) {
+    fn arm_silence(&mut self, held_back: bool, context: &mut Context<Self>) {
+        let Some(silence) = &self.silence else { return };
+        let pause = silence.pause(self.links.clock.moment(), held_back);
         if let Some(timer) = self.probe_timer.take() {
             context.cancel_future(timer);
         }
-        self.probe_timer = Some(context.run_later(patience, |actor, context| {
+        self.probe_timer = Some(context.run_later(pause, |actor, context| {
             actor.probe_timer = None;
-            actor.miss_beat(context);
+            actor.look_for_beats(context);
         }));
     }
 
-    fn miss_beat(&mut self, context: &mut Context<Self>) {
-        let (Some(pulse), Some(silence)) = (self.pulse(), &self.silence) else { return };
-        let now = self.links.clock.now();
-        let message = pulse.silence(silence.last, silence.began, now).into();
-        let failure = Failure { reason: Reason::Timeout, message, code: "N/A".into() };
-        // A node that is cut off hears nobody.
-        let silent = observation(now, Duration::ZERO, Some(failure));
-        let observation = self.links.board.connectivity().ascribe(silent);
+    fn look_for_beats(&mut self, context: &mut Context<Self>) {
+        let (now, moment) = (self.links.clock.now(), self.links.clock.moment());
+        let Some(silence) = self.silence.as_mut() else { return };
+        let connectivity = self.links.board.connectivity();
+        match silence.look(now, moment, connectivity.is_blind(), connectivity.seeing_since()) {
+            Look::InTime => self.tell_what_was_held_back(context),
+            Look::Late(said) => self.miss_beat(now, Reason::Timeout, said, context),
+            Look::Deaf(said) => {
+                let said = format!("this node is cut off, and hears nobody: {said}");
+                self.miss_beat(now, Reason::Internal, said, context);
+            }
+        }
+        self.arm_silence(self.is_held_back(), context);
+    }
+
+    fn miss_beat(&mut self, now: Timestamp, reason: Reason, said: String, context: &mut Context<Self>) {
+        let failure = Failure { reason, message: said.into(), code: "N/A".into() };
+        let observation = observation(now, Duration::ZERO, Some(failure));
         self.found(&observation, context);
-        self.arm_silence(pulse.interval, context);
         let maintenance = self.is_in_maintenance();
         self.slot.live(|live| live.found(observation, &self.watch.status, maintenance));
+    }
+
+    /// A target that is called is settled with each probe; here the next finding may be a day away.
+    pub(super) fn tell_what_was_held_back(&mut self, context: &mut Context<Self>) {
+        self.sample();
+        self.finish(Turn::default(), &fresh_correlation(), Then::default(), context);
     }
 }
 

@@ -8,6 +8,7 @@ use super::actor::{TargetActor, Then};
 use crate::actors::quiet::Held;
 use crate::actors::sight::subject;
 use crate::actors::system::fresh_correlation;
+use crate::config;
 use crate::domain::alert::{Condition, Hold, Holding, Reason};
 use crate::domain::flapping::Change;
 use crate::domain::id::CorrelationId;
@@ -31,13 +32,15 @@ impl TargetActor {
         let (certificate, flapping, by) = (self.certificate.take(), self.flapping_score(), self.hold());
         let certain = certificate.as_deref().or(unknown.as_deref());
         let holding = Holding { by, ..Holding::default() };
-        let mut beside = Beside { degraded, certificate: certain, flapping, holding };
+        let degraded_by = self.degraded_by.take();
+        let mut beside =
+            Beside { degraded, degraded_by: degraded_by.as_deref(), certificate: certain, flapping, holding };
         let held = self.silences(&beside);
         if let Some(held) = &held {
             (beside.holding.silenced, beside.holding.by_window) = (held.conditions, held.by == Kind::Maintenance);
         }
         let reason = self.decide(correlation, |watch, with| turn.settle(watch, &beside, with));
-        self.certificate = certificate;
+        (self.certificate, self.degraded_by) = (certificate, degraded_by);
         self.look_again_at = self.next_look(reason, held.map(|held| held.until));
     }
 
@@ -103,6 +106,16 @@ impl TargetActor {
         })
     }
 
+    /// It is in trouble, and nobody was told.
+    pub(super) fn is_untold(&self) -> bool {
+        self.watch.incident.is_none() && !self.watch.conditions(&Beside::default()).is_empty()
+    }
+
+    /// It is in trouble, and people are to be told as soon as what holds that back is over.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.is_untold() && self.hold().is_some()
+    }
+
     pub(super) fn is_in_maintenance(&self) -> bool {
         let spec = self.spec.as_deref();
         spec.is_some_and(|spec| self.links.board.maintenance(spec, self.links.clock.now()).is_some())
@@ -141,6 +154,21 @@ impl TargetActor {
         if self.certificate.as_ref() != said {
             self.certificate = said.cloned();
         }
+    }
+
+    /// What a probe of another kind said of slowness and certificates is not true of this one.
+    pub(super) fn forget_another_kind(&mut self, before: Option<&config::Target>) {
+        let kind = |spec: &config::Target| spec.probe.kind();
+        if before.map(kind) == self.spec.as_deref().map(kind) {
+            return;
+        }
+        (self.degraded, self.degraded_by, self.certificate) = (None, None, None);
+        self.slot.live(|live| {
+            live.numbers.forget_last_probe();
+            if let Some(last) = live.last.as_mut() {
+                (last.warning, last.provider) = (None, None);
+            }
+        });
     }
 
     /// Whether a good probe, or time, brought something to tell of.

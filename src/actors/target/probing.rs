@@ -119,6 +119,8 @@ impl TargetActor {
         }
         if observation.is_ok() {
             self.degraded = Some(observation.degraded);
+            let by_page = observation.degraded && observation.provider.is_some();
+            self.degraded_by = observation.warning.clone().filter(|_| by_page);
             self.note_certificate(observation);
         }
         let waiting = self.still_right(waiting);

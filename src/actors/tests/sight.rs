@@ -1,6 +1,7 @@
 //! What real calls and flapping do to what people see and are told, in a node without its surface.
 
 use super::*;
+use crate::actors::targets::{Act, Control};
 use crate::domain::alert::Hold;
 use crate::domain::breaker::{Mode, Outcome};
 use crate::domain::verdict::{Health, verdict};
@@ -89,6 +90,82 @@ async fn where_every_call_fails_it_is_down_whatever_the_probe_says() {
         slot.live(|live| live.watch.trouble.as_ref().map(|trouble| trouble.origin))
     };
     sees(&node, "PG", |_| origin(&node) == Some(Origin::Traffic)).await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_half_of_the_calls_said_gives_way_to_trials_that_all_fail() {
+    install_crypto();
+    let (folder, service) = (tempfile::tempdir().unwrap(), Service::start().await);
+    let node = start(folder.path(), &[("PG", &service)]).await;
+    node.until("PG", |pg| pg.state == IntegrationState::Connected).await;
+    for number in 0..10 {
+        call(&node, "PG", if number % 2 == 0 { Outcome::Success } else { Outcome::Failure });
+    }
+    sees(&node, "PG", |(health, cause, _)| *health == Health::Degraded && cause.contains("50 % of observed calls"))
+        .await;
+    // Probes pass and end each open time at once; whoever gets a trial fails.
+    sees(&node, "PG", |(health, cause, _)| {
+        call(&node, "PG", Outcome::Failure);
+        *health == Health::Down && cause.contains("every observed call fails")
+    })
+    .await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_hang_are_remembered_after_they_opened_the_breaker() {
+    install_crypto();
+    let (folder, service) = (tempfile::tempdir().unwrap(), Service::start().await);
+    let node = start(folder.path(), &[("PG", &service)]).await;
+    node.until("PG", |pg| pg.state == IntegrationState::Connected).await;
+    let gate = node.board.named("PG").unwrap().gate.clone().unwrap();
+    let _hung: Vec<_> = (0..10).map(|_| gate.acquire_owned(node.clock.moment()).unwrap()).collect();
+    let slow = |(_, cause, _): &(Health, String, Option<Hold>)| cause.contains("100 % of observed calls are slow");
+    sees(&node, "PG", |seen| slow(seen) && seen.1.contains("the circuit breaker")).await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_store_knows_a_target_from_its_second_start_on() {
+    install_crypto();
+    let (folder, service) = (tempfile::tempdir().unwrap(), Service::start().await);
+    for stored in [false, true] {
+        let node = start(folder.path(), &[("PG", &service)]).await;
+        node.until("PG", |pg| pg.state == IntegrationState::Connected).await;
+        assert_eq!(node.board.named("PG").unwrap().live(|live| live.stored), stored);
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_breaker_that_is_rebuilt_goes_on_counting_and_one_that_is_reset_is_stored_without_its_level() {
+    install_crypto();
+    let (folder, service) = (tempfile::tempdir().unwrap(), Service::start().await);
+    let node = start(folder.path(), &[("PG", &service)]).await;
+    node.until("PG", |pg| pg.state == IntegrationState::Connected).await;
+    for _ in 0..10 {
+        call(&node, "PG", Outcome::Failure);
+    }
+    let view = || node.board.named("PG").unwrap().gate.as_ref().unwrap().view(node.clock.moment());
+    let level = || node.board.named("PG").unwrap().live(|live| live.watch.breaker.level);
+    until(|| {
+        call(&node, "PG", Outcome::Success);
+        view().state == State::Closed && level() == 1
+    })
+    .await;
+    let reset = Control { act: Act::Reset, who: "kim".into(), reason: "it is well".into(), until: None };
+    node.system.targets.control("PG", reset, fresh()).await.unwrap();
+    until(|| level() == 0).await;
+
+    let before = view();
+    assert_eq!(before.lifetime.failure, 10);
+    call(&node, "PG", Outcome::Failure);
+    node.system.targets.panic("PG").await;
+    until(|| view().window.calls == 0).await;
+    let after = view();
+    assert_eq!((after.lifetime.failure, after.lifetime.success), (11, before.lifetime.success));
+    assert_eq!(after.refused.open, before.refused.open);
     node.stop().await;
 }
 

@@ -12,15 +12,20 @@ const MAX_HEADERS: usize = 64;
 /// What stands in the name of a header whose value is most likely a secret.
 const SECRET_WORDS: [&str; 6] = ["auth", "key", "token", "secret", "cookie", "password"];
 
-/// `set_headers`, a text each, and `set_headers_file`, a file each. All of them are secrets.
-pub(crate) fn set_headers(section: &mut Section<'_>, attachments: &Attachments) -> Vec<(HeaderName, HeaderValue)> {
+/// `set_headers`, a text each, and `set_headers_file`, a file each. All of them are secrets. `keys` are the headers that make
+/// requests idempotent.
+pub(crate) fn set_headers(
+    section: &mut Section<'_>,
+    keys: &[HeaderName],
+    attachments: &Attachments,
+) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
     let texts = section.section("set_headers").entries();
     let files = section.section("set_headers_file").entries();
     let texts = texts.into_iter().map(|(name, field)| (name, field, false));
     let files = files.into_iter().map(|(name, field)| (name, field, true));
     for (name, field, is_file) in texts.chain(files) {
-        let Some(name) = settable(name, &field) else { continue };
+        let Some(name) = settable(name, keys, &field) else { continue };
         if headers.iter().any(|(known, _)| *known == name) {
             field.fail(&format!("`{name}` is set twice"), "Remove one of them");
             continue;
@@ -36,12 +41,12 @@ pub(crate) fn set_headers(section: &mut Section<'_>, attachments: &Attachments) 
 }
 
 /// `remove_headers`.
-pub(crate) fn remove_headers(section: &mut Section<'_>) -> Vec<HeaderName> {
+pub(crate) fn remove_headers(section: &mut Section<'_>, keys: &[HeaderName]) -> Vec<HeaderName> {
     let elements = section.take("remove_headers").map(|field| field.elements()).unwrap_or_default();
-    elements.iter().filter_map(|element| settable(element.filled_text()?, element)).collect()
+    elements.iter().filter_map(|element| settable(element.filled_text()?, keys, element)).collect()
 }
 
-fn settable(name: &str, field: &Field<'_>) -> Option<HeaderName> {
+fn settable(name: &str, keys: &[HeaderName], field: &Field<'_>) -> Option<HeaderName> {
     let name = http_checks::header_name(name, field)?;
     if name == http::header::HOST {
         field.fail("`host` is set by the proxy", "Use preserve_host, or change the target's endpoint");
@@ -49,6 +54,15 @@ fn settable(name: &str, field: &Field<'_>) -> Option<HeaderName> {
     }
     if HEADERS_OF_THE_CONNECTION.contains(&name.as_str()) {
         field.fail(&format!("`{name}` is set by the proxy itself"), "Remove it");
+        return None;
+    }
+    if name == http::header::VIA {
+        field.fail("`via` ends requests that go round in a circle", "Remove it");
+        return None;
+    }
+    if keys.contains(&name) {
+        let detail = format!("`{name}` makes requests idempotent, and is the client's to choose");
+        field.fail(&detail, "Remove it, or name another idempotency_header");
         return None;
     }
     Some(name)

@@ -38,8 +38,12 @@ const OURS: [&str; 14] = [
 /// One route, finished, with the field that says which requests it takes.
 pub(crate) fn route<'t>(mut section: Section<'t>, around: &Around<'_>) -> Option<(Route, Field<'t>)> {
     let matches = matches(&mut section);
+    let idempotency_header = idempotency_header(&mut section).unwrap_or(HeaderName::from_static("idempotency-key"));
+    let operations = proxy_operation::operations(&mut section);
+    let own_keys = operations.iter().filter_map(|operation| operation.idempotency_header.clone());
+    let keys: Vec<HeaderName> = std::iter::once(idempotency_header.clone()).chain(own_keys).collect();
     let target = section.require("target", "Write target = \"PG_KCP\"");
-    let target = target.and_then(|field| destination(&mut section, &field, around));
+    let target = target.and_then(|field| destination(&mut section, &field, &keys, around));
     let truth = |section: &mut Section<'_>, key| section.take(key).and_then(|field| field.boolean()).unwrap_or(false);
     let preserve_host = truth(&mut section, "preserve_host");
     let trust_forwarded = truth(&mut section, "trust_forwarded");
@@ -50,9 +54,7 @@ pub(crate) fn route<'t>(mut section: Section<'t>, around: &Around<'_>) -> Option
     let retry_buffer = size(&mut section, "retry_buffer", 16 * MIB, 64 * KIB);
     let inspect_limit = size(&mut section, "inspect_limit", 16 * MIB, 64 * KIB);
     let response_limit = section.take("response_limit").and_then(|field| size_or_off(&field));
-    let idempotency_header = idempotency_header(&mut section);
-    let operations = proxy_operation::operations(&mut section);
-    let fallback = fallback(section.section("fallback"), target.as_ref(), around);
+    let fallback = fallback(section.section("fallback"), target.as_ref(), &keys, around);
     section.finish();
     let (matches, field) = matches?;
     let route = Route {
@@ -64,7 +66,7 @@ pub(crate) fn route<'t>(mut section: Section<'t>, around: &Around<'_>) -> Option
         response_limit,
         retry_buffer: retry_buffer as usize,
         inspect_limit: inspect_limit as usize,
-        idempotency_header: idempotency_header.unwrap_or(HeaderName::from_static("idempotency-key")),
+        idempotency_header,
         operations,
         fallback,
     };
@@ -145,8 +147,14 @@ fn host_name(field: &Field<'_>) -> Option<Box<str>> {
     Some(authority?.as_str().to_ascii_lowercase().into())
 }
 
-/// The target that `field` names, with what the table says about how it is spoken to.
-fn destination(section: &mut Section<'_>, field: &Field<'_>, around: &Around<'_>) -> Option<Destination> {
+/// The target that `field` names, with what the table says about how it is spoken to. `keys` are the headers that make
+/// requests idempotent.
+fn destination(
+    section: &mut Section<'_>,
+    field: &Field<'_>,
+    keys: &[HeaderName],
+    around: &Around<'_>,
+) -> Option<Destination> {
     let versions = [("auto", HttpVersion::Auto), ("1.1", HttpVersion::Http1), ("2", HttpVersion::Http2)];
     let version = section.take("version").and_then(|field| field.word(&versions)).unwrap_or(HttpVersion::Auto);
     let own_tls = section.has_own("tls");
@@ -160,8 +168,8 @@ fn destination(section: &mut Section<'_>, field: &Field<'_>, around: &Around<'_>
         endpoint,
         version,
         tls: tls::tls(tls_table, around.attachments),
-        set_headers: proxy_headers::set_headers(section, around.attachments),
-        remove_headers: proxy_headers::remove_headers(section),
+        set_headers: proxy_headers::set_headers(section, keys, around.attachments),
+        remove_headers: proxy_headers::remove_headers(section, keys),
     })
 }
 
@@ -185,7 +193,12 @@ fn endpoint(field: &Field<'_>, around: &Around<'_>) -> Option<(Arc<str>, Uri)> {
     Some((Arc::clone(name), endpoint))
 }
 
-fn fallback(mut section: Section<'_>, target: Option<&Destination>, around: &Around<'_>) -> Option<Fallback> {
+fn fallback(
+    mut section: Section<'_>,
+    target: Option<&Destination>,
+    keys: &[HeaderName],
+    around: &Around<'_>,
+) -> Option<Fallback> {
     if !section.is_written() {
         section.section("tls");
         section.take("target");
@@ -203,7 +216,7 @@ fn fallback(mut section: Section<'_>, target: Option<&Destination>, around: &Aro
             None
         }
         Some(field) => {
-            let second = destination(&mut section, &field, around);
+            let second = destination(&mut section, &field, keys, around);
             if second.as_ref().map(|second| &second.name) == target.map(|target| &target.name) && second.is_some() {
                 field.fail("the fallback is the target itself", "Name another target");
             }

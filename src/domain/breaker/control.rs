@@ -28,7 +28,7 @@ impl Breaker {
         if self.state() == State::Open || !self.may_open() {
             return None;
         }
-        Some(self.open(cause, draw, now))
+        Some(self.open(cause, None, draw, now))
     }
 
     /// As many probes in a row have passed as make a target CONNECTED: ends the open time.
@@ -39,20 +39,20 @@ impl Breaker {
     }
 
     /// A probe has ended at `now`. Where no caller came for a whole window, or since start if that is shorter, it is a
-    /// trial while half-open; not if it ended at the very moment half-open began, because then it is what began it.
+    /// trial while half-open; and so it is once half-open had its time and misses only callers. Not if it ended at the
+    /// very moment half-open began, because then it is what began it.
     pub fn probe_observed(&mut self, ok: bool, draw: f64, now: Moment) -> Option<Transition> {
         self.roll(now);
         self.last_probe = Some(ProbeOutcome { ok, at: now });
-        let Phase::HalfOpen { since, granted, .. } = self.phase else { return None };
+        let Phase::HalfOpen(trying) = self.phase else { return None };
         let called = self.last_call.is_some_and(|at| now.since(at) < self.window.length());
-        if called || now <= since {
+        if (called && !trying.misses_callers()) || now <= trying.since() {
             return None;
         }
-        if ok && granted >= self.policy.trials.max(1) {
+        if ok && trying.granted >= self.policy.trials.max(1) {
             return None;
         }
-        self.trials_changed(|granted, _| *granted += 1);
-        self.trial_done(if ok { Outcome::Success } else { Outcome::Failure }, false, draw, now)
+        self.probe_tried(ok, draw, now)
     }
 
     /// A call was made without being asked for here, took `took`, and ended at `now`. Closed, it counts like any other;
@@ -77,12 +77,16 @@ impl Breaker {
         self.follow_mode(before, now).or_else(|| self.judge(draw, now))
     }
 
-    /// Empties the window, forgets the level and closes, unless it is forced open.
+    /// Empties the window, forgets the level, lets all callers pass that a ramp still held back, and closes, unless it is
+    /// forced open.
     pub fn reset(&mut self, now: Moment) -> Option<Transition> {
         self.roll(now);
         self.level = 0;
         self.window.clear();
         self.failures_in_row = 0;
+        if let Phase::Closed { ramp, .. } = &mut self.phase {
+            *ramp = None;
+        }
         let closes = self.state() != State::Closed && self.mode() != Mode::ForcedOpen;
         closes.then(|| self.close(Cause::Operator, now))
     }

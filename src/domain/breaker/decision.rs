@@ -9,12 +9,13 @@ use std::time::Duration;
 use super::attempt::Attempt;
 use super::call::{Outcome, Pass, Refusal, Rejected, Ticket};
 use super::control::Hold;
+use super::half_open::HalfOpen;
 use super::in_flight::InFlight;
 use super::policy::{Cause, Mode, Policy, State, Transition};
 use super::ramp::Ramp;
 use super::tally::{Lifetime, Refused};
 use super::verdict;
-use super::view::ProbeOutcome;
+use super::view::{Judged, ProbeOutcome};
 use super::window::{Call, SlidingWindow};
 use crate::domain::time::Moment;
 
@@ -27,7 +28,7 @@ const QUIET_MAX: Duration = Duration::from_secs(1);
 pub(super) enum Phase {
     Closed { healthy_since: Moment, ramp: Option<Ramp> },
     Open { until: Moment },
-    HalfOpen { since: Moment, granted: u32, succeeded: u32 },
+    HalfOpen(HalfOpen),
 }
 
 /// One target's breaker.
@@ -42,6 +43,8 @@ pub struct Breaker {
     pub(super) window: SlidingWindow,
     pub(super) in_flight: InFlight,
     pub(super) failures_in_row: u32,
+    /// What calls said when they last opened it; `None` if something else did.
+    pub(super) judged: Option<Judged>,
     pub(super) last_call: Option<Moment>,
     pub(super) last_probe: Option<ProbeOutcome>,
     pub(super) lifetime: Lifetime,
@@ -65,6 +68,7 @@ impl Breaker {
             window: SlidingWindow::new(policy.window, now),
             in_flight: InFlight::new(policy.slow_call, now),
             failures_in_row: 0,
+            judged: None,
             last_call: None,
             last_probe: None,
             lifetime: Lifetime::default(),
@@ -113,6 +117,13 @@ impl Breaker {
         self.epoch
     }
 
+    /// What calls said when they opened it, before that made an end of the calls in flight; `None` in another state, and
+    /// if something else opened it.
+    #[must_use]
+    pub const fn judged(&self) -> Option<Judged> {
+        self.judged
+    }
+
     /// What it decides by.
     #[must_use]
     pub const fn policy(&self) -> &Policy {
@@ -135,7 +146,7 @@ impl Breaker {
         let pass = self.pass(now).map_err(|reason| self.refuse(reason, now))?;
         match pass {
             Pass::Counted => self.in_flight.began(now),
-            Pass::Trial => self.trials_changed(|granted, _| *granted += 1),
+            Pass::Trial => self.trials_changed(|trying| trying.granted += 1),
             Pass::Uncounted => {}
         }
         let (generation, epoch) = (self.generation, self.epoch);
@@ -150,13 +161,11 @@ impl Breaker {
             (Phase::Closed { .. }, Mode::Enforce) if !turn_in_ramp => Err(Refusal::Ramping),
             (Phase::Closed { .. }, Mode::DryRun) if !turn_in_ramp => Ok(Pass::Uncounted),
             (Phase::Closed { .. }, _) => Ok(Pass::Counted),
-            (Phase::HalfOpen { granted, .. }, _) if granted < self.policy.trials.max(1) => Ok(Pass::Trial),
-            (Phase::Open { .. } | Phase::HalfOpen { .. }, Mode::DryRun) => Ok(Pass::Uncounted),
+            (Phase::HalfOpen(trying), _) if trying.granted < self.policy.trials.max(1) => Ok(Pass::Trial),
+            (Phase::Open { .. } | Phase::HalfOpen(_), Mode::DryRun) => Ok(Pass::Uncounted),
             (Phase::Open { .. }, Mode::ForcedOpen) => Err(Refusal::ForcedOpen),
             (Phase::Open { .. }, Mode::Enforce | Mode::ForcedClosed) => Err(Refusal::Open),
-            (Phase::HalfOpen { .. }, Mode::Enforce | Mode::ForcedOpen | Mode::ForcedClosed) => {
-                Err(Refusal::TrialsTaken)
-            }
+            (Phase::HalfOpen(_), Mode::Enforce | Mode::ForcedOpen | Mode::ForcedClosed) => Err(Refusal::TrialsTaken),
         }
     }
 
@@ -164,7 +173,7 @@ impl Breaker {
     fn turn_in_ramp(&mut self, now: Moment) -> bool {
         match (&mut self.phase, self.policy.ramp) {
             (Phase::Closed { ramp: Some(ramp), .. }, Some(length)) => ramp.admits(length, now),
-            (Phase::Closed { .. } | Phase::Open { .. } | Phase::HalfOpen { .. }, _) => true,
+            (Phase::Closed { .. } | Phase::Open { .. } | Phase::HalfOpen(_), _) => true,
         }
     }
 
@@ -181,7 +190,7 @@ impl Breaker {
         match (self.phase, self.mode()) {
             (_, Mode::ForcedOpen) => self.hold.and_then(|hold| hold.until).unwrap_or(Self::NO_END),
             (Phase::Open { until }, _) => until,
-            (Phase::HalfOpen { since, .. }, _) => since.plus(self.policy.half_open_max),
+            (Phase::HalfOpen(trying), _) => trying.due(&self.policy),
             (Phase::Closed { ramp, .. }, _) => {
                 ramp.zip(self.policy.ramp).map_or(self.latest, |(ramp, length)| ramp.end(length))
             }
@@ -215,7 +224,7 @@ impl Breaker {
         }
         match ticket.pass {
             Pass::Uncounted => {}
-            Pass::Trial => self.trials_changed(|granted, _| *granted = granted.saturating_sub(1)),
+            Pass::Trial => self.trials_changed(|trying| trying.granted = trying.granted.saturating_sub(1)),
             Pass::Counted => self.ended(ticket),
         }
     }
@@ -271,10 +280,11 @@ impl Breaker {
             return None;
         }
         let cause = self.reason_to_open()?;
-        Some(self.open(cause, draw, now))
+        let judged = verdict::all_of(self.window.totals(), self.in_flight.slow());
+        Some(self.open(cause, judged, draw, now))
     }
 
-    /// What time alone changes: an open time that is over, a half-open state that lasted too long, a level that falls,
+    /// What time alone changes: an open time that is over, a half-open state that lasts too long or goes on, a level that falls,
     /// an operator's hold that ends, calls in flight that have become slow. At most one change; ask
     /// [`Breaker::wake_at`] for the next.
     pub fn tick(&mut self, draw: f64, now: Moment) -> Option<Transition> {
@@ -286,14 +296,12 @@ impl Breaker {
             Phase::Open { until } if until <= now && self.mode() != Mode::ForcedOpen => {
                 Some(self.half_open(Cause::OpenTimeOver, now))
             }
-            Phase::HalfOpen { since, .. } if since.plus(self.policy.half_open_max) <= now => {
-                Some(self.open(Cause::TrialsTimedOut, draw, now))
-            }
+            Phase::HalfOpen(trying) if trying.due(&self.policy) <= now => self.half_open_due(draw, now),
             Phase::Closed { .. } => {
                 self.forgive(now);
                 self.judge(draw, now)
             }
-            Phase::Open { .. } | Phase::HalfOpen { .. } => None,
+            Phase::Open { .. } | Phase::HalfOpen(_) => None,
         }
     }
 
@@ -302,7 +310,7 @@ impl Breaker {
     pub fn wake_at(&self) -> Option<Moment> {
         let by_phase = match self.phase {
             Phase::Open { until } => (self.mode() != Mode::ForcedOpen).then_some(until),
-            Phase::HalfOpen { since, .. } => Some(since.plus(self.policy.half_open_max)),
+            Phase::HalfOpen(trying) => Some(trying.due(&self.policy)),
             Phase::Closed { healthy_since, .. } => {
                 let forgiven_at = (self.level > 0).then(|| healthy_since.plus(HEALTHY_TIME));
                 earlier(forgiven_at, self.slow_call_due_at())
@@ -348,7 +356,7 @@ impl Breaker {
     pub(super) fn ramp_share(&self, now: Moment) -> Option<f64> {
         match self.phase {
             Phase::Closed { ramp, .. } => ramp?.share(self.policy.ramp?, now),
-            Phase::Open { .. } | Phase::HalfOpen { .. } => None,
+            Phase::Open { .. } | Phase::HalfOpen(_) => None,
         }
     }
 
@@ -362,42 +370,14 @@ impl Breaker {
         self.failures_in_row = if failed { self.failures_in_row.saturating_add(1) } else { 0 };
     }
 
-    pub(super) fn trial_done(&mut self, outcome: Outcome, slow: bool, draw: f64, now: Moment) -> Option<Transition> {
-        if outcome == Outcome::Ignored {
-            self.trials_changed(|granted, _| *granted = granted.saturating_sub(1));
-            return None;
-        }
-        if outcome.is_failure() || (slow && self.policy.judges_latency()) {
-            return Some(self.open(Cause::TrialFailed, draw, now));
-        }
-        self.trials_changed(|_, succeeded| *succeeded += 1);
-        self.close_if_trials_passed(now)
-    }
-
-    pub(super) fn close_if_trials_passed(&mut self, now: Moment) -> Option<Transition> {
-        match self.phase {
-            Phase::HalfOpen { succeeded, .. } if succeeded >= self.policy.trials.max(1) => {
-                Some(self.close(Cause::TrialsPassed, now))
-            }
-            Phase::HalfOpen { .. } | Phase::Open { .. } | Phase::Closed { .. } => None,
-        }
-    }
-
-    pub(super) fn trials_changed(&mut self, change: impl FnOnce(&mut u32, &mut u32)) {
-        if let Phase::HalfOpen { granted, succeeded, .. } = &mut self.phase {
-            change(granted, succeeded);
-        }
-    }
-
-    pub(super) fn open(&mut self, cause: Cause, draw: f64, now: Moment) -> Transition {
+    /// `judged` is what calls said, where they are why it opens.
+    pub(super) fn open(&mut self, cause: Cause, judged: Option<Judged>, draw: f64, now: Moment) -> Transition {
         self.forgive(now);
         let open_for = self.policy.open_time_at(self.level, draw);
         self.level = self.policy.level_after(self.level);
-        self.enter(Phase::Open { until: now.plus(open_for) }, cause, Some(open_for))
-    }
-
-    pub(super) fn half_open(&mut self, cause: Cause, now: Moment) -> Transition {
-        self.enter(Phase::HalfOpen { since: now, granted: 0, succeeded: 0 }, cause, None)
+        let opened = self.enter(Phase::Open { until: now.plus(open_for) }, cause, Some(open_for));
+        self.judged = judged;
+        opened
     }
 
     pub(super) fn close(&mut self, cause: Cause, now: Moment) -> Transition {
@@ -414,6 +394,7 @@ impl Breaker {
         self.epoch = self.epoch.wrapping_add(1);
         self.in_flight.clear();
         self.failures_in_row = 0;
+        self.judged = None;
         Transition { from, to: self.state(), cause, level: self.level, open_for }
     }
 

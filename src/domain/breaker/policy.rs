@@ -132,7 +132,8 @@ pub struct Policy {
     pub jitter: f64,
     /// Trials in half-open; all must be good.
     pub trials: u32,
-    /// Half-open lasts no longer than this.
+    /// Half-open lasts no longer than this, unless every trial was good, none is out, and only callers are missing: then
+    /// no longer than [`Policy::longest_half_open`].
     pub half_open_max: Duration,
     /// After closing by good trials, the part of the callers that pass grows from a tenth to all in this time; `None`
     /// lets all pass at once.
@@ -227,6 +228,12 @@ impl Policy {
             trials: 3,
             ..Self::default()
         }
+    }
+
+    /// How long half-open lasts at most, if only callers are missing: as long as it could be open, which would refuse them.
+    #[must_use]
+    pub fn longest_half_open(&self) -> Duration {
+        self.half_open_max.max(self.open_time_max)
     }
 
     /// Whether a slow call can open this breaker at all.

@@ -121,7 +121,8 @@ impl World {
         }
         let view = self.breaker.view(self.now);
         let allowed = self.breaker.policy().trials;
-        assert_eq!(view.trials, Trials { granted: self.trials_out, succeeded: view.trials.succeeded, allowed });
+        assert_eq!(view.trials, Trials { granted: self.trials_out, allowed, ..view.trials });
+        assert!(view.trials.by_probes <= view.trials.succeeded);
         assert!(view.trials.succeeded <= self.trials_out && self.trials_out <= allowed, "more trials than there are");
         assert_eq!(view.lifetime, self.lifetime);
         let Refused { open, forced_open, trials_taken, ramping } = view.refused;
@@ -230,7 +231,10 @@ impl World {
         let moved = self.breaker.tick(0.0, self.now);
         if self.breaker.state() == State::HalfOpen {
             let half_open_for = self.now.since(if moved.is_some() { self.now } else { self.since });
-            assert!(half_open_for < self.breaker.policy().half_open_max, "half-open lasts too long");
+            let policy = self.breaker.policy();
+            assert!(half_open_for < policy.longest_half_open(), "half-open lasts too long");
+            let misses_callers = self.breaker.view(self.now).trials.succeeded > 0;
+            assert!(misses_callers || half_open_for < self.breaker.policy().half_open_max, "nothing speaks for it");
         }
         if moved.is_none() && self.breaker.state() == State::Closed {
             let minutes = self.now.since(self.since).as_secs() / 60;
@@ -259,15 +263,24 @@ proptest! {
 
     #[test]
     fn half_open_always_ends(policy in policy(), acts in prop::collection::vec(act(), 1..100)) {
-        let mut world = World::new(policy);
+        let mut world = World::new(policy.clone());
         for act in &acts {
             world.act(act);
         }
         if world.breaker.state() == State::HalfOpen {
-            let due = world.breaker.wake_at().unwrap();
-            prop_assert!(due <= world.now.plus(world.breaker.policy().half_open_max));
-            let ended = world.breaker.tick(0.0, due);
-            prop_assert_eq!(ended.map(|to| (to.to, to.cause)), Some((State::Open, Cause::TrialsTimedOut)));
+            let (half_open_max, longest) = (policy.half_open_max, policy.longest_half_open());
+            let mut now = world.now;
+            let ended = loop {
+                let due = world.breaker.wake_at().unwrap();
+                prop_assert!(due <= now.plus(half_open_max) && due <= now.max(world.since.plus(longest)));
+                now = due.max(now);
+                let Trials { granted, succeeded, .. } = world.breaker.view(now).trials;
+                match world.breaker.tick(0.0, now) {
+                    Some(ended) => break ended,
+                    None => prop_assert!(succeeded > 0 && granted == succeeded, "only who misses callers goes on"),
+                }
+            };
+            prop_assert_eq!((ended.to, ended.cause), (State::Open, Cause::TrialsTimedOut));
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::control::Hold;
 use super::decision::{Breaker, Phase};
+use super::half_open::HalfOpen;
 use super::policy::{Mode, Policy, State, Transition, scaled};
 use super::ramp::Ramp;
 use crate::domain::time::{Moment, Timestamp};
@@ -57,7 +58,7 @@ impl Breaker {
                 Phase::Closed { healthy_since: now, ramp: ramps.then(|| Ramp::new(now)) }
             }
             State::Open => Phase::Open { until: now.plus(scaled(open_remaining.min(longest), later)) },
-            State::HalfOpen => Phase::HalfOpen { since: now, granted: 0, succeeded: 0 },
+            State::HalfOpen => Phase::HalfOpen(HalfOpen::new(now)),
         };
         breaker.level = level;
         breaker.hold = hold;

@@ -1,6 +1,7 @@
 //! What a breaker has seen in its life: calls by how they ended, and refusals by reason.
 //!
-//! Only ever grows, through changes of state, of the policy and of the mode; it begins anew with another [`Breaker`].
+//! Only ever grows, through changes of state, of the policy and of the mode; another [`Breaker`] begins anew unless it is
+//! told what the one before it counted.
 //! Nothing is decided by it.
 //!
 //! [`Breaker`]: super::Breaker

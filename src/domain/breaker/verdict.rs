@@ -4,7 +4,7 @@
 //! and both together.
 
 use super::policy::{Cause, Policy};
-use super::view::Rates;
+use super::view::{Judged, Rates};
 use super::window::Counts;
 
 /// The reason to open, if there is one. Calls in flight that are slow already count as calls that were slow.
@@ -24,16 +24,19 @@ pub(super) fn of(policy: &Policy, totals: Counts, slow_in_flight: u64, failures_
 
 /// The rates that are judged; `None` under the minimum.
 pub(super) fn rates(policy: &Policy, totals: Counts, slow_in_flight: u64) -> Option<Rates> {
+    all_of(totals, slow_in_flight).filter(|all| all.calls >= policy.calls_to_judge()).map(|all| all.rates)
+}
+
+/// What is judged, however few calls that is; `None` without one.
+pub(super) fn all_of(totals: Counts, slow_in_flight: u64) -> Option<Judged> {
     let calls = totals.calls + slow_in_flight;
-    if calls < policy.calls_to_judge() {
-        return None;
-    }
     let part = |count: u64| count as f64 / calls as f64;
-    Some(Rates {
+    let rates = || Rates {
         failed: part(totals.failed),
         slow: part(totals.slow + slow_in_flight),
         bad: part(totals.bad + slow_in_flight),
-    })
+    };
+    (calls > 0).then(|| Judged { calls, rates: rates() })
 }
 
 /// Whether further good calls cannot be what opens it: they only lower rates that are judged already, or there is

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::control::Hold;
 use super::decision::{Breaker, Phase};
+use super::half_open::HalfOpen;
 use super::policy::{Mode, State};
 use super::tally::{Lifetime, Refused};
 use super::verdict;
@@ -57,6 +58,15 @@ pub struct Rates {
     pub bad: f64,
 }
 
+/// What calls said when they opened a breaker.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judged {
+    /// How many calls: those of the window with those that hung, or the trials.
+    pub calls: u64,
+    /// What came of them, also under the minimum of calls.
+    pub rates: Rates,
+}
+
 /// Half-open's trials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trials {
@@ -64,6 +74,8 @@ pub struct Trials {
     pub granted: u32,
     /// Ended well.
     pub succeeded: u32,
+    /// Those of them that were probes.
+    pub by_probes: u32,
     /// How many there are.
     pub allowed: u32,
 }
@@ -83,9 +95,12 @@ impl Breaker {
         self.roll(now);
         let slow_in_flight = self.in_flight.slow();
         let window = self.window.totals();
-        let (granted, succeeded) = match self.phase {
-            Phase::HalfOpen { granted, succeeded, .. } => (granted, succeeded),
-            Phase::Open { .. } | Phase::Closed { .. } => (0, 0),
+        let allowed = self.policy.trials.max(1);
+        let trials = match self.phase {
+            Phase::HalfOpen(HalfOpen { granted, succeeded, by_probes, .. }) => {
+                Trials { granted, succeeded, by_probes, allowed }
+            }
+            Phase::Open { .. } | Phase::Closed { .. } => Trials { granted: 0, succeeded: 0, by_probes: 0, allowed },
         };
         View {
             state: self.state(),
@@ -98,7 +113,7 @@ impl Breaker {
             failures_in_row: self.failures_in_row,
             in_flight: self.in_flight.count(),
             slow_in_flight,
-            trials: Trials { granted, succeeded, allowed: self.policy.trials.max(1) },
+            trials,
             ramp: self.ramp_share(now),
             last_probe: self.last_probe,
             lifetime: self.lifetime,
@@ -114,7 +129,7 @@ impl Breaker {
                 self.hold.and_then(|hold| hold.until).map(|until| until.since(now))
             }
             (Phase::Open { until }, _) => Some(until.since(now)),
-            (Phase::HalfOpen { .. } | Phase::Closed { .. }, _) => None,
+            (Phase::HalfOpen(_) | Phase::Closed { .. }, _) => None,
         }
     }
 
@@ -122,7 +137,7 @@ impl Breaker {
     #[must_use]
     pub fn has_trials_left(&self) -> bool {
         match self.phase {
-            Phase::HalfOpen { granted, .. } => granted < self.policy.trials.max(1),
+            Phase::HalfOpen(trying) => trying.granted < self.policy.trials.max(1),
             Phase::Open { .. } | Phase::Closed { .. } => false,
         }
     }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::{Context, HistoryStep, Turn, correlation};
-use crate::domain::alert::{self, Acknowledged, Incident, Reason};
-use crate::domain::breaker;
+use crate::domain::alert::{self, Acknowledged, Condition, Incident, Reason};
 use crate::domain::delivery::{Alert, Message};
 use crate::domain::event::{Cause, Event, Occurrence};
 use crate::domain::id::{CorrelationId, NoticeId};
@@ -50,7 +49,7 @@ impl Turn {
         if !silently && !attached {
             return;
         }
-        let cause = silently.then(|| self.cause(watch, beside));
+        let cause = silently.then(|| self.cause(watch, beside, policy));
         let Some(incident) = watch.incident.as_mut() else { return };
         incident.history = incident.history.or(history);
         if let Some(cause) = cause {
@@ -96,7 +95,7 @@ impl Turn {
         let mut incident = Box::new(Incident {
             id: context.ids.incident(),
             severity: policy.severity,
-            cause: self.cause(watch, beside),
+            cause: self.cause(watch, beside, policy),
             since: watch.trouble.as_ref().map_or(context.now, |trouble| trouble.since),
             channels: policy.channels.clone(),
             history: watch.trouble.as_ref().and_then(|trouble| trouble.history),
@@ -206,19 +205,28 @@ impl Turn {
         self.deliveries.extend(deliveries(&about, channels, context.ids, context.now));
     }
 
-    fn cause(&self, watch: &Watch, beside: &Beside<'_>) -> Box<str> {
+    /// In words, of the conditions that somebody asked for.
+    fn cause(&self, watch: &Watch, beside: &Beside<'_>, policy: &alert::Policy) -> Box<str> {
+        let wanted = watch.conditions(beside).and(policy.on);
+        let (down, open) = (wanted.contains(Condition::Down), wanted.contains(Condition::BreakerOpen));
+        if !down && !open {
+            return match beside {
+                Beside { degraded: true, degraded_by, .. } if wanted.contains(Condition::Degraded) => {
+                    degraded_by.unwrap_or("it answers too slowly").into()
+                }
+                Beside { flapping: Some(score), .. } if wanted.contains(Condition::Flapping) => {
+                    format!("it flaps, with a score of {score} %").into()
+                }
+                Beside { certificate, .. } => certificate.unwrap_or("it is not wholly well").into(),
+            };
+        }
         let said = self.said.as_ref().or(watch.status.failure_reason.as_ref()).filter(|said| !said.is_empty());
-        match (said, &watch.breaker.forced) {
+        match (said, watch.breaker.forced.as_ref().filter(|_| open)) {
             (Some(said), _) => said.clone(),
             (None, Some(forced)) => format!("the breaker was opened by {}: {}", forced.who, forced.reason).into(),
+            (None, None) if down && !open => "a failure was reported".into(),
             (None, None) if watch.status.state == IntegrationState::Failed => "a failure was reported".into(),
-            (None, None) if watch.breaker.state == breaker::State::Open => "the circuit breaker opened".into(),
-            (None, None) => match beside {
-                Beside { degraded: true, .. } => "it answers too slowly".into(),
-                Beside { flapping: Some(score), .. } => format!("it flaps, with a score of {score} %").into(),
-                Beside { certificate: Some(warning), .. } => (*warning).into(),
-                Beside { .. } => "the circuit breaker opened".into(),
-            },
+            (None, None) => "the circuit breaker opened".into(),
         }
     }
 }

@@ -247,6 +247,33 @@ fn two_successes_are_needed_where_the_owner_says_so() {
 }
 
 #[test]
+fn what_passed_before_the_breaker_opened_does_not_end_its_open_time() {
+    let mut stage = Stage::new(Policy { success_threshold: 3, ..policy() });
+    for second in 1..=9 {
+        stage.attempt(second, None);
+    }
+    for (cause, opened) in [(Why::FailureRate, 10), (Why::TrialFailed, 20), (Why::TrialFailed, 30)] {
+        stage.breaker(opened, State::Open, cause);
+        for second in 1..=2 {
+            check(&stage.attempt(opened + second, None), &[], &[]);
+        }
+        check(&stage.attempt(opened + 3, None), &["breaker open -> half_open"], &[]);
+        // Half-open, there is no open time to end.
+        check(&stage.attempt(opened + 4, None), &[], &[]);
+    }
+}
+
+#[test]
+fn where_a_trial_may_have_failed_meanwhile_a_pass_is_no_cue() {
+    let mut stage = Stage::new(policy());
+    stage.breaker(1, State::Open, Why::FailureRate);
+    check(&stage.attempt(2, None), &["connected", "breaker open -> half_open"], &[]);
+    // The breaker has opened anew, and the turn that says so is still to come.
+    stage.breaker = State::Open;
+    check(&stage.attempt(3, None), &[], &[]);
+}
+
+#[test]
 fn a_reported_failure_is_not_ended_by_a_passing_probe_alone() {
     let mut stage = Stage::new(policy());
     stage.attempt(1, None);
@@ -476,4 +503,30 @@ fn a_certificate_and_flapping_are_told_to_those_who_asked() {
     stage.beside = Beside { flapping: Some(24), holding: Some(alert::Hold::Flapping).into(), ..Beside::default() };
     check(&stage.attempt(5, None), &["AlertFired"], &[]);
     assert_eq!(&*stage.watch.incident.as_ref().unwrap().cause, "it flaps, with a score of 24 %");
+}
+
+#[test]
+fn an_alert_speaks_of_what_was_asked_for_and_of_nothing_else() {
+    let page = "the provider reports a partial outage of Payouts";
+    let beside = Beside {
+        degraded: true,
+        degraded_by: Some(page),
+        certificate: Some("the certificate ends in 9 days"),
+        ..Beside::default()
+    };
+    let slow = Beside { degraded_by: None, ..beside };
+    for (on, beside, cause) in [
+        (Condition::Certificate, slow, "the certificate ends in 9 days"),
+        (Condition::Degraded, slow, "it answers too slowly"),
+        (Condition::Degraded, beside, page),
+    ] {
+        let asked = alert::Policy { on: [on].into_iter().collect(), ..policy().alert };
+        let mut stage = Stage::new(Policy { alert: asked, ..policy() });
+        stage.attempt(1, None);
+        // What failed once, and is over, is not why.
+        stage.watch.status.failure_reason = Some("503".into());
+        stage.beside = beside;
+        check(&stage.attempt(2, None), &["AlertFired"], &[]);
+        assert_eq!(&*stage.watch.incident.as_ref().unwrap().cause, cause);
+    }
 }

@@ -37,6 +37,7 @@ pub(super) fn of(watch: &Watch, probe: Option<LastProbe>) -> Inputs<'_> {
         warning: None,
         traffic: Traffic::default(),
         provider: None,
+        probes_page: false,
         maintenance: None,
         flapping: None,
         blind: false,
@@ -139,6 +140,8 @@ fn what_opened_the_breaker_is_remembered_until_a_trial_says_otherwise() {
     let cause = "probe ok, every observed payment fails, the circuit breaker tries a few calls before it closes";
     check(&Inputs { traffic: opened, ..of(&trying, GOOD) }, Health::Down, cause);
     let passed = Traffic { trial_passed: true, ..opened };
+    let cause = "probe ok, every observed payment failed until a trial passed, \
+                 the circuit breaker tries a few calls before it closes";
     check(&Inputs { traffic: passed, ..of(&trying, GOOD) }, Health::Degraded, cause);
 }
 
@@ -170,6 +173,17 @@ fn a_certificate_near_its_end_degrades_and_is_no_downtime() {
     let connected = watch(IntegrationState::Connected);
     let inputs = Inputs { warning: Some("the certificate ends in 9 days"), ..of(&connected, GOOD) };
     check(&inputs, Health::Degraded, "probe ok, the certificate ends in 9 days");
+}
+
+#[test]
+fn a_target_that_is_a_page_says_once_what_the_page_says() {
+    let connected = watch(IntegrationState::Connected);
+    let said = "the provider reports a partial outage of Payouts";
+    let provider = Some(ProviderStatus::PartialOutage);
+    let page = Inputs { provider, warning: Some(said), probes_page: true, ..of(&connected, GOOD) };
+    check(&page, Health::Degraded, "probe ok, the provider reports a partial outage of Payouts");
+    let unsaid = Inputs { warning: None, ..page };
+    check(&unsaid, Health::Degraded, "probe ok, provider reports a partial outage");
 }
 
 #[test]

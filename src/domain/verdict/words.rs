@@ -11,7 +11,9 @@ use crate::domain::watch::Watch;
 
 /// Everything but the state and the probe that speaks against the target, the gravest evidence first.
 pub(super) fn complaints<'a>(inputs: &Inputs<'a>) -> Vec<Complaint<'a>> {
-    let provider = inputs.provider.filter(|status| *status != ProviderStatus::Operational).map(|status| Complaint {
+    let warned_of = inputs.probes_page && inputs.warning.is_some();
+    let reported = inputs.provider.filter(|status| *status != ProviderStatus::Operational && !warned_of);
+    let provider = reported.map(|status| Complaint {
         health: Health::Degraded,
         said: format!("provider reports {}", status.in_words()).into(),
     });
@@ -26,8 +28,12 @@ fn traffic<'a>(inputs: &Inputs<'_>) -> Option<Complaint<'a>> {
     };
     let rates = rates(&inputs.traffic)?;
     if all_fail(&rates) {
-        let health = if inputs.traffic.trial_passed { Health::Degraded } else { Health::Down };
-        return Some(Complaint { health, said: format!("every observed {what} fails").into() });
+        let (health, said) = if inputs.traffic.trial_passed {
+            (Health::Degraded, format!("every observed {what} failed until a trial passed"))
+        } else {
+            (Health::Down, format!("every observed {what} fails"))
+        };
+        return Some(Complaint { health, said: said.into() });
     }
     let percent = |part: f64| (part * 100.0).floor();
     let (failed, slow) = (percent(rates.failed), percent(rates.slow));

@@ -201,7 +201,7 @@ impl Breaker {
             refused,
         } = *view;
         let Counts { calls, failed, slow, bad, ignored } = window;
-        let Trials { granted, succeeded, allowed } = trials;
+        let Trials { granted, succeeded, by_probes: _, allowed } = trials;
         let BreakerRecord { since, open_until, forced, state: _, mode: _, level: _ } = record;
         let held_until = forced.as_ref().and_then(|forced| forced.until);
         Self {

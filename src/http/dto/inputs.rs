@@ -132,6 +132,7 @@ impl Inputs {
             warning,
             traffic,
             provider,
+            probes_page: _,
             maintenance,
             flapping,
             blind,

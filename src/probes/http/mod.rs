@@ -22,5 +22,6 @@ mod token;
 
 pub(super) use answer::{CHECKED_IN_PLACE_BYTES_MAX as PARSED_IN_PLACE_BYTES_MAX, told};
 pub(super) use http2::{Connection as Http2, words as http2_failure};
+pub(super) use retry_after::parse as granted_pause;
 pub(super) use shared::Shared;
 pub(super) use target::HttpTarget;

@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// How long to wait from `now` on; nothing if the value is neither form.
-pub(super) fn parse(value: &str, now: Timestamp) -> Option<Duration> {
+pub(in crate::probes) fn parse(value: &str, now: Timestamp) -> Option<Duration> {
     clock::parse_retry_after(value, now).map(|wait| wait.min(LONGEST))
 }
 

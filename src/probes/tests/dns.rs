@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::config::probe::{DnsExpect, DnsProbe, DnsRecord};
+use crate::domain::observation::Failure;
+use crate::probes::dns::DnsTarget;
+use crate::probes::trace::Trace;
 
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, AAAA, CAA, CNAME, MX, NS, SOA, SRV, TXT};
@@ -181,6 +184,39 @@ async fn a_resolver_that_is_silent_or_lies_is_a_timeout_or_a_broken_protocol() {
     .await;
     let message = failed(&look_up(&garbled, DnsRecord::A, DnsExpect::Something, LONG).await, Reason::Protocol, "N/A");
     insta::assert_snapshot!(without(garbled.address, &message), @"the answer of the resolver HOST cannot be used: protocol error: decoding error: unexpected end of input reached");
+}
+
+/// Asks several resolvers, as a machine has them.
+async fn look_up_at(resolvers: &[&Resolver], deadline: Duration) -> Result<(), Failure> {
+    let (record, expect) = (DnsRecord::A, all(&["192.0.2.1"]));
+    let probe = DnsProbe { name: "shop.example".into(), record, expect, resolver: None, max_latency: None };
+    let clock = Clock::system();
+    let addresses: Vec<SocketAddr> = resolvers.iter().map(|resolver| resolver.address).collect();
+    let mut trace = Trace::begin(clock, deadline);
+    DnsTarget::prepare(clock, &Arc::new(probe)).unwrap().ask(&addresses, &mut trace).await
+}
+
+#[tokio::test]
+async fn the_machines_first_resolver_that_can_tell_decides() {
+    let right = || Resolver::holding(vec![RData::A(A::new(192, 0, 2, 1))]);
+    let (first, wrong) = (right().await, Resolver::refusing(ResponseCode::NXDomain).await);
+    assert_eq!(look_up_at(&[&first, &wrong], LONG).await, Ok(()));
+    assert_eq!(wrong.asked(), [""; 0], "nobody asks the second");
+    let nowhere = look_up_at(&[&wrong, &first], LONG).await.unwrap_err();
+    assert_eq!((nowhere.reason, &*nowhere.code), (Reason::Dns, "NXDOMAIN"));
+    assert_eq!(first.asked().len(), 1, "no second opinion on a name that does not exist");
+}
+
+#[tokio::test]
+async fn a_resolver_that_cannot_tell_passes_the_question_on() {
+    let last = Resolver::holding(vec![RData::A(A::new(192, 0, 2, 1))]).await;
+    let (lame, refusing) =
+        (Resolver::refusing(ResponseCode::ServFail).await, Resolver::refusing(ResponseCode::Refused).await);
+    assert_eq!(look_up_at(&[&lame, &refusing, &last], LONG).await, Ok(()));
+    let silent = Resolver::start(|_, _| None).await;
+    assert_eq!(look_up_at(&[&silent, &last], SHORT * 2).await, Ok(()));
+    let failed = look_up_at(&[&lame, &refusing], LONG).await.unwrap_err();
+    assert_eq!(&*failed.code, "REFUSED", "the last says it");
 }
 
 #[tokio::test]

@@ -180,6 +180,18 @@ async fn what_is_no_grpc_is_told_by_what_it_is() {
 }
 
 #[tokio::test]
+async fn who_asks_to_be_called_later_is_called_later() {
+    for (status, reason, seconds) in
+        [(429, Reason::RateLimited, Some(20)), (503, Reason::HttpStatus, Some(20)), (502, Reason::HttpStatus, None)]
+    {
+        let server = scripted(status, &[("content-type", "text/html"), ("retry-after", "20")], b"").await;
+        let observation = observe(asking(&server, ""), LONG).await;
+        failed(&observation, reason, &status.to_string());
+        assert_eq!(observation.retry_after.map(|wait| wait.as_secs()), seconds, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_speaks_http_1_or_nothing_is_told() {
     let old = Server::start(|_, mut connection, _| async move {
         connection.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await.unwrap();

@@ -18,10 +18,13 @@ fn allowed(is_v6: bool) -> bool {
 
 #[track_caller]
 fn answered_or_not_allowed(observation: &Observation, is_v6: bool, bytes: u64) {
+    let version = if is_v6 { "IPv6" } else { "IPv4" };
     if !allowed(is_v6) {
+        eprintln!("ICMP over {version}: no echo was sent, since this machine does not allow it; its refusal is tested");
         assert_eq!(failed(observation, Reason::Internal, "N/A"), NOT_ALLOWED);
         return;
     }
+    eprintln!("ICMP over {version}: this machine allows it, and an echo was sent");
     good(observation);
     assert_eq!(observation.bytes, bytes);
     assert!(observation.phases.processing.is_some() && observation.phases.resolve.is_none());
@@ -39,6 +42,7 @@ async fn an_echo_comes_back_over_ipv6_or_it_is_said_what_to_allow() {
     // A machine may have no IPv6 at all; then the loopback address cannot be had.
     if TcpListener::bind("[::1]:0").await.is_err() {
         let message = failed(&observe("::1", 56).await, Reason::Internal, "N/A");
+        eprintln!("ICMP over IPv6: no echo was sent, since this machine has no IPv6");
         assert!(message.starts_with("this node "), "{message}");
         return;
     }

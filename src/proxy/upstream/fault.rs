@@ -1,6 +1,7 @@
 //! What can go wrong between the proxy and a target before there is an answer.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 
 use crate::domain::breaker::Outcome;
@@ -8,7 +9,7 @@ use crate::domain::guard::{Ended, Safety};
 use crate::proxy::problem::Why;
 
 /// Why an attempt has no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub(in crate::proxy) enum Fault {
     /// This node lacks what it needs: file descriptors, local ports, a resolver that answers.
     #[error("this node could not connect")]
@@ -87,8 +88,42 @@ impl Fault {
     }
 }
 
+impl fmt::Debug for Fault {
+    /// Without the request that came back, which is the client's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ours(source) => f.debug_tuple("Ours").field(source).finish(),
+            Self::Unreachable(source) => f.debug_tuple("Unreachable").field(source).finish(),
+            Self::ConnectTimeout => f.write_str("ConnectTimeout"),
+            Self::Gone(unsent) => f.debug_struct("Gone").field("came_back", &unsent.is_some()).finish(),
+            Self::Broken { stale, source } => {
+                f.debug_struct("Broken").field("stale", stale).field("source", source).finish()
+            }
+            Self::TimedOut => f.write_str("TimedOut"),
+            Self::Switched => f.write_str("Switched"),
+            Self::ClientBroke => f.write_str("ClientBroke"),
+            Self::BodyTooLarge => f.write_str("BodyTooLarge"),
+            Self::ClientTooSlow => f.write_str("ClientTooSlow"),
+        }
+    }
+}
+
 /// A resolver that cannot say is ours; one that says there is no such name speaks of the target. The words are those of
 /// `gai_strerror(EAI_AGAIN)`, which is all that the standard library passes on.
 fn is_resolvers(error: &io::Error) -> bool {
     error.raw_os_error().is_none() && error.to_string().contains("Temporary failure in name resolution")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::outgoing::Outgoing;
+
+    #[test]
+    fn a_request_that_came_back_is_not_shown() {
+        let mut request = http::Request::new(Outgoing::Whole("card 1234".into()));
+        request.headers_mut().insert("x-api-key", http::HeaderValue::from_static("hunter2"));
+        assert_eq!(format!("{:?}", request.body()), "Whole { bytes: 9 }");
+        assert_eq!(format!("{:?}", Fault::Gone(Some(Box::new(request)))), "Gone { came_back: true }");
+    }
 }

@@ -84,7 +84,7 @@ fn a_cancelled_trial_goes_back_and_so_does_one_that_says_nothing() {
     assert!(breaker.acquire(at(1_000)).is_err());
     breaker.cancelled(&cancelled);
     assert_eq!(call(&mut breaker, 1_000, 1_000, Outcome::Ignored), None);
-    assert_eq!(breaker.view(at(1_000)).trials, Trials { granted: 0, succeeded: 0, allowed: 1 });
+    assert_eq!(breaker.view(at(1_000)).trials, Trials { granted: 0, succeeded: 0, by_probes: 0, allowed: 1 });
     assert_eq!(succeed(&mut breaker, 1_000).map(|to| to.to), Some(State::Closed));
 }
 
@@ -102,6 +102,110 @@ fn a_hung_trial_ends_with_half_open_and_speaks_for_nobody_when_it_returns() {
     assert!(breaker.tick(0.0, at(41_000)).is_some());
     assert_eq!(breaker.done(&hung, Outcome::Success, 0.0, at(41_000)), None);
     assert_eq!((breaker.state(), breaker.view(at(41_000)).trials.succeeded), (State::HalfOpen, 0));
+}
+
+#[test]
+fn a_call_a_minute_is_enough_to_close_it() {
+    let mut breaker = half_open(Policy::default(), 1_000);
+    assert_eq!(succeed(&mut breaker, 20_000), None);
+    for second in 21..80 {
+        assert_eq!(breaker.tick(0.0, at(second * 1_000)), None, "second {second}");
+    }
+    assert_eq!(succeed(&mut breaker, 80_000), None);
+    assert_eq!(breaker.tick(0.0, at(100_000)), None);
+    assert_eq!(succeed(&mut breaker, 140_000).map(|to| to.cause), Some(Cause::TrialsPassed));
+}
+
+#[test]
+fn probes_are_the_missing_trials_once_half_open_had_its_time() {
+    let mut breaker = half_open(Policy::default(), 1_000);
+    succeed(&mut breaker, 30_000);
+    assert_eq!(breaker.probe_observed(true, 0.0, at(30_999)), None);
+    assert_eq!(breaker.view(at(30_999)).trials.succeeded, 1, "callers come, so it is their turn");
+    assert_eq!(breaker.tick(0.0, at(31_000)), None);
+    let mut failing = breaker.clone();
+    assert_eq!(breaker.probe_observed(true, 0.0, at(32_000)), None);
+    assert_eq!(breaker.view(at(32_000)).trials, Trials { granted: 2, succeeded: 2, by_probes: 1, allowed: 3 });
+    assert_eq!(breaker.probe_observed(true, 0.0, at(33_000)).map(|to| to.cause), Some(Cause::TrialsPassed));
+    assert_eq!(failing.probe_observed(false, 0.0, at(32_000)).map(|to| to.cause), Some(Cause::TrialFailed));
+}
+
+#[test]
+fn half_open_that_went_on_ends_when_a_trial_hangs_and_after_the_longest_open_time() {
+    let mut breaker = half_open(Policy::default(), 1_000);
+    succeed(&mut breaker, 1_000);
+    assert_eq!(breaker.tick(0.0, at(31_000)), None);
+    let mut hung = breaker.clone();
+    let _trial = hung.acquire(at(40_000)).unwrap();
+    assert_eq!(hung.tick(0.0, at(60_999)), None);
+    assert_eq!(hung.tick(0.0, at(61_000)).map(|to| to.cause), Some(Cause::TrialsTimedOut));
+
+    let mut last = 31_000;
+    while let (None, Some(due)) = (breaker.tick(0.0, at(last)), breaker.wake_at()) {
+        last = due.as_nanos() / 1_000_000;
+    }
+    assert_eq!((breaker.state(), last), (State::Open, 301_000));
+}
+
+#[test]
+fn without_a_time_half_open_does_not_go_on() {
+    let mut breaker = half_open(Policy { half_open_max: Duration::ZERO, ..Policy::default() }, 1_000);
+    succeed(&mut breaker, 1_000);
+    assert_eq!(breaker.tick(0.0, at(1_000)).map(|to| to.cause), Some(Cause::TrialsTimedOut));
+}
+
+/// What calls said, in percent that failed and that were slow, and of how many.
+fn judged(breaker: &Breaker) -> Option<(u64, f64, f64)> {
+    breaker.judged().map(|judged| (judged.calls, judged.rates.failed * 100.0, judged.rates.slow * 100.0))
+}
+
+#[test]
+fn what_calls_said_is_kept_with_the_calls_that_hung_and_also_under_the_minimum() {
+    let mut hanging = closed(Policy::default());
+    let _calls: Vec<_> = (0..10).map(|_| hanging.acquire(at(0)).unwrap()).collect();
+    assert_eq!(hanging.tick(0.0, at(2_000)).map(|to| to.cause), Some(Cause::SlowRate));
+    assert_eq!(judged(&hanging), Some((10, 0.0, 100.0)));
+
+    let mut failing = closed(Policy { consecutive_failures: Some(5), ..Policy::default() });
+    for _ in 0..4 {
+        assert_eq!(fail(&mut failing, 0), None);
+    }
+    assert_eq!(fail(&mut failing, 0).map(|to| to.cause), Some(Cause::Consecutive));
+    assert_eq!(judged(&failing), Some((5, 100.0, 0.0)));
+    failing.probe_passed_threshold(at(1));
+    assert_eq!(judged(&failing), None);
+}
+
+#[test]
+fn what_trials_said_is_kept_and_probes_said_nothing() {
+    let two = Policy { trials: 2, ..Policy::default() };
+    let mut failed = half_open(two.clone(), 1_000);
+    fail(&mut failed, 1_000);
+    assert_eq!(judged(&failed), Some((1, 100.0, 0.0)));
+
+    let mut half = half_open(two.clone(), 1_000);
+    succeed(&mut half, 1_000);
+    fail(&mut half, 1_000);
+    assert_eq!(judged(&half), Some((2, 50.0, 0.0)));
+
+    let mut slow = half_open(two.clone(), 1_000);
+    call(&mut slow, 1_000, 2_000, Outcome::Success);
+    assert_eq!(judged(&slow), Some((1, 0.0, 100.0)));
+
+    let mut hung = half_open(two.clone(), 1_000);
+    let _trial = hung.acquire(at(1_000)).unwrap();
+    assert!(hung.tick(0.0, at(31_000)).is_some());
+    assert_eq!(judged(&hung), Some((1, 100.0, 0.0)));
+
+    for after in [0, 1_000] {
+        let mut probed = half_open(two.clone(), 1_000);
+        assert_eq!(probed.probe_observed(true, 0.0, at(1_000 + after)), None);
+        assert!(probed.probe_observed(false, 0.0, at(2_001)).is_some());
+        assert_eq!(judged(&probed), None);
+    }
+    let mut uncalled = half_open(two, 1_000);
+    assert!(uncalled.tick(0.0, at(31_000)).is_some());
+    assert_eq!(judged(&uncalled), None);
 }
 
 #[test]
