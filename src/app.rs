@@ -78,15 +78,15 @@ pub enum Ended {
     AsAsked,
     /// Its store could not write any more. Nothing was acknowledged after that.
     StoreFailed,
-    /// An actor died of which there is only one. What was acknowledged is on disk; the next start goes on.
+    /// An actor died of which there is only one, or a listener of the proxy. What was acknowledged is on disk; the next start goes on.
     ActorDied,
 }
 
 impl Ended {
-    fn after(store_failed: &CancellationToken, died: &CancellationToken) -> Self {
+    fn after(store_failed: &CancellationToken, died: &[&CancellationToken]) -> Self {
         if store_failed.is_cancelled() {
             Self::StoreFailed
-        } else if died.is_cancelled() {
+        } else if died.iter().any(|died| died.is_cancelled()) {
             Self::ActorDied
         } else {
             Self::AsAsked
@@ -187,7 +187,7 @@ impl App {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Ended {
         let Self { clock, listener, proxy, plane, system, board, store, metrics, config, source, vitals, .. } = self;
         let (signer, store_failed) = (self.signer, self.store_failed);
-        let (end, died) = (CancellationToken::new(), system.died());
+        let (end, died, plane_died) = (CancellationToken::new(), system.died(), plane.died());
         let (readiness, ready) = watch::channel(Readiness::Ready);
         let reloader = reload::Reloader::new(reload::Parts {
             source,
@@ -234,13 +234,14 @@ impl App {
                     () = shutdown => {}
                     () = store_failed.cancelled() => {}
                     () = died.cancelled() => tracing::error!("an actor died that nobody can go on for; the node ends"),
+                    () = plane_died.cancelled() => tracing::error!("the proxy serves no more; the node ends"),
                 }
                 readiness.send_replace(Readiness::Draining);
                 plane.end();
             };
             listener.serve(service, limits, told).await;
             plane.ended().await;
-            Ended::after(&store_failed, &died)
+            Ended::after(&store_failed, &[&died, &plane_died])
         };
         end.cancel();
         if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {

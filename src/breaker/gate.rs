@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::shared::{Admission, Shared, Word};
 use super::stripes::{BEGAN, ENDED_WELL, GOOD, LEFT};
-use crate::domain::breaker::{Attempt, Outcome, Pass, Rejected, Ticket, View};
+use crate::domain::breaker::{Attempt, Outcome, Pass, Refusal, Rejected, Ticket, View};
 use crate::domain::time::Moment;
 
 /// Lets calls to one target pass, or not. Cheap to clone; all clones are one gate.
@@ -43,6 +43,17 @@ impl Gate {
     }
 }
 
+impl Gate {
+    /// Whether a call would be refused whoever else calls: the breaker is open. Who must do something first that costs,
+    /// such as reading what is to be sent, asks before. A refusal is counted; anything else says nothing, and the call
+    /// is still to be asked for.
+    #[must_use]
+    pub fn refuses(&self, now: Moment) -> Option<Rejected> {
+        let Admission::Refused(reason) = self.shared.word().admission() else { return None };
+        Some(self.shared.refuse(reason, now))
+    }
+}
+
 /// What every call runs is small enough to be built into its caller; what takes the lock is kept out of it.
 impl Shared {
     #[inline]
@@ -63,12 +74,14 @@ impl Shared {
                 self.uncounted_call(now);
                 Ok(word.ticket(Pass::Uncounted, now))
             }
-            Admission::Refused(reason) => {
-                self.uncounted_call(now);
-                self.aside.refused(reason);
-                Err(self.rejected(reason, now))
-            }
+            Admission::Refused(reason) => Err(self.refuse(reason, now)),
         }
+    }
+
+    fn refuse(&self, reason: Refusal, now: Moment) -> Rejected {
+        self.uncounted_call(now);
+        self.aside.refused(reason);
+        self.rejected(reason, now)
     }
 
     #[inline]

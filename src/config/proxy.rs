@@ -49,7 +49,7 @@ pub struct Route {
     pub body_limit: u64,
     /// A longer response is cut.
     pub response_limit: Option<u64>,
-    /// Request bodies of this length at most are kept until the call is over, so that it can be repeated.
+    /// Request bodies of this length at most are read before the call begins, and kept until it is over.
     pub retry_buffer: usize,
     /// Responses of this length at most are looked into.
     pub inspect_limit: usize,

@@ -125,6 +125,15 @@ impl Around {
         Ok(Entered::new(Arc::clone(shared), place, permit, limits, began))
     }
 
+    /// As far as is known at a glance, without taking anything: [`Refused`] if the breaker is open.
+    ///
+    /// # Errors
+    /// [`Refused`], with when to ask again.
+    pub fn glance(&self, gate: &Gate) -> Result<(), Refused> {
+        let rejected = gate.refuses(self.shared.clock.moment());
+        rejected.map_or(Ok(()), |no| Err(self.refused(Refusal::Breaker(no.reason), no.retry_after)))
+    }
+
     fn check_rate(&self, now: Moment) -> Result<(), Refused> {
         let Some(limiter) = &self.shared.limiter else { return Ok(()) };
         limiter.check(now).map_err(|retry_after| self.refused(Refusal::RateLimited, retry_after))

@@ -20,6 +20,9 @@ pub struct Entered {
     began: Moment,
     attempt_began: Moment,
     attempts: u32,
+    /// Where the call goes on after its answer began: when that was.
+    answered: Option<Moment>,
+    attempt_ended: Moment,
     _place: Place,
 }
 
@@ -31,7 +34,17 @@ impl Entered {
         limits: Limits,
         began: Moment,
     ) -> Self {
-        Self { shared, permit: Some(permit), limits, began, attempt_began: began, attempts: 0, _place: place }
+        Self {
+            shared,
+            permit: Some(permit),
+            limits,
+            began,
+            attempt_began: began,
+            attempts: 0,
+            answered: None,
+            attempt_ended: began,
+            _place: place,
+        }
     }
 
     /// How long the next attempt may take: the limit of an attempt, or what is left of the call's time if that is less.
@@ -76,6 +89,7 @@ impl Entered {
     pub fn attempt_ended(&mut self, ended: &Ended) -> Next {
         let Shared { policy, traffic, clock, retries, draws, .. } = &*self.shared;
         let now = clock.moment();
+        self.attempt_ended = now;
         if let Some(permit) = &mut self.permit {
             permit.attempt_ended(now);
         }
@@ -94,13 +108,23 @@ impl Entered {
         next
     }
 
+    /// The last attempt's answer began, and what is left of the call is to pass it on, for as long as its reader takes.
+    /// That time is not the target's, and is not counted as such; and where the call is one of half-open's trials, the
+    /// breaker hears `outcome` now, so that no reader can keep it waiting.
+    pub fn answered(&mut self, outcome: Outcome) {
+        self.answered = Some(self.attempt_ended);
+        if let Some(trial) = self.permit.take_if(|permit| permit.is_trial()) {
+            trial.done(outcome, self.attempt_ended);
+        }
+    }
+
     /// The call has ended: it is counted in the breaker and among the target's calls, and its place is free.
     pub fn done(mut self, outcome: Outcome) {
         let now = self.shared.clock.moment();
         if let Some(permit) = self.permit.take() {
             permit.done(outcome, now);
         }
-        self.shared.traffic.call(outcome, now.since(self.began));
+        self.shared.traffic.call(outcome, self.answered.unwrap_or(now).since(self.began));
     }
 
     fn left(&self, now: Moment) -> Duration {

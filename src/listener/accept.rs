@@ -5,7 +5,7 @@
 use std::error::Error as StdError;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
@@ -25,11 +25,11 @@ use super::{Error, socket};
 /// notices once a file descriptor is free.
 const REST_AFTER_AN_ERROR: Duration = Duration::from_millis(50);
 
-/// How often at most such an error is logged.
-const LOG_EVERY: Duration = Duration::from_secs(1);
+/// How often at most such an error, and each kind of oddness of clients, is logged, whoever causes it.
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// How often at most a message that was refused for its ambiguity is logged, whoever sent it.
-const LOG_REFUSED_EVERY: Duration = Duration::from_secs(10);
+/// How long a head may take, where nothing else is said.
+pub const HEAD_READ: Duration = Duration::from_secs(10);
 
 /// What a client may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,9 +37,14 @@ pub struct Limits {
     /// From the accept to the end of the first request's head, TLS handshake included, and from the first byte to the
     /// end of each later head. Then the connection is closed.
     pub head_read: Duration,
-    /// How long a connection may rest between two requests of HTTP/1.1. Then it is closed.
+    /// How long a connection may rest between two requests of HTTP/1.1. Then it is closed. One of HTTP/2 that brought no
+    /// request for as long, or up to twice as long, is told so and closed when its open ones are answered.
     pub idle: Duration,
-    /// Connections at a time. One more waits in the kernel's queue.
+    /// How long a client may take nothing of what is to be sent to it. Then the connection is closed: its answers hold
+    /// places at targets. What counts is that the kernel takes bytes for it, so that a slow client that reads is not cut.
+    /// nginx's `send_timeout` is 60 s.
+    pub unread: Duration,
+    /// Connections at a time, on all hands of a socket together. One more waits in the kernel's queue.
     pub max_connections: usize,
     /// How long a shutdown waits for the requests that are open. Then their connections are cut.
     pub graceful: Duration,
@@ -48,11 +53,26 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            head_read: Duration::from_secs(10),
+            head_read: HEAD_READ,
             idle: Duration::from_secs(75),
+            unread: Duration::from_secs(30),
             max_connections: 10_000,
             graceful: Duration::from_secs(10),
         }
+    }
+}
+
+/// What all hands of one socket share.
+#[derive(Debug)]
+struct Shared {
+    /// Made by the first one that serves, with its limit.
+    permits: OnceLock<Arc<Semaphore>>,
+    complaints: Arc<Complaints>,
+}
+
+impl Shared {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { permits: OnceLock::new(), complaints: Arc::new(Complaints::new(LOG_EVERY)) })
     }
 }
 
@@ -60,6 +80,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Reserved {
     socket: std::net::TcpListener,
+    shared: Arc<Shared>,
     local_address: SocketAddr,
 }
 
@@ -71,7 +92,7 @@ impl Reserved {
     pub fn new(address: SocketAddr) -> Result<Self, Error> {
         let socket = socket::bind(address)?;
         let local_address = socket.local_addr().map_err(|source| Error::CannotListen { address, source })?;
-        Ok(Self { socket, local_address })
+        Ok(Self { socket, shared: Shared::new(), local_address })
     }
 
     /// Where it is.
@@ -80,20 +101,22 @@ impl Reserved {
         self.local_address
     }
 
-    /// A second hand on the same socket, for another runtime: each connection goes to one of them.
+    /// A second hand on the same socket, for another runtime: each connection goes to one of them, and the limit on
+    /// connections is for all of them together.
     ///
     /// # Errors
     /// The machine has no more file descriptors.
     pub fn another(&self) -> Result<Self, Error> {
         let address = self.local_address;
         let socket = self.socket.try_clone().map_err(|source| Error::CannotListen { address, source })?;
-        Ok(Self { socket, local_address: address })
+        Ok(Self { socket, shared: Arc::clone(&self.shared), local_address: address })
     }
 }
 
 /// A bound socket.
 pub struct Listener {
     socket: TcpListener,
+    shared: Arc<Shared>,
     local_address: SocketAddr,
     tls: Option<TlsAcceptor>,
 }
@@ -116,10 +139,10 @@ impl Listener {
     /// # Errors
     /// The runtime cannot take it.
     pub fn on(reserved: Reserved) -> Result<Self, Error> {
-        let Reserved { socket, local_address } = reserved;
+        let Reserved { socket, shared, local_address } = reserved;
         let socket =
             TcpListener::from_std(socket).map_err(|source| Error::CannotListen { address: local_address, source })?;
-        Ok(Self { socket, local_address, tls: None })
+        Ok(Self { socket, shared, local_address, tls: None })
     }
 
     /// Speaks TLS. Put `h2` and `http/1.1` into the config's `alpn_protocols` if clients shall choose.
@@ -163,24 +186,22 @@ impl Listener {
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         let draining = Draining::default();
-        let permits = Arc::new(Semaphore::new(limits.max_connections));
+        let permits = self.shared.permits.get_or_init(|| Arc::new(Semaphore::new(limits.max_connections)));
         let mut connections = JoinSet::new();
-        let complaints = Complaints::new(LOG_EVERY);
-        let refused = Arc::new(Complaints::new(LOG_REFUSED_EVERY));
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 Some(ended) = connections.join_next() => note_end(ended),
-                (permit, stream, peer) = self.accept(&permits, &complaints) => {
+                (permit, stream, peer) = self.accept(permits) => {
                     let connection = Connection {
                         stream,
                         peer,
                         tls: self.tls.clone(),
                         limits,
                         draining: draining.clone(),
-                        refused: refused.clone(),
+                        complaints: self.shared.complaints.clone(),
                     };
                     let make = make.clone();
                     connections.spawn(async move {
@@ -197,11 +218,7 @@ impl Listener {
     }
 
     /// Safe to cancel: a connection is either returned or still in the kernel's queue.
-    async fn accept(
-        &self,
-        permits: &Arc<Semaphore>,
-        complaints: &Complaints,
-    ) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
+    async fn accept(&self, permits: &Arc<Semaphore>) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
         let permit = Arc::clone(permits).acquire_owned().await.expect("nobody closes this semaphore");
         loop {
             match self.socket.accept().await {
@@ -210,7 +227,7 @@ impl Listener {
                     tracing::debug!(listen = %self.local_address, %error, "a client was gone before it was accepted");
                 }
                 Err(error) => {
-                    if complaints.due().is_some() {
+                    if self.shared.complaints.due("accept").is_some() {
                         tracing::warn!(listen = %self.local_address, %error,
                             "cannot accept connections; the limit on open files may be too low");
                     }

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::FutureExt;
 use http_body_util::{Either, Empty};
 use hyper::body::{Body, Incoming};
 use hyper::service::Service;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::service::TowerToHyperService;
 use tokio_util::sync::CancellationToken;
 
@@ -28,29 +28,44 @@ pub struct Peer(pub SocketAddr);
 /// The connection that a request came on: an extension of each.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionControl {
-    had_a_request: Arc<AtomicBool>,
-    asked_for_reset: Arc<AtomicBool>,
+    seen: Arc<Seen>,
     pub(super) reset: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    requests: AtomicU64,
+    speaks_http2: AtomicBool,
+    asked_for_reset: AtomicBool,
 }
 
 impl ConnectionControl {
     /// Cuts the connection with a RST, so that the client sees "connection reset by peer", whatever was answered but not
     /// yet read. A handler that has called this need not answer; with HTTP/2 all requests of the connection are cut.
     pub fn reset(&self) {
-        self.asked_for_reset.store(true, Ordering::Release);
+        self.seen.asked_for_reset.store(true, Ordering::Release);
         self.reset.cancel();
     }
 
     pub(super) fn is_reset(&self) -> bool {
-        self.asked_for_reset.load(Ordering::Acquire)
+        self.seen.asked_for_reset.load(Ordering::Acquire)
     }
 
-    pub(super) fn note_request(&self) {
-        self.had_a_request.store(true, Ordering::Relaxed);
+    /// Only the connection's own task notes them.
+    pub(super) fn note_request(&self, version: Version) {
+        let before = self.seen.requests.load(Ordering::Relaxed);
+        if before == 0 {
+            self.seen.speaks_http2.store(version == Version::HTTP_2, Ordering::Relaxed);
+        }
+        self.seen.requests.store(before + 1, Ordering::Relaxed);
     }
 
-    pub(super) fn had_a_request(&self) -> bool {
-        self.had_a_request.load(Ordering::Relaxed)
+    pub(super) fn requests(&self) -> u64 {
+        self.seen.requests.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn speaks_http2(&self) -> bool {
+        self.seen.speaks_http2.load(Ordering::Relaxed)
     }
 }
 

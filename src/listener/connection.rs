@@ -23,11 +23,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
+use super::alarm::Alarm;
 use super::answering::ConnectionControl;
 use super::complaints::Complaints;
 use super::head::{HeadTimer, Received};
 use super::screen::Screen;
-use super::wire::{Screened, Wire};
+use super::wire::{Screened, Stalled, Unread, Wire};
 
 /// How often a resting HTTP/2 client is asked whether it is still there, and how long it may take to answer.
 const HTTP2_PING: Duration = Duration::from_secs(20);
@@ -74,7 +75,7 @@ pub(super) struct Connection {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) limits: Limits,
     pub(super) draining: Draining,
-    pub(super) refused: Arc<Complaints>,
+    pub(super) complaints: Arc<Complaints>,
 }
 
 impl Connection {
@@ -88,7 +89,7 @@ impl Connection {
         B::Data: Send,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let Self { stream, peer, tls, limits, draining, refused } = self;
+        let Self { stream, peer, tls, limits, draining, complaints } = self;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "cannot turn off Nagle's algorithm");
         }
@@ -96,14 +97,15 @@ impl Connection {
             peer,
             limits,
             draining,
-            refused,
+            complaints,
             first_request_by: Instant::now() + limits.head_read,
             control: ConnectionControl::default(),
             received: Received::default(),
         };
         let control = conversation.control.clone();
         let service = make(Client { peer, is_secure: tls.is_some(), control: control.clone() });
-        let wire = Wire { stream, received: conversation.received.clone(), reset: control.reset };
+        let unread = Unread::new(limits.unread);
+        let wire = Wire { stream, received: conversation.received.clone(), reset: control.reset, unread };
         match tls {
             None => conversation.hold(wire, service).await,
             Some(acceptor) => {
@@ -119,7 +121,7 @@ struct Conversation {
     peer: SocketAddr,
     limits: Limits,
     draining: Draining,
-    refused: Arc<Complaints>,
+    complaints: Arc<Complaints>,
     first_request_by: Instant,
     control: ConnectionControl,
     received: Received,
@@ -133,10 +135,35 @@ impl Conversation {
                 .inspect_err(|error| tracing::debug!(%peer, %error, "a TLS handshake failed"))
                 .ok(),
             () = tokio::time::sleep_until(self.first_request_by) => {
-                tracing::debug!(%peer, "a TLS handshake took too long");
+                if !self.received.is_nothing() {
+                    self.odd("slow_handshake", "a TLS handshake took too long");
+                }
                 None
             }
             () = self.draining.wake.cancelled() => None,
+        }
+    }
+
+    /// What a client does that the many do not. Under attack there is much of it, and one line of a kind in a while says so.
+    fn odd(&self, kind: &'static str, what: &'static str) {
+        let peer = self.peer;
+        match self.complaints.due(kind) {
+            Some(unsaid) => tracing::warn!(%peer, kind, unsaid, "{what}"),
+            None => tracing::debug!(%peer, kind, "{what}"),
+        }
+    }
+
+    /// A connection that ended before its time.
+    fn note_error(&self, error: &(dyn StdError + 'static)) {
+        let of_hyper = error.downcast_ref::<hyper::Error>();
+        if of_hyper.is_some_and(hyper::Error::is_parse_too_large) {
+            self.odd("large_head", "a request's head was too large");
+        } else if self.received.head_was_slow() {
+            self.odd("slow_head", "a request's head took too long");
+        } else if is_stalled(error) {
+            self.odd("slow_reader", "a client did not read what it asked for, and was cut off");
+        } else {
+            tracing::debug!(peer = %self.peer, error, "a connection ended early");
         }
     }
 
@@ -150,19 +177,20 @@ impl Conversation {
         B::Data: Send,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let Self { peer, limits, draining, refused, first_request_by, control, received } = self;
-        let protocol = protocol(limits, received);
+        let Self { peer, limits, ref draining, ref complaints, first_request_by, ref control, ref received } = self;
+        let protocol = protocol(limits, received.clone());
         let service = {
             let control = control.clone();
             service_fn(move |request| {
-                control.note_request();
+                control.note_request(request.version());
                 service.call(request)
             })
         };
-        let io = Screened { io, screen: Screen::default(), peer, refused };
+        let io = Screened { io, screen: Screen::default(), peer, complaints: complaints.clone() };
         let mut served = pin!(protocol.serve_connection(TokioIo::new(io), service));
         let (mut reset, mut drain) = (pin!(control.reset.cancelled()), pin!(draining.wake.cancelled()));
-        let mut first_request = pin!(Some(tokio::time::sleep_until(first_request_by)));
+        let mut alarm = Alarm::default();
+        let mut wait = Wait::FirstRequest;
         let (mut is_draining, mut is_watching) = (false, false);
         poll_fn(|context| {
             // This task is woken for every packet: the two that wait for the end are asked once, so that they wake it,
@@ -176,7 +204,7 @@ impl Conversation {
             }
             if let Poll::Ready(ended) = served.as_mut().poll(context) {
                 if let Err(error) = ended {
-                    note_error(peer, &*error);
+                    self.note_error(&*error);
                 }
                 return Poll::Ready(());
             }
@@ -185,28 +213,65 @@ impl Conversation {
                 served.as_mut().graceful_shutdown();
                 context.waker().wake_by_ref();
             }
-            if first_request.is_some() && control.had_a_request() {
-                first_request.set(None);
+            loop {
+                match wait {
+                    Wait::FirstRequest if control.requests() > 0 => wait = Wait::after(control, limits.idle),
+                    Wait::FirstRequest if alarm.rings(first_request_by, context) => {
+                        if !received.is_nothing() {
+                            self.odd("slow_head", "a connection brought no request in time");
+                        }
+                        return Poll::Ready(());
+                    }
+                    // The next look is due after the same time again. How often there were requests is cheaper to know
+                    // than when the last one was.
+                    Wait::MoreRequests { until, seen } if alarm.rings(until, context) => {
+                        if control.requests() != seen {
+                            wait = Wait::after(control, limits.idle);
+                            continue;
+                        }
+                        wait = Wait::Nothing;
+                        served.as_mut().graceful_shutdown();
+                        context.waker().wake_by_ref();
+                    }
+                    Wait::FirstRequest | Wait::MoreRequests { .. } | Wait::Nothing => return Poll::Pending,
+                }
             }
-            if let Some(due) = first_request.as_mut().as_pin_mut()
-                && due.poll(context).is_ready()
-            {
-                tracing::debug!(%peer, "a connection brought no request in time");
-                return Poll::Ready(());
-            }
-            Poll::Pending
         })
         .await;
     }
 }
 
-fn note_error(peer: SocketAddr, error: &(dyn StdError + 'static)) {
-    let of_hyper = error.downcast_ref::<hyper::Error>();
-    if of_hyper.is_some_and(hyper::Error::is_parse_too_large) {
-        tracing::debug!(%peer, max_bytes = MAX_HEAD_BYTES, max_headers = MAX_HEADERS, "a request's head was too large");
-    } else {
-        tracing::debug!(%peer, error, "a connection ended early");
+/// What a connection is cut for if it does not come.
+enum Wait {
+    FirstRequest,
+    /// Only of HTTP/2; with HTTP/1.1, hyper itself waits for the next head.
+    MoreRequests {
+        until: Instant,
+        /// How many there were when the wait began.
+        seen: u64,
+    },
+    Nothing,
+}
+
+impl Wait {
+    fn after(control: &ConnectionControl, idle: Duration) -> Self {
+        if !control.speaks_http2() {
+            return Self::Nothing;
+        }
+        Self::MoreRequests { until: Instant::now() + idle, seen: control.requests() }
     }
+}
+
+fn is_stalled(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let of_wire = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if of_wire.is_some_and(<dyn StdError + Send + Sync>::is::<Stalled>) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn protocol(limits: Limits, received: Received) -> auto::Builder<TokioExecutor> {

@@ -6,24 +6,39 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use hyper::rt::{Sleep, Timer};
 use parking_lot::Mutex;
 
-/// Bytes that a connection has received, counted where they are read.
+/// Bytes that a connection has received, counted where they are read, and whether a head among them took too long.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Received(Arc<AtomicU64>);
+pub(super) struct Received(Arc<Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    bytes: AtomicU64,
+    head_was_slow: AtomicBool,
+}
 
 impl Received {
     pub(super) fn add(&self, bytes: usize) {
-        self.0.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.0.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     fn so_far(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing has come at all: nobody's head is slow who only looked whether somebody listens.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.so_far() == 0
+    }
+
+    pub(super) fn head_was_slow(&self) -> bool {
+        self.0.head_was_slow.load(Ordering::Relaxed)
     }
 }
 
@@ -103,6 +118,7 @@ impl Future for HeadSleep {
         loop {
             ready!(alarm.as_mut().poll(context));
             if tokio::time::Instant::now() >= this.deadline {
+                this.timer.received.0.head_was_slow.store(this.head_began, Ordering::Relaxed);
                 return Poll::Ready(());
             }
             // It was set for an earlier wait.

@@ -1,7 +1,7 @@
 //! The accept loop: every HTTP socket of this program is served here.
 //!
 //! It owns the listening socket, the connections' tasks, TLS, and the limits: how long a request's head may take, how
-//! many connections there are at a time, how long a shutdown waits. HTTP/1.1 and HTTP/2 are told apart by their first
+//! long a client may not read, how many connections there are at a time, how long a shutdown waits. HTTP/1.1 and HTTP/2 are told apart by their first
 //! bytes, under TLS too.
 //!
 //! A request of HTTP/1.1 whose end could be seen in two places is refused before it is parsed.
@@ -13,6 +13,7 @@
 //! Deliberately not here: routes and status codes. A service comes in, and whether it was made with warp is not known.
 
 mod accept;
+mod alarm;
 mod answering;
 mod complaints;
 mod connection;
@@ -24,7 +25,8 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{Limits, Listener, Reserved};
+pub use accept::{HEAD_READ, Limits, Listener, Reserved};
+pub(crate) use alarm::Alarm;
 pub use answering::{ConnectionControl, Peer, from_tower};
 pub use complaints::Complaints;
 pub use connection::Client;

@@ -77,6 +77,10 @@ async fn handle(request: Request<Incoming>) -> Result<Response<TestBody>, Infall
             let first = stream::iter([Ok(Frame::data(Bytes::from_static(b"data: first\n\n")))]);
             return Ok(Response::new(Either::Right(StreamBody::new(first.chain(stream::pending()).boxed()))));
         }
+        "/endless" => {
+            let endless = stream::repeat_with(|| Ok(Frame::data(Bytes::from_static(&[b'x'; 64 << 10]))));
+            return Ok(Response::new(Either::Right(StreamBody::new(endless.boxed()))));
+        }
         "/peer" => peer.0.ip().to_string(),
         _ => format!("{:?}", request.version()),
     };
@@ -259,5 +263,51 @@ async fn tls_is_spoken_with_both_versions() {
     plain.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let mut refused = Vec::new();
     let _ = plain.read_to_end(&mut refused).await;
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let served = Served::start(Limits { unread: SOON, max_connections: 1, ..Limits::default() });
+    let mut deaf = served.connect().await;
+    deaf.write_all(b"GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    read_until(&mut deaf, "HTTP/1.1 200").await;
+    // There is room for one connection, and the first is still open at its end.
+    let answered = tokio::time::timeout(Duration::from_secs(20), served.ask("/")).await;
+    assert!(answered.expect("its place is free again").unwrap().starts_with("HTTP/1.1 200"));
+    drop(deaf);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn two_hands_on_one_socket_have_one_limit_on_connections() {
+    let reserved = super::Reserved::new(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let limits = Limits { max_connections: 1, ..Limits::default() };
+    let second_hand = Served::start_on(Listener::on(reserved.another().unwrap()).unwrap(), limits);
+    let served = Served::start_on(Listener::on(reserved).unwrap(), limits);
+    let mut first = served.connect().await;
+    first.write_all(b"GET /stream HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    read_until(&mut first, "data: first").await;
+    let mut second = Box::pin(served.ask("/"));
+    assert!(tokio::time::timeout(SOON * 4, &mut second).await.is_err(), "neither hand has room for it");
+    drop(first);
+    assert!(second.await.unwrap().starts_with("HTTP/1.1 200"));
+    second_hand.stop().await;
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_of_http_2_that_rests_is_closed() {
+    let served = Served::start(Limits { idle: SOON, ..Limits::default() });
+    let io = TokioIo::new(served.connect().await);
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    let connection = tokio::spawn(connection);
+    for _ in 0..2 {
+        let request = Request::get("http://x/").body(Full::<Bytes>::default()).unwrap();
+        assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
+    }
+    let ended = tokio::time::timeout(Duration::from_secs(20), connection).await;
+    ended.expect("it is closed").unwrap().unwrap();
+    drop(sender);
     served.stop().await;
 }

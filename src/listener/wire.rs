@@ -1,4 +1,4 @@
-//! The socket as hyper sees it: counted, reset where that was asked for, and screened.
+//! The socket as hyper sees it: counted, reset where that was asked for, given up where nobody reads, and screened.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::alarm::Alarm;
 use super::complaints::Complaints;
 use super::head::Received;
 use super::screen::Screen;
@@ -20,7 +22,39 @@ pub(super) struct Wire {
     pub(super) stream: TcpStream,
     pub(super) received: Received,
     pub(super) reset: CancellationToken,
+    pub(super) unread: Unread,
 }
+
+/// The clock on a client that does not read. It runs only while something is to be written and cannot be.
+pub(super) struct Unread {
+    limit: Duration,
+    until: Option<Instant>,
+    alarm: Alarm,
+}
+
+impl Unread {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, until: None, alarm: Alarm::default() }
+    }
+
+    /// What came of trying to write: an error if nothing could be written for too long.
+    fn judge<T>(&mut self, tried: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if tried.is_ready() {
+            self.until = None;
+            return tried;
+        }
+        let until = *self.until.get_or_insert_with(|| Instant::now() + self.limit);
+        if self.alarm.rings(until, context) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, Stalled)));
+        }
+        Poll::Pending
+    }
+}
+
+/// The client read nothing for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the client does not read what it asked for")]
+pub(super) struct Stalled;
 
 impl Drop for Wire {
     fn drop(&mut self) {
@@ -49,7 +83,9 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let this = &mut *self;
+        let tried = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.unread.judge(tried, context)
     }
 
     fn poll_write_vectored(
@@ -57,7 +93,9 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let this = &mut *self;
+        let tried = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        this.unread.judge(tried, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -78,7 +116,7 @@ pub(super) struct Screened<IO> {
     pub(super) io: IO,
     pub(super) screen: Screen,
     pub(super) peer: SocketAddr,
-    pub(super) refused: Arc<Complaints>,
+    pub(super) complaints: Arc<Complaints>,
 }
 
 impl<IO: AsyncRead + Unpin> AsyncRead for Screened<IO> {
@@ -94,7 +132,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Screened<IO> {
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
         if let Some(ambiguity) = self.screen.look(&mut buffer.filled_mut()[filled_before..]) {
             let peer = self.peer;
-            match self.refused.due() {
+            match self.complaints.due("ambiguous") {
                 Some(unsaid) => tracing::warn!(%peer, %ambiguity, unsaid,
                     "a request was refused that could be read in two ways, as request smuggling needs"),
                 None => tracing::debug!(%peer, %ambiguity, "a request was refused that could be read in two ways"),

@@ -51,7 +51,7 @@ pub struct TrafficSample {
     /// Reported calls that took as long as their breaker calls slow.
     pub slow: u64,
     pub(super) durations: [u64; BUCKETS],
-    pub(super) duration_sum: Duration,
+    pub(crate) duration_sum: Duration,
 }
 
 /// How often each outcome was seen.
@@ -86,7 +86,8 @@ impl Traffic {
         self.counters();
     }
 
-    /// A call has ended; `took` is all of it, with its attempts and pauses.
+    /// A call has ended; `took` is all of it, with its attempts and pauses, up to where the target had
+    /// answered.
     pub fn call(&self, outcome: Outcome, took: Duration) {
         let counters = self.counters();
         add(&counters.calls[place(outcome)]);

@@ -27,8 +27,6 @@ pub(super) struct Terms {
     pub(super) connect_timeout: Duration,
     /// When the head of the answer must be there.
     pub(super) deadline: Instant,
-    /// Whether sending it twice does no harm.
-    pub(super) is_repeatable: bool,
 }
 
 /// An answer whose body is to come.
@@ -46,7 +44,8 @@ pub(super) struct AnswerBody {
     lane: usize,
 }
 
-/// Sends the request and waits for the head of its answer.
+/// Sends the request once and waits for the head of its answer. Kept connections that turn out to be closed before anything
+/// was written on them cost nothing.
 pub(super) async fn attempt(
     destination: &Destination,
     template: &mut Template,
@@ -54,9 +53,8 @@ pub(super) async fn attempt(
     terms: Terms,
 ) -> Result<Answer, Fault> {
     let origin = &destination.origin;
-    let mut may_rest = true;
     loop {
-        let resting = if may_rest { origin.take(terms.lane) } else { None };
+        let resting = origin.take(terms.lane);
         let is_new = resting.is_none();
         let link = match resting {
             Some(link) => link,
@@ -70,22 +68,15 @@ pub(super) async fn attempt(
             Ok((answer, link)) => return answered(answer, link, origin, terms.lane),
             Err(fault) => fault,
         };
-        if let Fault::Gone(unsent) = fault {
-            if let Some(request) = unsent {
-                template.put_back(*request);
-            }
-            if is_new || !template.can_be_sent() {
-                return Err(Fault::Gone(None));
-            }
-            continue;
+        // Once something was written nobody knows what the target did with it, also on a connection that rested before:
+        // whether it is sent again is decided where attempts are counted.
+        let Fault::Gone(unsent) = fault else { return Err(blamed(fault, template.stage())) };
+        if let Some(request) = unsent {
+            template.put_back(*request);
         }
-        // A target closes connections that rest. One that it closed at the very moment we used it has read nothing, as far
-        // as can be known: what may be repeated is (RFC 9112, 9.3.1), and the target is not blamed.
-        let is_stale = matches!(fault, Fault::Broken { stale: true, .. });
-        if !(is_stale && terms.is_repeatable && template.is_kept()) {
-            return Err(blamed(fault, template.stage()));
+        if is_new || !template.can_be_sent() {
+            return Err(Fault::Gone(None));
         }
-        may_rest = false;
     }
 }
 
@@ -106,7 +97,7 @@ async fn exchange(
                 }
                 sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
                     Some(request) => Fault::Gone(Some(Box::new(request))),
-                    None => Fault::Broken { stale: false, source: error.into_error() },
+                    None => Fault::Broken(error.into_error()),
                 })
             };
             let answer = timeout_at(deadline, Box::pin(exchange)).await.unwrap_or(Err(Fault::TimedOut))?;
@@ -131,8 +122,8 @@ fn answered(
 /// What looks like the target's fault may be the client's, whose body did not come.
 fn blamed(fault: Fault, body: Stage) -> Fault {
     match (fault, body) {
-        (Fault::Broken { .. }, Stage::Broken) => Fault::ClientBroke,
-        (Fault::Broken { .. }, Stage::TooLarge) => Fault::BodyTooLarge,
+        (Fault::Broken(_), Stage::Broken) => Fault::ClientBroke,
+        (Fault::Broken(_), Stage::TooLarge) => Fault::BodyTooLarge,
         (Fault::TimedOut, Stage::AwaitingClient) => Fault::ClientTooSlow,
         (fault, _) => fault,
     }

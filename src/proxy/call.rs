@@ -1,9 +1,10 @@
 //! A guarded call to one target: let in or refused, attempted once or several times, and what came of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, Version};
 use tokio::time::Instant;
 
 use super::attempt::{self, Answer, Terms};
@@ -25,6 +26,13 @@ pub(super) struct Called {
     pub(super) answer: Result<Response<Reply>, Problem>,
     /// Whether somebody else may answer instead: the target did not do it, or there is nothing to do.
     pub(super) may_fall_back: bool,
+}
+
+impl Called {
+    fn refused(why: Why, destination: &Destination) -> Self {
+        let problem = Problem { why, target: Arc::clone(&destination.target.name) };
+        Self { answer: Err(problem), may_fall_back: true }
+    }
 }
 
 /// A call as it is to be made.
@@ -69,13 +77,25 @@ struct Seen {
 }
 
 impl Call<'_> {
+    /// A refusal that is known before anything of the request's body was read. `None` promises nothing.
+    pub(super) fn glance(&self, destination: &Destination) -> Option<Called> {
+        let shared = &self.caller.shared;
+        let guarded = destination.target.guarded(&shared.board, shared.clock)?;
+        let no = guarded.around.glance(&guarded.gate).err()?;
+        Some(Called::refused(Why::Guarded(no.why, no.retry_after), destination))
+    }
+
+    /// How long it may take to one target, as far as is known now.
+    pub(super) fn budget(&self, destination: &Destination) -> Duration {
+        let shared = &self.caller.shared;
+        let guarded = destination.target.guarded(&shared.board, shared.clock);
+        guarded.map_or(Duration::MAX, |guarded| self.limits(guarded.around.policy().limits()).call_budget)
+    }
+
     /// Makes it. If it is the last one the template's headers go with it.
     pub(super) async fn to(&self, destination: &Destination, template: &mut Template, is_last: bool) -> Called {
         let shared = &self.caller.shared;
-        let refused = |why| {
-            let problem = Problem { why, target: Arc::clone(&destination.target.name) };
-            Called { answer: Err(problem), may_fall_back: true }
-        };
+        let refused = |why| Called::refused(why, destination);
         let Some(guarded) = destination.target.guarded(&shared.board, shared.clock) else {
             return refused(Why::NoTarget);
         };
@@ -93,24 +113,27 @@ impl Call<'_> {
         let looks_into_body = self.operation.is_some_and(|one| one.outcomes.iter().any(|row| row.json.is_some()));
         let to = template.addressed_to(destination, path, looks_into_body, is_last);
         let safety = self.safety(&template.method, to.headers());
-        let mut attempted: Option<Attempted> = None;
+        let mut last: Option<(Attempted, Result<Seen, Fault>)> = None;
         loop {
             let limit = entered.attempt_limit();
             if limit.is_zero() {
-                let Some(attempted) = attempted else {
+                return match last {
+                    Some((so_far, seen)) => self.called(destination, entered, limits, (so_far, seen), &template.method),
                     // Nothing was asked of the target: the permit goes back, and nothing is counted.
-                    return refused(Why::BudgetOver);
+                    None => refused(Why::BudgetOver),
                 };
-                entered.done(attempted.outcome);
-                let may_fall_back = attempted.may_fall_back(&template.method);
-                return Called { may_fall_back, ..refused(Why::TimedOut) };
             }
+            let before = last.take().map(|(so_far, seen)| {
+                if let Ok(Seen { answer, .. }) = seen {
+                    answer.body.discard();
+                }
+                so_far
+            });
             entered.attempt_began();
             let terms = Terms {
                 lane: self.caller.lane,
                 connect_timeout: policy.connect_timeout,
                 deadline: Instant::now() + limit,
-                is_repeatable: safety > Safety::Unsafe,
             };
             let answered = attempt::attempt(destination, template, &to, terms).await;
             let (ended, seen) = match answered {
@@ -120,21 +143,15 @@ impl Call<'_> {
                 },
                 Err(fault) => (fault.ended(safety), Err(fault)),
             };
-            let so_far = Attempted::and(attempted, ended);
-            attempted = Some(so_far);
+            let so_far = Attempted::and(before, ended);
             let repeatable = if template.can_be_sent() { ended } else { ended.with_safety(Safety::Unsafe) };
             match entered.attempt_ended(&repeatable) {
                 Next::Again { after } => {
-                    if let Ok(Seen { answer, .. }) = seen {
-                        answer.body.discard();
-                    }
+                    last = Some((so_far, seen));
                     tokio::time::sleep(after).await;
                 }
                 Next::Enough(_) => {
-                    let may_fall_back = so_far.may_fall_back(&template.method);
-                    let answer = self.conclude(destination, entered, limits, ended.outcome, seen);
-                    let is_theirs = matches!(&answer, Err(problem) if problem.why == Why::AnswerTooLarge);
-                    return Called { answer, may_fall_back: may_fall_back && !is_theirs };
+                    return self.called(destination, entered, limits, (so_far, seen), &template.method);
                 }
             }
         }
@@ -184,7 +201,7 @@ impl Call<'_> {
             let Ok(part) = tokio::time::timeout_at(deadline, part).await else { return Err(Fault::TimedOut) };
             match part {
                 None => break true,
-                Some(Err(source)) => return Err(Fault::Broken { stale: false, source }),
+                Some(Err(source)) => return Err(Fault::Broken(source)),
                 Some(Ok(frame)) => read.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),
             }
             if read.len() > self.route.spec.inspect_limit {
@@ -196,6 +213,20 @@ impl Call<'_> {
         };
         let json = if whole { serde_json::from_slice(&read).ok() } else { None };
         Ok((Some(read.freeze()), json))
+    }
+
+    fn called(
+        &self,
+        destination: &Destination,
+        entered: Entered,
+        limits: Limits,
+        last: (Attempted, Result<Seen, Fault>),
+        method: &Method,
+    ) -> Called {
+        let (so_far, seen) = last;
+        let answer = self.conclude(destination, entered, limits, so_far.outcome, seen);
+        let is_theirs = matches!(&answer, Err(problem) if problem.why == Why::AnswerTooLarge);
+        Called { answer, may_fall_back: so_far.may_fall_back(method) && !is_theirs }
     }
 
     fn conclude(
@@ -220,7 +251,11 @@ impl Call<'_> {
             entered.done(outcome);
             return Err(problem(Why::AnswerTooLarge));
         }
-        let answer = respond(seen, &self.caller.shared.via_http1, |first, body| {
+        let via = match seen.answer.head.version {
+            Version::HTTP_2 => &self.caller.shared.via_http2,
+            _ => &self.caller.shared.via_http1,
+        };
+        let answer = respond(seen, via, |first, body| {
             Passing::new(first, body, (entered, outcome), limit, limits.attempt_timeout)
         });
         Ok(answer)
@@ -241,7 +276,10 @@ fn respond(
     let mut passing = passing(read, body);
     *response.body_mut() = match passing.whole_at_once() {
         Some(bytes) => Reply::Whole(bytes),
-        None => Reply::Passing(Box::new(passing)),
+        None => {
+            passing.goes_on();
+            Reply::Passing(Box::new(passing))
+        }
     };
     response
 }

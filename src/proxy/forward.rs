@@ -8,13 +8,12 @@ use super::admission::{self, Admitted};
 use super::call::{Call, Called};
 use super::headers;
 use super::outcome;
-use super::outgoing::{self, Stopped};
+use super::outgoing::{self, Arriving, Stopped, Taken};
 use super::problem::{Problem, Why};
 use super::reply::Reply;
 use super::routes::{Fallback, Route};
 use super::service::Caller;
 use super::template::{Payload, Template};
-use crate::domain::guard::Safety;
 
 /// What a route answers.
 pub(super) async fn forward(caller: &Caller, route: &Route, request: Request<Incoming>) -> Response<Reply> {
@@ -57,13 +56,16 @@ async fn answer(caller: &Caller, route: &Route, request: Request<Incoming>) -> R
     };
     headers::of_request(&mut parts.headers, host, &caller.origin, via, route.spec.trust_forwarded);
     let call = Call { caller, route, operation };
-    let safety = call.safety(&parts.method, &parts.headers);
-    let is_declared = operation.is_some_and(|one| one.outcomes.iter().any(|row| row.not_processed));
-    let may_need_it_again = safety > Safety::Unsafe || is_declared || route.fallback.is_some();
-    let payload = payload(body, length, route, may_need_it_again).await?;
+    let refused = if body.is_end_stream() { None } else { call.glance(&route.main) };
+    let is_wanted = refused.is_none() || matches!(route.fallback, Some(Fallback::Target(_)));
+    let (payload, _taken) =
+        if is_wanted { payload(&call, body, length).await? } else { (passing(body.into(), route), None) };
     let mut template = Template { method: parts.method, path, headers: parts.headers, host: preserved, payload };
     let is_last = !matches!(route.fallback, Some(Fallback::Target(_)));
-    let called = call.to(&route.main, &mut template, is_last).await;
+    let called = match refused {
+        None => call.to(&route.main, &mut template, is_last).await,
+        Some(called) => called,
+    };
     let called = match &route.fallback {
         Some(fallback) if called.may_fall_back => Box::pin(fall_back(&call, fallback, called, &mut template)).await,
         Some(_) | None => called,
@@ -77,21 +79,37 @@ async fn answer(caller: &Caller, route: &Route, request: Request<Incoming>) -> R
     Ok(called.answer.unwrap_or_else(|refused| problem(&refused)))
 }
 
-/// The body, whole if it is short and may be needed again, else as it comes.
-async fn payload(body: Incoming, length: Option<u64>, route: &Route, may_need_it_again: bool) -> Result<Payload, Why> {
+/// The body before a place is taken for it: whole if it is short, so that who sends it slowly keeps nobody out; else its
+/// beginning.
+async fn payload<'c>(
+    call: &Call<'c>,
+    body: Incoming,
+    length: Option<u64>,
+) -> Result<(Payload, Option<Taken<'c>>), Why> {
     if body.is_end_stream() {
-        return Ok(Payload::Kept(bytes::Bytes::new()));
+        return Ok((Payload::Kept(bytes::Bytes::new()), None));
     }
+    let (route, budget) = (call.route, call.budget(&call.route.main));
     let limit = route.spec.retry_buffer;
-    if !may_need_it_again || length.is_none_or(|length| length > limit as u64) {
-        return Ok(Payload::Passing { body: Some(body), limit: route.spec.body_limit, progress: Default::default() });
-    }
-    let kept = Box::pin(outgoing::keep(body, limit)).await.map_err(|stopped| match stopped {
+    let stopped = |stopped| match stopped {
         Stopped::Broken => Why::BodyCutShort,
         Stopped::TooLarge => Why::BodyTooLarge,
         Stopped::TooSlow => Why::BodyTooSlow,
-    })?;
-    Ok(Payload::Kept(kept))
+    };
+    let Some(length) = length.filter(|length| *length <= limit as u64) else {
+        let begun = Box::pin(outgoing::begin(body, budget)).await.map_err(stopped)?;
+        return Ok((passing(begun, route), None));
+    };
+    let Some(taken) = call.caller.shared.room.take(length) else {
+        Box::pin(outgoing::drain(body)).await;
+        return Err(Why::NoRoom);
+    };
+    let kept = Box::pin(outgoing::keep(body, limit, budget)).await.map_err(stopped)?;
+    Ok((Payload::Kept(kept), Some(taken)))
+}
+
+fn passing(body: Arriving, route: &Route) -> Payload {
+    Payload::Passing { body: Some(body), limit: route.spec.body_limit, progress: Default::default() }
 }
 
 /// What is answered where the target was not asked, or has failed without having done anything.

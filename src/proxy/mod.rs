@@ -19,8 +19,6 @@
 //! node could not do itself, and what its client did, never counts against the target; and that the keys a route adds are
 //! in no log, no answer and no header for anybody else. Not here: deciding (the domain and `guard`), and committing.
 
-mod alarm;
-
 mod problem;
 
 mod path;

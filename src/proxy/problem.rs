@@ -54,12 +54,22 @@ pub(super) enum Why {
     BodyCutShort,
     /// The body came too slowly.
     BodyTooSlow,
+    /// This node keeps as many bytes of requests as it may.
+    NoRoom,
 }
+
+/// When to come back where nobody knows: the least that can be said. Who comes back later does no harm.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Status, last part of `type`, title, and the word in `reason`.
 type Facts = (StatusCode, &'static str, &'static str, &'static str);
 
 impl Why {
+    /// Its word, one for each kind.
+    pub(super) const fn reason(self) -> &'static str {
+        self.facts().3
+    }
+
     const fn facts(self) -> Facts {
         use StatusCode as S;
         match self {
@@ -93,21 +103,19 @@ impl Why {
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", "body_too_large"),
             Self::BodyCutShort => (S::BAD_REQUEST, "body-cut-short", "The body ended early", "body_cut_short"),
             Self::BodyTooSlow => (S::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly", "body_too_slow"),
+            Self::NoRoom => (S::SERVICE_UNAVAILABLE, "no-room", "Too many requests at a time", "no_room"),
         }
     }
 
-    /// When to come back, where that is known.
+    /// When to come back, where coming back may help.
     const fn pause(self) -> Option<Duration> {
         match self {
             Self::Guarded(_, pause) => Some(pause),
-            Self::BudgetOver
-            | Self::Unreachable
-            | Self::ConnectTimeout
+            Self::BudgetOver | Self::ConnectTimeout | Self::TimedOut | Self::NoTarget | Self::NoRoom => Some(SOON),
+            Self::Unreachable
             | Self::Broken
             | Self::AnswerTooLarge
-            | Self::TimedOut
             | Self::Ours
-            | Self::NoTarget
             | Self::NoRoute
             | Self::Loop
             | Self::Upgrade
@@ -155,6 +163,7 @@ impl Why {
             Self::BodyTooLarge => format!("the body is longer than this route to {target} takes"),
             Self::BodyCutShort => "the request could not be read to its end".to_owned(),
             Self::BodyTooSlow => "the body did not arrive in time".to_owned(),
+            Self::NoRoom => "this node keeps as many requests as it may; nothing was sent".to_owned(),
         }
     }
 }
@@ -247,6 +256,15 @@ mod tests {
                 (response.status(), &response.headers()[RETRY_AFTER]),
                 (StatusCode::TOO_MANY_REQUESTS, &HeaderValue::from_static(header))
             );
+        }
+    }
+
+    #[test]
+    fn who_may_come_back_is_told_when() {
+        for why in [Why::NoTarget, Why::NoRoom, Why::BudgetOver, Why::ConnectTimeout, Why::TimedOut] {
+            let response = Problem { why, target: "A".into() }.response();
+            assert!(response.status() == 503 || response.status() == 504, "{why:?}");
+            assert_eq!(response.headers()[RETRY_AFTER], "1", "{why:?}");
         }
     }
 }

@@ -8,10 +8,11 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::alarm::Alarm;
 use super::attempt::AnswerBody;
+use super::outgoing::longer_by;
 use crate::domain::breaker::Outcome;
 use crate::guard::Entered;
+use crate::listener::Alarm;
 
 /// What the client gets.
 pub enum Reply {
@@ -86,6 +87,13 @@ impl Passing {
         }
         self.end(None);
         Some(self.first.take().unwrap_or_default())
+    }
+
+    /// It is passed on from here on, for as long as the client reads: what the head said, it said.
+    pub(super) fn goes_on(&mut self) {
+        if let (Some((call, outcome)), None) = (&mut self.call, &self.cut) {
+            call.answered(*outcome);
+        }
     }
 
     fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
@@ -175,13 +183,7 @@ impl Body for Reply {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Passing(passing) => {
                 let first = passing.first.as_ref().map_or(0, Bytes::len) as u64;
-                let rest = passing.body.size_hint();
-                let mut whole = SizeHint::new();
-                whole.set_lower(rest.lower() + first);
-                if let Some(upper) = rest.upper() {
-                    whole.set_upper(upper + first);
-                }
-                whole
+                longer_by(&passing.body.size_hint(), first)
             }
         }
     }

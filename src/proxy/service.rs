@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 
 use super::forward;
 use super::headers::Origin;
+use super::outgoing::Room;
 use super::problem::{Problem, Why};
 use super::reply::Reply;
 use super::routes::{Route, Table};
@@ -53,8 +54,8 @@ pub(super) struct Shared {
     pub(super) via_http2: HeaderValue,
     table: ArcSwap<Table>,
     lanes: usize,
-    odd: Complaints,
-    faults: Complaints,
+    pub(super) room: Room,
+    complaints: Complaints,
 }
 
 /// Who asks, for one connection.
@@ -80,8 +81,8 @@ impl Proxy {
             node: config.node.name.clone(),
             table: ArcSwap::from_pointee(table),
             lanes,
-            odd: Complaints::new(LOG_EVERY),
-            faults: Complaints::new(LOG_EVERY),
+            room: Room::default(),
+            complaints: Complaints::new(LOG_EVERY),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -131,7 +132,7 @@ impl Caller {
 impl Shared {
     /// A request that is refused for its own sake. Under attack there are many, and one line in a while says it.
     pub(super) fn note_odd(&self, target: &str, why: Why) {
-        match self.odd.due() {
+        match self.complaints.due(why.reason()) {
             Some(unsaid) => tracing::warn!(target_name = target, ?why, unsaid, "a request was not passed on"),
             None => tracing::debug!(target_name = target, ?why, "a request was not passed on"),
         }
@@ -140,7 +141,7 @@ impl Shared {
     /// A call that came to nothing.
     pub(super) fn note_fault(&self, target: &str, fault: &Fault) {
         let error = fault as &dyn std::error::Error;
-        match self.faults.due() {
+        match self.complaints.due(fault.why().reason()) {
             Some(unsaid) => tracing::warn!(target_name = target, error, unsaid, "a call failed"),
             None => tracing::debug!(target_name = target, error, "a call failed"),
         }

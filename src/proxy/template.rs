@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http::header::{HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{Parts, PathAndQuery};
 use http::{Method, Request, Uri, Version};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 
-use super::outgoing::{Outgoing, Progress, Stage};
+use super::outgoing::{Arriving, Outgoing, Progress, Stage};
 use super::routes::Destination;
 
 /// What the client wants, without what concerns only its connection.
@@ -27,7 +27,7 @@ pub(super) enum Payload {
     /// As often as needed.
     Kept(Bytes),
     /// Once; gone when it is under way.
-    Passing { body: Option<Incoming>, limit: u64, progress: Arc<Progress> },
+    Passing { body: Option<Arriving>, limit: u64, progress: Arc<Progress> },
 }
 
 /// A template for one target.
@@ -119,11 +119,6 @@ impl Template {
             Payload::Kept(_) => true,
             Payload::Passing { body, progress, .. } => body.is_some() && progress.stage() == Stage::Untouched,
         }
-    }
-
-    /// Whether it can be sent any number of times.
-    pub(super) const fn is_kept(&self) -> bool {
-        matches!(self.payload, Payload::Kept(_))
     }
 
     /// Where a passing body is.

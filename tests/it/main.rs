@@ -17,6 +17,7 @@ mod outage;
 mod proxy;
 mod proxy_fallback;
 mod proxy_guard;
+mod proxy_slow;
 mod proxy_smuggling;
 mod proxy_wire;
 mod reload;

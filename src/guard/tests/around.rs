@@ -29,6 +29,24 @@ fn places(max_in_flight: u32, max_waiting: u32) -> Policy {
     Policy { bulkhead: Bulkhead { max_in_flight, max_waiting, max_wait: millis(500) }, ..Policy::default() }
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_time_in_which_an_answer_is_read_is_not_the_targets_and_its_place_is_kept_for_as_long() {
+    let traffic = Arc::new(Traffic::default());
+    let clock = Clock::system();
+    let (_driver, gate) = crate::breaker::new(breaker::Policy::default(), None, clock.moment(), 7, Box::new(|| {}));
+    let around = Around::seeded(&places(1, 0), traffic.clone(), clock, 7);
+    let mut entered = around.enter(&gate).await.unwrap();
+    entered.attempt_began();
+    tokio::time::advance(millis(30)).await;
+    assert_eq!(entered.attempt_ended(&Ended::new(Outcome::Success)), Next::Enough(WhyEnough::Answered));
+    entered.answered(Outcome::Success);
+    tokio::time::advance(seconds(3_600)).await;
+    assert_eq!(around.enter(&gate).await.unwrap_err().why, Refusal::BulkheadFull);
+    entered.done(Outcome::Success);
+    assert_eq!(traffic.sample().unwrap().duration_sum, millis(30));
+    assert!(around.enter(&gate).await.is_ok());
+}
+
 const NOT_PROCESSED: Ended = Ended::new(Outcome::Failure).with_safety(Safety::NotProcessed);
 
 #[tokio::test(start_paused = true)]

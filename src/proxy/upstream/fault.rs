@@ -25,13 +25,7 @@ pub(in crate::proxy) enum Fault {
     Gone(Option<Box<http::Request<crate::proxy::outgoing::Outgoing>>>),
     /// The connection broke after the request was sent, wholly or in part.
     #[error("the connection to the target broke")]
-    Broken {
-        /// On a kept connection, before a byte of the answer: most likely the target had closed it just then.
-        stale: bool,
-        /// Of hyper's.
-        #[source]
-        source: hyper::Error,
-    },
+    Broken(#[source] hyper::Error),
     /// No answer in time.
     #[error("the target did not answer in time")]
     TimedOut,
@@ -67,7 +61,7 @@ impl Fault {
             Self::Unreachable(_) | Self::ConnectTimeout | Self::Gone(_) => {
                 Ended::new(Outcome::Failure).with_safety(Safety::NotSent)
             }
-            Self::Broken { .. } | Self::TimedOut => Ended::new(Outcome::Unknown).with_safety(request),
+            Self::Broken(_) | Self::TimedOut => Ended::new(Outcome::Unknown).with_safety(request),
             Self::Switched => Ended::new(Outcome::Failure),
             Self::ClientBroke | Self::BodyTooLarge | Self::ClientTooSlow => Ended::new(Outcome::Ignored),
         }
@@ -79,7 +73,7 @@ impl Fault {
             Self::Ours(_) => Why::Ours,
             Self::Unreachable(_) | Self::Gone(_) => Why::Unreachable,
             Self::ConnectTimeout => Why::ConnectTimeout,
-            Self::Broken { .. } | Self::Switched => Why::Broken,
+            Self::Broken(_) | Self::Switched => Why::Broken,
             Self::TimedOut => Why::TimedOut,
             Self::ClientBroke => Why::BodyCutShort,
             Self::BodyTooLarge => Why::BodyTooLarge,
@@ -96,9 +90,7 @@ impl fmt::Debug for Fault {
             Self::Unreachable(source) => f.debug_tuple("Unreachable").field(source).finish(),
             Self::ConnectTimeout => f.write_str("ConnectTimeout"),
             Self::Gone(unsent) => f.debug_struct("Gone").field("came_back", &unsent.is_some()).finish(),
-            Self::Broken { stale, source } => {
-                f.debug_struct("Broken").field("stale", stale).field("source", source).finish()
-            }
+            Self::Broken(source) => f.debug_tuple("Broken").field(source).finish(),
             Self::TimedOut => f.write_str("TimedOut"),
             Self::Switched => f.write_str("Switched"),
             Self::ClientBroke => f.write_str("ClientBroke"),

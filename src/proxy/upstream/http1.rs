@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::fault::Fault;
 use super::quiet::Quiet;
 use super::stream::Stream;
-use crate::proxy::alarm::Alarm;
+use crate::listener::Alarm;
 use crate::proxy::outgoing::Outgoing;
 
 /// Headers of an answer; one with more is a broken one.
@@ -27,7 +27,6 @@ pub(in crate::proxy) struct Http1 {
     connection: Connection<TokioIo<Stream>, Outgoing>,
     /// It has ended; its future must not be polled again.
     has_ended: bool,
-    is_used: bool,
     quiet: Quiet,
     /// For everything that is waited for here.
     alarm: Alarm,
@@ -43,7 +42,6 @@ impl Http1 {
             sender,
             connection,
             has_ended: false,
-            is_used: false,
             quiet: Quiet::default(),
             alarm: Alarm::default(),
             resting_since: Instant::now(),
@@ -68,7 +66,6 @@ impl Http1 {
         request: Request<Outgoing>,
         deadline: Instant,
     ) -> Result<Response<Incoming>, Fault> {
-        let stale = std::mem::replace(&mut self.is_used, true);
         let mut answer = pin!(self.sender.try_send_request(request));
         let Self { quiet, connection, has_ended, alarm, .. } = self;
         std::future::poll_fn(move |context| {
@@ -81,7 +78,7 @@ impl Http1 {
                 if let Poll::Ready(answered) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                     return Poll::Ready(answered.map_err(|mut error| match error.take_message() {
                         Some(request) => Fault::Gone(Some(Box::new(request))),
-                        None => Fault::Broken { stale, source: error.into_error() },
+                        None => Fault::Broken(error.into_error()),
                     }));
                 }
                 if alarm.rings(deadline, context) { Poll::Ready(Err(Fault::TimedOut)) } else { Poll::Pending }

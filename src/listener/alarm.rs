@@ -10,11 +10,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// One entry in the runtime's list of timers, made with the first wait.
 #[derive(Debug, Default)]
-pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
+pub(crate) struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
     /// Whether `deadline` is over. If not, the task of `context` is woken when it is, or before.
-    pub(super) fn rings(&mut self, deadline: Instant, context: &mut Context<'_>) -> bool {
+    pub(crate) fn rings(&mut self, deadline: Instant, context: &mut Context<'_>) -> bool {
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
