@@ -128,6 +128,18 @@ impl Node {
         events.iter().map(|logged| logged.event.name()).collect()
     }
 
+    /// The same once this is among them: what an actor shows may not be on disk yet.
+    async fn names_with(&self, last: &str) -> Vec<&'static str> {
+        for _ in 0..600 {
+            let names = self.names();
+            if names.contains(&last) {
+                return names;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("waited in vain for {last}: {:?}", self.names());
+    }
+
     async fn stop(self) {
         self.system.stop().await;
         self.store.close().unwrap();
@@ -155,7 +167,7 @@ async fn an_outage_is_found_told_recovered_and_remembered() {
     service.answer(200);
     let up = node.until("PG", |pg| pg.breaker == Some(State::Closed)).await;
     assert_eq!((up.state, up.incident), (IntegrationState::Connected, false));
-    let names = node.names();
+    let names = node.names_with("AlertResolved").await;
     for name in ["IntegrationFailureRecorded", "AlertFired", "IntegrationFailureRecovered", "AlertResolved"] {
         assert_eq!(names.iter().filter(|found| **found == name).count(), 1, "{name} in {names:?}");
     }
