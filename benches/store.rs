@@ -246,6 +246,7 @@ fn failure(id: u64) -> (Change, IdMarks) {
         history: Some(HistoryId(id)),
         correlation: correlation.clone(),
         queued_at: at,
+        tried_since: at,
         attempts: 0,
         next_attempt_at: at,
         last_error: None,

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actors::board::Board;
 use crate::actors::callers::Callers;
+use crate::actors::links::Signer;
 use crate::actors::system::{self, Parts, System};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -66,6 +67,7 @@ pub struct App {
     config: Arc<ArcSwap<Config>>,
     source: Source,
     vitals: Arc<Vitals>,
+    signer: Signer,
     store_failed: CancellationToken,
 }
 
@@ -108,6 +110,7 @@ impl App {
         let store_failed = CancellationToken::new();
         let store = open_store(&config, clock, store_failed.clone()).await?;
         let watches = store.reader().watches()?;
+        let signer = Signer::new(&store.reader().secret()?);
         let prober = Prober::new(clock, &config.node.name).map_err(Error::Probes)?;
         let (board, config) = (Arc::new(Board::default()), Arc::new(config));
         if config.monitor.connectivity.is_some() {
@@ -120,6 +123,8 @@ impl App {
             writer: store.writer(),
             reader: store.reader(),
             watches,
+            quiets: store.reader().quiets()?,
+            signer: signer.clone(),
             metrics: metrics.clone(),
             prober: Arc::new(prober),
             io: tokio::runtime::Handle::current(),
@@ -143,6 +148,7 @@ impl App {
             config,
             source,
             vitals,
+            signer,
             store_failed,
         })
     }
@@ -165,6 +171,12 @@ impl App {
         self.store.reader()
     }
 
+    /// Speaks to the targets.
+    #[must_use]
+    pub fn targets(&self) -> crate::actors::targets::TargetsHandle {
+        self.system.targets.clone()
+    }
+
     /// Tells when an event was added.
     #[must_use]
     pub fn journal(&self) -> crate::actors::journal::JournalHandle {
@@ -174,7 +186,7 @@ impl App {
     /// Runs until `shutdown` is ready, then ends in order.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Ended {
         let Self { clock, listener, proxy, plane, system, board, store, metrics, config, source, vitals, .. } = self;
-        let store_failed = self.store_failed;
+        let (signer, store_failed) = (self.signer, self.store_failed);
         let (end, died, plane_died) = (CancellationToken::new(), system.died(), plane.died());
         let (readiness, ready) = watch::channel(Readiness::Ready);
         let reloader = reload::Reloader::new(reload::Parts {
@@ -200,6 +212,9 @@ impl App {
         let service = proxy.before(http::service(Http {
             targets: system.targets.clone(),
             histories: system.histories.clone(),
+            quiets: system.quiets.clone(),
+            outbox: system.outbox.clone(),
+            signer,
             board: board.clone(),
             callers: Arc::new(Callers::new(clock)),
             reader: store.reader(),

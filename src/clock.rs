@@ -2,6 +2,8 @@
 //!
 //! Timers are tokio's. A [`Clock`] under tokio's paused time follows it: [`Clock::simulated`] counts from a fixed day.
 
+mod calendar;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use jiff::fmt::temporal::DateTimeParser;
 use tokio::time::Instant;
 
 use crate::domain::time::{Moment, Timestamp};
+
+pub use calendar::{Calendar, NotACalendar};
 
 /// Tells the time. Cheap to copy; an argument of every shell.
 #[derive(Debug, Clone, Copy)]

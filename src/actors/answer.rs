@@ -104,6 +104,15 @@ pub enum Refused {
     /// The store could not be read.
     #[error("the store could not be read; the log says why")]
     Unreadable,
+    /// There is no such alert.
+    #[error("there is no alert with this id")]
+    NoSuchAlert,
+    /// It is over.
+    #[error("the alert is over already")]
+    AlertOver,
+    /// It is neither in the outbox nor among the dead letters.
+    #[error("there is no message with this id that waits or was given up")]
+    NoSuchDelivery,
     /// The event had been received before.
     #[error("this event was received before")]
     Duplicate,

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use super::connectivity::Connectivity;
+use super::quiet::Quiets;
 use crate::breaker::Gate;
 use crate::config;
 use crate::domain::breaker::Rates;
@@ -27,6 +28,7 @@ use crate::metrics::{TargetNumbers, Traffic};
 pub struct Board {
     slots: RwLock<Slots>,
     connectivity: Connectivity,
+    quiets: Arc<Quiets>,
     version: AtomicU64,
 }
 
@@ -228,6 +230,12 @@ impl Board {
     #[must_use]
     pub const fn connectivity(&self) -> &Connectivity {
         &self.connectivity
+    }
+
+    /// The silences and maintenance windows that are in force.
+    #[must_use]
+    pub const fn quiets(&self) -> &Arc<Quiets> {
+        &self.quiets
     }
 
     /// Whether this node is cut off: then it knows nothing of any target.

@@ -4,6 +4,8 @@
 //! notifier (a message was given up). What survives a restart: the histories in the store; this actor keeps in memory
 //! only those that are on their way to it.
 
+mod letters;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -16,16 +18,18 @@ use super::journal::{Commit, Journal, Landed};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::change::{Change, Committed, DeliveryChange};
-use crate::domain::delivery::{Delivery, Message as Notice};
+use crate::domain::delivery::Message as Notice;
 use crate::domain::event::{Cause, Event, Occurrence};
 use crate::domain::failure_history::{
     Command, HistoryEvent, IntegrationFailureHistory, Record, RetryOrigin, RetryResult,
 };
-use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, Ids, Sequence};
+use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, Ids, IncidentId, NoticeId, Sequence};
 use crate::domain::notice::{About, deliveries};
 use crate::domain::time::Timestamp;
 use crate::domain::turn::HistoryStep;
 use crate::store::Reader;
+
+pub(crate) use letters::{GivenUp, Resend, Unsaid};
 
 /// A turn of a target: its change, and what the histories should add to it.
 #[derive(Debug, Message)]
@@ -35,6 +39,8 @@ pub(crate) struct Outage {
     pub(crate) steps: Vec<HistoryStep>,
     /// Whether people know of this outage, or will by this commit.
     pub(crate) told: bool,
+    /// The message by which they know it from an earlier commit, and to how many channels it went.
+    pub(crate) told_by: Option<(NoticeId, u8)>,
     pub(crate) correlation: CorrelationId,
     /// The event that began the outage, where that is in the log.
     pub(crate) began_by: Option<Sequence>,
@@ -45,24 +51,18 @@ pub(crate) struct Outage {
 impl Outage {
     /// Nothing, on the way that every target's commits take: once it is answered, what went before it is on disk.
     pub(crate) fn barrier(answer: oneshot::Sender<Arc<Committed<Change>>>) -> Self {
-        Self {
-            change: Change::default(),
-            steps: Vec::new(),
-            told: false,
-            correlation: CorrelationId::new("barrier"),
-            began_by: None,
-            landed: None,
-            answer: Some(answer),
-        }
+        Self::of(Change::default(), CorrelationId::new("barrier"), None, Some(answer))
     }
-}
 
-/// A message was given up.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct GivenUp {
-    pub(crate) delivery: Delivery,
-    pub(crate) landed: Recipient<Landed>,
+    /// A change that no history has to do with, on the same way.
+    pub(crate) const fn of(
+        change: Change,
+        correlation: CorrelationId,
+        landed: Option<Recipient<Landed>>,
+        answer: Option<oneshot::Sender<Arc<Committed<Change>>>>,
+    ) -> Self {
+        Self { change, steps: Vec::new(), told: false, told_by: None, correlation, began_by: None, landed, answer }
+    }
 }
 
 /// An application's command.
@@ -97,6 +97,8 @@ pub(crate) struct FailureHistory {
     journal: Addr<Journal>,
     /// Histories that are sent and not yet on disk, with how many commits carry them.
     underway: BTreeMap<HistoryId, (IntegrationFailureHistory, usize)>,
+    /// Histories of incidents that had fired before, sent and not yet on disk, with how many commits carry them.
+    attached: BTreeMap<IncidentId, (HistoryId, usize)>,
     /// Dead letters that are sent and not yet on disk.
     dying: BTreeSet<DeliveryId>,
     /// Events of other contexts that are sent and not yet on disk, with those who sent them again.
@@ -113,10 +115,11 @@ impl FailureHistory {
         journal: Addr<Journal>,
         died: CancellationToken,
     ) -> Addr<Self> {
-        let (underway, dying, receiving) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        let (underway, attached) = (BTreeMap::new(), BTreeMap::new());
+        let (dying, receiving) = (BTreeSet::new(), BTreeMap::new());
         Self::create(move |context| {
             context.set_mailbox_capacity(super::journal::CROWDED);
-            Self { reader, ids, clock, config, journal, underway, dying, receiving, died }
+            Self { reader, ids, clock, config, journal, underway, attached, dying, receiving, died }
         })
     }
 
@@ -135,7 +138,8 @@ impl FailureHistory {
         context: &Context<Self>,
     ) {
         self.note_underway(&change);
-        let awaited = !change.histories.is_empty() || change.received.is_some();
+        let attached = change.alerts.iter().any(|record| record.incident.history.is_some());
+        let awaited = !change.histories.is_empty() || change.received.is_some() || attached;
         let mine = awaited.then(|| context.address().recipient());
         self.journal.do_send(Commit { change, landed: mine.into_iter().chain(landed).collect(), answer });
     }
@@ -145,6 +149,11 @@ impl FailureHistory {
             let entry = self.underway.entry(history.id).or_insert_with(|| (history.clone(), 0));
             entry.0 = history.clone();
             entry.1 += 1;
+        }
+        for incident in change.alerts.iter().map(|record| &record.incident) {
+            if let Some(history) = incident.history {
+                self.attached.entry(incident.id).or_insert((history, 0)).1 += 1;
+            }
         }
     }
 
@@ -229,10 +238,6 @@ impl FailureHistory {
         None
     }
 
-    fn is_dead(&self, id: DeliveryId) -> bool {
-        self.dying.contains(&id) || matches!(self.reader.dead_letter(id), Ok(Some(_)))
-    }
-
     fn decide(&self, id: HistoryId, command: Command) -> Result<(IntegrationFailureHistory, HistoryEvent), Refused> {
         let mut history = self.load(id)?;
         let event = history.decide(command, self.config.monitor.max_retries).map_err(Refused::History)?;
@@ -253,7 +258,8 @@ impl Handler<Outage> for FailureHistory {
     type Result = ();
 
     fn handle(&mut self, outage: Outage, context: &mut Context<Self>) {
-        let Outage { mut change, steps, told, correlation, began_by, landed, answer } = outage;
+        let Outage { mut change, steps, told, told_by, correlation, began_by, landed, answer } = outage;
+        let told = told && told_by.is_none_or(|(notice, siblings)| !self.nobody_told(notice, siblings));
         let now = self.clock.now();
         for step in steps {
             if let Some(event) = self.step(step, told, &mut change) {
@@ -291,34 +297,6 @@ impl Handler<Asked> for FailureHistory {
     }
 }
 
-impl Handler<GivenUp> for FailureHistory {
-    type Result = ();
-
-    fn handle(&mut self, given_up: GivenUp, context: &mut Context<Self>) {
-        let GivenUp { delivery, landed } = given_up;
-        let notice = delivery.id.notice;
-        self.dying.insert(delivery.id);
-        let mut change = Change::default();
-        let nobody_told = (0..delivery.siblings).all(|ordinal| self.is_dead(DeliveryId { notice, ordinal }));
-        if let Some(mut history) = delivery.history.filter(|_| nobody_told).and_then(|id| self.load(id).ok()) {
-            history.notified = false;
-            change.histories.push(history);
-        }
-        let event = Event::NotificationDeadLettered {
-            delivery: delivery.id,
-            channel: delivery.channel.clone(),
-            history: delivery.history,
-            error: delivery.last_error.clone().unwrap_or_default(),
-        };
-        let correlation = delivery.correlation.clone();
-        change.events.push(Occurrence { event, at: self.clock.now(), correlation, cause: None });
-        change.deliveries.push(DeliveryChange::Dead(delivery));
-        let mine = context.address().recipient();
-        self.note_underway(&change);
-        self.journal.do_send(Commit { change, landed: vec![mine, landed], answer: None });
-    }
-}
-
 impl Handler<Landed> for FailureHistory {
     type Result = ();
 
@@ -334,6 +312,15 @@ impl Handler<Landed> for FailureHistory {
             entry.1 = entry.1.saturating_sub(1);
             if entry.1 == 0 {
                 self.underway.remove(&history.id);
+            }
+        }
+        for incident in change.alerts.iter().map(|record| &record.incident) {
+            let Some(entry) = self.attached.get_mut(&incident.id).filter(|_| incident.history.is_some()) else {
+                continue;
+            };
+            entry.1 = entry.1.saturating_sub(1);
+            if entry.1 == 0 {
+                self.attached.remove(&incident.id);
             }
         }
         for delivery in &change.deliveries {
@@ -357,7 +344,7 @@ pub(crate) fn read(reader: &Reader, id: HistoryId) -> Result<IntegrationFailureH
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
-fn unreadable(error: crate::store::Error) -> Refused {
+pub(crate) fn unreadable(error: crate::store::Error) -> Refused {
     tracing::error!(error = &error as &dyn std::error::Error, "a failure history could not be read");
     Refused::Unreadable
 }

@@ -9,8 +9,11 @@ use crate::clock::Clock;
 use crate::config;
 use crate::domain::breaker::View;
 use crate::domain::failure_history::FailureType;
-use crate::domain::maintenance;
+use crate::domain::maintenance::{self, Window};
+use crate::domain::quiet::Subject;
+use crate::domain::time::Timestamp;
 use crate::domain::verdict::{Inputs, LastProbe, Standing, Traffic, standing};
+use crate::domain::watch::{Beside, Watch};
 
 impl Board {
     /// Looks at a target with all that its health depends on, at this moment.
@@ -19,6 +22,7 @@ impl Board {
         let needs = slot.spec.as_deref().map(|spec| self.needs(spec)).unwrap_or_default();
         let view = slot.gate.as_ref().map(|gate| gate.view(clock.moment()));
         let now = clock.now();
+        let window = slot.spec.as_deref().and_then(|spec| self.maintenance(spec, now));
         slot.live(|live| {
             let aside = live.aside();
             let last = live.last.as_ref();
@@ -37,13 +41,30 @@ impl Board {
                     .as_ref()
                     .map_or_else(Traffic::default, |view| Traffic { opened: aside.opened, ..traffic(view) }),
                 provider: aside.provider.map(|(status, _)| status).or_else(|| last.and_then(|last| last.provider)),
-                maintenance: slot.spec.as_deref().and_then(|spec| maintenance::current(&spec.maintenance, now)),
+                maintenance: window.as_ref(),
                 flapping: aside.flapping,
                 blind: self.blind(),
                 needs: &needs,
+                silenced: slot.spec.as_deref().is_some_and(|spec| self.is_silenced(spec, &live.watch, now)),
             };
             look(live, &inputs)
         })
+    }
+
+    /// The announced time in which a target is, by its own configuration or by a window that names it; of several, the
+    /// one that ends last.
+    pub(crate) fn maintenance(&self, spec: &config::Target, now: Timestamp) -> Option<Window> {
+        let own = maintenance::current(&spec.maintenance, now).cloned();
+        let named = self.quiets().maintenance(&subject(spec), now);
+        let named = named.map(|(until, reason)| Window { from: now, until, reason });
+        own.into_iter().chain(named).max_by_key(|window| window.until)
+    }
+
+    /// Whether all that is wrong with a target, as far as it is stored, is silenced.
+    fn is_silenced(&self, spec: &config::Target, watch: &Watch, now: Timestamp) -> bool {
+        let wrong = watch.conditions(&Beside::default()).and(spec.policy.alert.on);
+        let held = (!wrong.is_empty()).then(|| self.quiets().held(&subject(spec), wrong, now)).flatten();
+        held.is_some_and(|held| wrong.without(held.conditions).is_empty())
     }
 
     /// What a target needs that is not up.
@@ -56,6 +77,16 @@ impl Board {
     fn standing(&self, name: &str) -> Option<Standing> {
         let standing = self.named(name)?.live(|live| standing(&live.watch, live.aside().opened));
         (standing != Standing::Up).then_some(standing)
+    }
+}
+
+/// What a matcher sees of a configured target.
+pub(crate) fn subject(spec: &config::Target) -> Subject<'_> {
+    Subject {
+        target: &spec.name,
+        group: &spec.group,
+        severity: spec.policy.alert.severity,
+        failure_type: spec.policy.failure_type,
     }
 }
 

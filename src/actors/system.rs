@@ -14,7 +14,10 @@ use super::board::Board;
 use super::failure_history::{FailureHistory, Outage};
 use super::histories::HistoriesHandle;
 use super::journal::{Journal, JournalHandle, Wire};
+use super::links::Signer;
 use super::notifier::{self, Drain, Notifier};
+use super::outbox::OutboxHandle;
+use super::quiet::{self, Keeper, QuietsHandle, Tell};
 use super::registry::{self, Registry, Settled, StopAll};
 use super::targets::TargetsHandle;
 use crate::clock::Clock;
@@ -22,6 +25,7 @@ use crate::config::Config;
 use crate::domain::change::{Change, Committed};
 use crate::domain::id::{CorrelationId, Ids};
 use crate::domain::observation::Observation;
+use crate::domain::quiet::Quiet;
 use crate::domain::time::Moment;
 use crate::domain::watch::Watch;
 use crate::metrics::NodeMetrics;
@@ -45,6 +49,10 @@ pub struct Parts {
     pub reader: Reader,
     /// The targets as the store knows them.
     pub watches: Vec<Watch>,
+    /// The silences and maintenance windows as the store knows them.
+    pub quiets: Vec<Quiet>,
+    /// Signs links.
+    pub signer: Signer,
     /// Where things are counted.
     pub metrics: Arc<NodeMetrics>,
     /// Runs probes.
@@ -60,6 +68,10 @@ pub struct System {
     pub targets: TargetsHandle,
     /// Speaks to the failure histories.
     pub histories: HistoriesHandle,
+    /// Speaks to those who keep silences and maintenance windows.
+    pub quiets: QuietsHandle,
+    /// Speaks to those who deliver.
+    pub outbox: OutboxHandle,
     /// Looks at the journal.
     pub journal: JournalHandle,
     /// When the arbiter last ticked.
@@ -103,6 +115,8 @@ struct Singletons {
 struct Started {
     targets: TargetsHandle,
     histories: HistoriesHandle,
+    quiets: QuietsHandle,
+    outbox: OutboxHandle,
     journal: JournalHandle,
     registry: Addr<Registry>,
     actors: Singletons,
@@ -134,9 +148,10 @@ impl System {
                 });
             })
             .map_err(Error::Thread)?;
-        let Started { targets, histories, journal, registry, actors } = started.await.map_err(|_| Error::Ended)?;
+        let Started { targets, histories, quiets, outbox, journal, registry, actors } =
+            started.await.map_err(|_| Error::Ended)?;
         registry.send(Settled).await.map_err(|_| Error::Ended)?;
-        Ok(Self { targets, histories, journal, pulse, registry, actors, died, end, thread })
+        Ok(Self { targets, histories, quiets, outbox, journal, pulse, registry, actors, died, end, thread })
     }
 
     /// Cancelled when an actor of which there is only one has died: nobody can go on for it, so the process must end.
@@ -162,22 +177,32 @@ impl System {
 }
 
 fn start(parts: Parts, died: &CancellationToken) -> Started {
-    let Parts { clock, config, board, writer, reader, watches, metrics, prober, io } = parts;
+    let Parts { clock, config, board, writer, reader, watches, quiets, signer, metrics, prober, io } = parts;
     let ids = Arc::new(Ids::after(reader.id_marks()));
     let (journal, journal_handle) =
         Journal::start(writer, ids.clone(), clock, metrics.clone(), reader.last_sequence(), died.clone());
     let histories =
         FailureHistory::start(reader.clone(), ids.clone(), clock, config.clone(), journal.clone(), died.clone());
+    let (keeper, quiets) = Keeper::start(quiet::Wiring {
+        clock,
+        config: config.clone(),
+        stored: quiets,
+        quiets: board.quiets().clone(),
+        histories: histories.clone(),
+        died: died.clone(),
+    });
     let notifier = Notifier::start(notifier::Wiring {
         reader: reader.clone(),
         clock,
+        ids: ids.clone(),
         journal: journal.clone(),
         histories: histories.clone(),
         metrics: metrics.clone(),
         io: io.clone(),
         config: config.clone(),
+        quiets: board.quiets().clone(),
+        signer,
         watches: &watches,
-        last_notice: ids.marks().notice,
         died: died.clone(),
     });
     let actors = Singletons { histories: histories.clone(), notifier: notifier.clone() };
@@ -192,15 +217,18 @@ fn start(parts: Parts, died: &CancellationToken) -> Started {
         journal: journal.clone(),
         journal_handle: journal_handle.clone(),
         histories: histories.clone(),
-        notifier,
+        notifier: notifier.clone(),
+        keeper: keeper.clone(),
         metrics,
         prober,
         io,
         died: died.clone(),
     });
+    keeper.do_send(Tell(vec![registry.clone().recipient(), notifier.clone().recipient()]));
     let targets = TargetsHandle::new(registry.clone());
+    let outbox = OutboxHandle::new(histories.clone(), notifier, reader.clone());
     let histories = HistoriesHandle::new(histories, targets.clone(), reader, journal_handle.clone());
-    Started { targets, histories, journal: journal_handle, registry, actors }
+    Started { targets, histories, quiets, outbox, journal: journal_handle, registry, actors }
 }
 
 async fn beat(pulse: Pulse, clock: Clock) {

@@ -10,8 +10,9 @@ use super::answer::{Outcome, PATIENCE, Refused, wait};
 use super::registry::{Deliver, Observe, Reconfigure, Registry, Whose};
 use super::target::Errand;
 use crate::config;
+use crate::domain::alert::Acknowledged;
 use crate::domain::breaker::{Mode, State};
-use crate::domain::id::{CorrelationId, StatusId, Target};
+use crate::domain::id::{CorrelationId, IncidentId, StatusId, Target};
 use crate::domain::status::{Command, IntegrationState, RetryOrigin};
 use crate::domain::time::Timestamp;
 use crate::domain::turn::Asked;
@@ -165,6 +166,20 @@ impl TargetsHandle {
         self.deliver(Whose::Named(name.into()), Errand::Control(control), correlation).await
     }
 
+    /// Somebody has seen an incident and takes care; the first who says so stays.
+    ///
+    /// # Errors
+    /// [`Refused::AlertOver`] where the target has no such incident any more; see [`Refused`].
+    pub async fn acknowledge(
+        &self,
+        target: Target,
+        incident: IncidentId,
+        by: Acknowledged,
+        correlation: CorrelationId,
+    ) -> Result<Outcome, Refused> {
+        self.deliver(Whose::System(target), Errand::Acknowledge(incident, by), correlation).await
+    }
+
     /// What a target's actor knows, for operators and tests.
     ///
     /// # Errors
@@ -192,7 +207,7 @@ impl TargetsHandle {
     async fn deliver(&self, whose: Whose, errand: Errand, correlation: CorrelationId) -> Result<Outcome, Refused> {
         let limit = match &errand {
             Errand::Attempt { .. } => PATIENCE.saturating_add(config::LONGEST_TIMEOUT),
-            Errand::Report(_) | Errand::Control(_) | Errand::Beat(_) => PATIENCE,
+            Errand::Report(_) | Errand::Control(_) | Errand::Acknowledge(..) | Errand::Beat(_) => PATIENCE,
         };
         let (answer, outcome) = oneshot::channel();
         let sent = self.registry.send(Deliver { whose, errand, correlation, answer }).timeout(PATIENCE).await;

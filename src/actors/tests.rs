@@ -99,6 +99,8 @@ async fn start_with(folder: &Path, services: &[(&str, &Service)], change: impl F
         writer: store.writer(),
         reader: store.reader(),
         watches: store.reader().watches().unwrap(),
+        quiets: store.reader().quiets().unwrap(),
+        signer: super::links::Signer::new(&store.reader().secret().unwrap()),
         metrics: metrics.clone(),
         prober: Arc::new(Prober::new(clock, "test").unwrap()),
         io: tokio::runtime::Handle::current(),
@@ -124,6 +126,18 @@ impl Node {
     fn names(&self) -> Vec<&'static str> {
         let events = self.store.reader().events_after(Sequence(0), 1_000).unwrap();
         events.iter().map(|logged| logged.event.name()).collect()
+    }
+
+    /// The same once this is among them: what an actor shows may not be on disk yet.
+    async fn names_with(&self, last: &str) -> Vec<&'static str> {
+        for _ in 0..600 {
+            let names = self.names();
+            if names.contains(&last) {
+                return names;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("waited in vain for {last}: {:?}", self.names());
     }
 
     async fn stop(self) {
@@ -153,7 +167,7 @@ async fn an_outage_is_found_told_recovered_and_remembered() {
     service.answer(200);
     let up = node.until("PG", |pg| pg.breaker == Some(State::Closed)).await;
     assert_eq!((up.state, up.incident), (IntegrationState::Connected, false));
-    let names = node.names();
+    let names = node.names_with("AlertResolved").await;
     for name in ["IntegrationFailureRecorded", "AlertFired", "IntegrationFailureRecovered", "AlertResolved"] {
         assert_eq!(names.iter().filter(|found| **found == name).count(), 1, "{name} in {names:?}");
     }

@@ -7,18 +7,21 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, chain, exit_of, say, say_error, say_not_started, say_problems, told_to_stop};
+use crate::actors::targets::TargetsHandle;
 use crate::app::{App, Source};
 use crate::clock::Clock;
 use crate::config::channel::Webhook;
 use crate::config::{ChannelKind, Config, Secret};
+use crate::domain::alert::Acknowledged;
 use crate::domain::breaker::State;
 use crate::domain::event::{Event, Logged};
 use crate::domain::failure_history::HistoryEvent;
-use crate::domain::id::Sequence;
+use crate::domain::id::{CorrelationId, IncidentId, Sequence, Target};
 use crate::domain::status::StatusEvent;
 use crate::domain::time::{Moment, Timestamp};
 use crate::simulator::receiver::{Arrival, Receiver, ReceiverOptions};
@@ -58,21 +61,23 @@ pub(super) async fn run(environment: &BTreeMap<String, String>) -> Exit {
             return Exit::Address;
         }
     };
+    let watched = config.targets.values().map(|target| Target::new(&target.name, &target.endpoint)).collect();
     match App::build(config, Source::Fixed, clock).await {
-        Ok(app) => play(receiver, simulator, app, clock).await,
+        Ok(app) => play(receiver, simulator, app, watched, clock).await,
         Err(error) => say_not_started(error),
     }
 }
 
-async fn play(receiver: Receiver, simulator: Simulator, app: App, clock: Clock) -> Exit {
+async fn play(receiver: Receiver, simulator: Simulator, app: App, watched: Vec<Target>, clock: Clock) -> Exit {
     introduce(&app);
     let end = CancellationToken::new();
     let story = Story { clock, began: clock.moment() };
     let (reader, last) = (app.reader(), app.journal().last_sequence());
+    let on_call = OnCall { targets: app.targets(), watched, clock };
     let telling = [
         tokio::spawn(until(end.clone(), story.phases(simulator.phases()))),
         tokio::spawn(until(end.clone(), story.events(reader, last))),
-        tokio::spawn(until(end.clone(), story.arrivals(receiver.handle().subscribe()))),
+        tokio::spawn(until(end.clone(), story.arrivals(receiver.handle().subscribe(), on_call))),
         tokio::spawn(simulator.run(end.clone().cancelled_owned())),
         tokio::spawn(receiver.run(end.clone().cancelled_owned())),
     ];
@@ -111,9 +116,32 @@ fn introduce(app: &App) {
          the failures     curl http://{node}/integrationFailureHistories\n  \
          the simulator    http://127.0.0.1:8082/health\n  \
          the receiver     http://127.0.0.1:8083/_receiver\n\n\
-         The gateway has a bad minute every eighty seconds. Kill this with -9 and start it again: it remembers.\n\
+         The gateway has a bad minute every eighty seconds: one incident, told, told again, acknowledged, resolved.\n\
+          Kill this with -9 and start it again: it remembers.\n\
          Ctrl-C ends it.\n"
     ));
+}
+
+/// Somebody who sleeps through the first message and wakes up at the reminder.
+struct OnCall {
+    targets: TargetsHandle,
+    watched: Vec<Target>,
+    clock: Clock,
+}
+
+impl OnCall {
+    async fn read(&self, event: &Value) {
+        let (name, incident) = (&event["subject"], event["data"]["incident"].as_u64());
+        let target = self.watched.iter().find(|target| *name == *target.system_name);
+        let (Some(target), Some(incident)) = (target, incident) else { return };
+        if event["type"] != "breakwater.alert.reminder" {
+            return;
+        }
+        let by = Acknowledged { who: "kim".into(), comment: "I am on it".into(), at: self.clock.now() };
+        let correlation = CorrelationId::new("on-call");
+        // It may be over already, which is as good.
+        drop(self.targets.acknowledge(target.clone(), IncidentId(incident), by, correlation).await);
+    }
 }
 
 /// Tells what happens, each line with the seconds since the beginning.
@@ -140,10 +168,16 @@ impl Story {
         }
     }
 
-    async fn arrivals(self, mut arrivals: broadcast::Receiver<Arc<Arrival>>) {
+    async fn arrivals(self, mut arrivals: broadcast::Receiver<Arc<Arrival>>, on_call: OnCall) {
         loop {
             match arrivals.recv().await {
-                Ok(arrival) => self.tell("receiver", &format!("got {arrival}")),
+                Ok(arrival) => {
+                    let event: Value = serde_json::from_slice(&arrival.body).unwrap_or_default();
+                    let key = event["data"]["incident"].as_u64();
+                    let incident = key.map(|id| format!("  incident {id}")).unwrap_or_default();
+                    self.tell("receiver", &format!("got {arrival}{incident}"));
+                    on_call.read(&event).await;
+                }
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return,
             }
@@ -214,6 +248,17 @@ fn sentence(logged: &Logged) -> String {
         Event::AlertResolved { target, incident, since, .. } => {
             let lasted = logged.at.since(*since).as_secs();
             format!("{target}: incident {incident} is over after {lasted} s, people are told")
+        }
+        Event::AlertAcknowledged { target, incident, who, .. } => {
+            format!("{target}: incident {incident} is acknowledged by {who}, nobody is reminded any more")
+        }
+        Event::AlertEscalated { target, incident, channels, .. } => {
+            format!("{target}: incident {incident} needs somebody, {} are told", channels.join(", "))
+        }
+        Event::QuietCreated { quiet } => format!("{} asked for quiet: {}", quiet.created_by, quiet.comment),
+        Event::QuietRemoved { quiet, who } => format!("{who} ended the quiet that was for: {}", quiet.comment),
+        Event::NotificationResent { delivery, channel, .. } => {
+            format!("message {delivery} is sent again over {channel}")
         }
         Event::NotificationDeadLettered { channel, error, .. } => {
             format!("nobody could be told over {channel}: {error}")

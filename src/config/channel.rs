@@ -233,4 +233,35 @@ impl ChannelKind {
             Self::Exec(_) => "exec",
         }
     }
+
+    /// How messages that wait for it together leave.
+    #[must_use]
+    pub const fn together(&self) -> Together {
+        match self {
+            Self::PagerDuty(_) | Self::Opsgenie(_) => Together::Never,
+            Self::Alertmanager(_) => Together::Each,
+            Self::Log
+            | Self::Webhook(_)
+            | Self::Slack(_)
+            | Self::Discord(_)
+            | Self::Teams(_)
+            | Self::Mattermost(_)
+            | Self::Telegram(_)
+            | Self::Ntfy(_)
+            | Self::KakaoTalk(_)
+            | Self::Email(_)
+            | Self::Exec(_) => Together::Told,
+        }
+    }
+}
+
+/// How messages that wait together leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Together {
+    /// As one that tells of the first of them and says how many there are.
+    Told,
+    /// As one in which each is whole: the receiver opens and closes alerts by them.
+    Each,
+    /// Never: a request opens or closes one alert.
+    Never,
 }

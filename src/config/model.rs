@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::channel::Channel;
 use super::probe::{Probe, StatusPageProbe};
 use super::proxy::Proxy;
+use crate::domain::quiet::{Label, Quiet};
 use crate::domain::{breaker, guard, maintenance, watch};
 
 /// A whole configuration.
@@ -126,9 +127,20 @@ pub struct Connectivity {
 pub struct Alerting {
     /// Every channel's name in order: who is told of a failure of a system that is not configured.
     pub everyone: Arc<[Arc<str>]>,
+    /// What messages of one channel are joined by. With the target among it nothing waits for anything.
+    pub group_by: Arc<[Label]>,
+    /// How long a group waits for more before its first message.
+    pub group_wait: Duration,
+    /// From one message of a group to the next.
+    pub group_interval: Duration,
+    /// Entries of the outbox for one channel; what goes beyond it is written where it is held to.
+    pub outbox_max: usize,
+    /// Silences and maintenance windows.
+    pub quiets: Vec<Quiet>,
     /// The language of messages to people.
     pub language: Language,
-    /// Where people reach this node, without a slash at its end, for links in messages.
+    /// Where people reach this node, without a slash at its end, for links in messages: to a target's page, and to
+    /// acknowledge an alert.
     pub external_url: Option<Arc<str>>,
 }
 

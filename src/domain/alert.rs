@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::id::{CorrelationId, HistoryId, IncidentId};
+use super::id::{CorrelationId, HistoryId, IncidentId, NoticeId, StatusId};
 use super::time::Timestamp;
 
 /// How bad it is.
@@ -88,6 +88,18 @@ impl Conditions {
         Self(self.0 | condition.bit())
     }
 
+    /// What is in one of them.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// What is in this one and not in the other.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// What is in both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
@@ -134,8 +146,41 @@ pub struct Policy {
     pub channels: Arc<[Arc<str>]>,
     /// How bad an incident of this target is.
     pub severity: Severity,
-    /// Say it again after this time, as long as it lasts.
-    pub reminder: Option<Duration>,
+    /// Say it again, as long as it lasts and nobody has acknowledged it.
+    pub reminder: Option<Reminder>,
+    /// Say it too when a further condition becomes true.
+    pub escalate: bool,
+    /// Whom to tell as well if nobody acknowledges it.
+    pub escalation: Option<Escalation>,
+}
+
+/// How often it is said again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reminder {
+    /// The first pause.
+    pub every: Duration,
+    /// Each pause is so many times the one before; 1 is always the same.
+    pub factor: u32,
+    /// The longest pause.
+    pub longest: Duration,
+}
+
+impl Reminder {
+    /// The pause after so many reminders.
+    #[must_use]
+    pub fn pause(&self, reminders: u32) -> Duration {
+        let times = self.factor.saturating_pow(reminders.min(64));
+        self.every.saturating_mul(times).min(self.longest.max(self.every))
+    }
+}
+
+/// Who is told if nobody who was told says that he has seen it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Escalation {
+    /// After this time, counted from the first message.
+    pub after: Duration,
+    /// These channels.
+    pub to: Arc<[Arc<str>]>,
 }
 
 /// People know, or are about to, that a target is in trouble.
@@ -157,6 +202,79 @@ pub struct Incident {
     pub correlation: CorrelationId,
     /// When people were last told, for reminders.
     pub last_told_at: Timestamp,
+    /// When it fired.
+    pub fired_at: Timestamp,
+    /// The message that said so; 0 for one that fired before this was kept.
+    pub notice: NoticeId,
+    /// To how many channels that went.
+    pub siblings: u8,
+    /// The conditions that its text speaks of.
+    pub told: Conditions,
+    /// How often it was said again.
+    pub reminders: u32,
+    /// When those whom it escalates to were told.
+    pub escalated_at: Option<Timestamp>,
+    /// Who has seen it.
+    pub acknowledged: Option<Box<Acknowledged>>,
+}
+
+impl Incident {
+    /// When it is to be said again or to others; `None` for never. Nobody is reminded of what he has acknowledged.
+    #[must_use]
+    pub fn next_told_at(&self, policy: &Policy) -> Option<Timestamp> {
+        if self.acknowledged.is_some() {
+            return None;
+        }
+        let reminder = policy.reminder.as_ref();
+        let reminded = reminder.map(|reminder| self.last_told_at.plus(reminder.pause(self.reminders)));
+        [reminded, self.escalates_at(policy)].into_iter().flatten().min()
+    }
+
+    fn escalates_at(&self, policy: &Policy) -> Option<Timestamp> {
+        let escalation = policy.escalation.as_ref().filter(|_| self.escalated_at.is_none());
+        escalation.map(|escalation| self.fired_at.plus(escalation.after))
+    }
+}
+
+/// Somebody has seen it and takes care.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Who.
+    pub who: Box<str>,
+    /// What he says of it; may be empty.
+    pub comment: Box<str>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An incident as it is kept after its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// As it was last.
+    pub incident: Incident,
+    /// Whose.
+    pub status: StatusId,
+    /// Of which system.
+    pub target: Arc<str>,
+    /// When it was over; `None` while it lasts.
+    pub until: Option<Timestamp>,
+}
+
+/// What keeps people from being told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holding {
+    /// Of anything.
+    pub by: Option<Hold>,
+    /// Of these conditions.
+    pub silenced: Conditions,
+    /// Whether it is a maintenance window that does so; else it is a silence.
+    pub by_window: bool,
+}
+
+impl From<Option<Hold>> for Holding {
+    fn from(by: Option<Hold>) -> Self {
+        Self { by, ..Self::default() }
+    }
 }
 
 /// Why people are not told of something that they want to hear of.
@@ -170,11 +288,13 @@ pub enum Hold {
     Dependency,
     /// It flaps.
     Flapping,
+    /// Somebody does not want to hear of it for a while.
+    Silence,
 }
 
 impl Hold {
     /// Every hold, in the order in which they are told.
-    pub const ALL: [Self; 4] = [Self::Maintenance, Self::Blind, Self::Dependency, Self::Flapping];
+    pub const ALL: [Self; 5] = [Self::Maintenance, Self::Blind, Self::Dependency, Self::Flapping, Self::Silence];
 
     /// The word in JSON and logs.
     #[must_use]
@@ -184,6 +304,7 @@ impl Hold {
             Self::Blind => "blind",
             Self::Dependency => "dependency",
             Self::Flapping => "flapping",
+            Self::Silence => "silence",
         }
     }
 
@@ -201,6 +322,13 @@ pub enum Reason {
     FirstNotification,
     /// It still lasts, and the reminder's time has come.
     Reminder,
+    /// It got worse, or nobody has acknowledged it in time.
+    Escalated {
+        /// A condition became true that nobody was told of.
+        worse: bool,
+        /// It is time to tell those whom it escalates to.
+        late: bool,
+    },
     /// It is over.
     Resolved,
     /// Something is to be said, but not now.
@@ -215,27 +343,47 @@ pub enum Reason {
 /// Decides whether a message is due: `conditions` are those that hold now.
 ///
 /// A hold keeps people from being told of something new or again, never of an end. Flapping does not hold back the
-/// message that it flaps, where somebody asked for it.
+/// message that it flaps, where somebody asked for it. A condition that is silenced does not count as news; while
+/// another one is not, people are told.
 #[must_use]
 pub fn due(
     incident: Option<&Incident>,
     conditions: Conditions,
     policy: &Policy,
-    hold: Option<Hold>,
+    holding: Holding,
     now: Timestamp,
 ) -> Reason {
     let wanted = conditions.and(policy.on);
-    let hold = hold.filter(|hold| *hold != Hold::Flapping || !wanted.contains(Condition::Flapping));
-    match (incident, hold) {
-        (None, _) if wanted.is_empty() || policy.channels.is_empty() => Reason::NotDue,
-        (None, Some(by)) => Reason::Suppressed { by },
-        (None, None) => Reason::FirstNotification,
-        (Some(_), _) if wanted.is_empty() => Reason::Resolved,
-        (Some(incident), hold) if policy.reminder.is_some_and(|every| now.since(incident.last_told_at) >= every) => {
-            hold.map_or(Reason::Reminder, |by| Reason::Suppressed { by })
+    let reason = match incident {
+        None if wanted.is_empty() || policy.channels.is_empty() => Reason::NotDue,
+        None => Reason::FirstNotification,
+        Some(_) if wanted.is_empty() => Reason::Resolved,
+        Some(incident) => lasting(incident, wanted.without(holding.silenced), policy, now),
+    };
+    match (reason, held(wanted, holding)) {
+        (Reason::FirstNotification | Reason::Reminder | Reason::Escalated { .. }, Some(by)) => {
+            Reason::Suppressed { by }
         }
-        (Some(_), _) => Reason::NotDue,
+        (reason, _) => reason,
     }
+}
+
+/// What is due of an incident that lasts; `heard` is what of it is not silenced.
+fn lasting(incident: &Incident, heard: Conditions, policy: &Policy, now: Timestamp) -> Reason {
+    let has_come = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+    let worse = policy.escalate && !heard.without(incident.told).is_empty();
+    let late = incident.acknowledged.is_none() && has_come(incident.escalates_at(policy));
+    match (worse, late) {
+        (false, false) if has_come(incident.next_told_at(policy)) => Reason::Reminder,
+        (false, false) => Reason::NotDue,
+        (worse, late) => Reason::Escalated { worse, late },
+    }
+}
+
+fn held(wanted: Conditions, holding: Holding) -> Option<Hold> {
+    let by = holding.by.filter(|hold| *hold != Hold::Flapping || !wanted.contains(Condition::Flapping));
+    let silence = if holding.by_window { Hold::Maintenance } else { Hold::Silence };
+    by.or_else(|| wanted.without(holding.silenced).is_empty().then_some(silence))
 }
 
 #[cfg(test)]
@@ -252,7 +400,9 @@ mod tests {
             on: DOWN.with(Condition::BreakerOpen),
             channels: Arc::new(["ops".into()]),
             severity: Severity::Critical,
-            reminder: Some(HOUR),
+            reminder: Some(Reminder { every: HOUR, factor: 1, longest: HOUR }),
+            escalate: false,
+            escalation: None,
         }
     }
 
@@ -266,12 +416,19 @@ mod tests {
             history: Some(HistoryId(12)),
             correlation: CorrelationId::new("c"),
             last_told_at: START,
+            fired_at: START,
+            notice: NoticeId(9),
+            siblings: 1,
+            told: DOWN,
+            reminders: 0,
+            escalated_at: None,
+            acknowledged: None,
         }
     }
 
     #[track_caller]
     fn check(incident: Option<&Incident>, conditions: Conditions, after: Duration, expected: Reason) {
-        assert_eq!(due(incident, conditions, &policy(), None, START.plus(after)), expected);
+        assert_eq!(due(incident, conditions, &policy(), Holding::default(), START.plus(after)), expected);
     }
 
     #[test]
@@ -323,7 +480,7 @@ mod tests {
     #[test]
     fn without_a_reminder_it_is_told_once() {
         let once = Policy { reminder: None, ..policy() };
-        assert_eq!(due(Some(&incident()), DOWN, &once, None, START.plus(100 * HOUR)), Reason::NotDue);
+        assert_eq!(due(Some(&incident()), DOWN, &once, Holding::default(), START.plus(100 * HOUR)), Reason::NotDue);
     }
 
     #[test]
@@ -331,7 +488,7 @@ mod tests {
         let firing = incident();
         for hold in Hold::ALL {
             let due = |told: bool, conditions, after| {
-                due(told.then_some(&firing), conditions, &policy(), Some(hold), START.plus(after))
+                due(told.then_some(&firing), conditions, &policy(), Some(hold).into(), START.plus(after))
             };
             assert_eq!(due(false, DOWN, Duration::ZERO), Reason::Suppressed { by: hold });
             assert_eq!(due(true, DOWN, HOUR), Reason::Suppressed { by: hold });
@@ -346,11 +503,11 @@ mod tests {
         let flaps = Conditions::NONE.with(Condition::Flapping);
         let on = policy().on.with(Condition::Flapping);
         let asked = Policy { on, ..policy() };
-        assert_eq!(due(None, flaps, &asked, Some(Hold::Flapping), START), Reason::FirstNotification);
+        assert_eq!(due(None, flaps, &asked, Some(Hold::Flapping).into(), START), Reason::FirstNotification);
         let held = Reason::Suppressed { by: Hold::Dependency };
-        assert_eq!(due(None, flaps, &asked, Some(Hold::Dependency), START), held);
+        assert_eq!(due(None, flaps, &asked, Some(Hold::Dependency).into(), START), held);
         let held = Reason::Suppressed { by: Hold::Flapping };
-        assert_eq!(due(None, flaps.with(Condition::Down), &policy(), Some(Hold::Flapping), START), held);
+        assert_eq!(due(None, flaps.with(Condition::Down), &policy(), Some(Hold::Flapping).into(), START), held);
     }
 
     #[test]
@@ -363,8 +520,73 @@ mod tests {
     #[test]
     fn without_channels_nothing_fires_but_what_fired_is_resolved() {
         let silent = Policy { channels: Arc::new([]), ..policy() };
-        assert_eq!(due(None, DOWN, &silent, None, START), Reason::NotDue);
-        assert_eq!(due(Some(&incident()), Conditions::NONE, &silent, None, START), Reason::Resolved);
+        assert_eq!(due(None, DOWN, &silent, Holding::default(), START), Reason::NotDue);
+        assert_eq!(due(Some(&incident()), Conditions::NONE, &silent, Holding::default(), START), Reason::Resolved);
+    }
+
+    #[test]
+    fn reminders_grow_up_to_the_longest() {
+        let reminder = Reminder { every: HOUR, factor: 2, longest: 5 * HOUR };
+        let hours: Vec<u64> = (0..5).map(|reminders| reminder.pause(reminders).as_secs() / 3_600).collect();
+        assert_eq!(hours, [1, 2, 4, 5, 5]);
+        assert_eq!(reminder.pause(u32::MAX), 5 * HOUR);
+        assert_eq!(Reminder { longest: Duration::ZERO, ..reminder }.pause(3), HOUR, "never shorter than the first");
+    }
+
+    fn acknowledged() -> Incident {
+        let by = Acknowledged { who: "kim".into(), comment: "on it".into(), at: START };
+        Incident { acknowledged: Some(Box::new(by)), ..incident() }
+    }
+
+    #[test]
+    fn who_acknowledged_is_not_reminded() {
+        check(Some(&acknowledged()), DOWN, 100 * HOUR, Reason::NotDue);
+        check(Some(&acknowledged()), Conditions::NONE, HOUR, Reason::Resolved);
+    }
+
+    fn escalating() -> Policy {
+        let escalation = Escalation { after: HOUR / 4, to: Arc::new(["boss".into()]) };
+        Policy { escalation: Some(escalation), ..policy() }
+    }
+
+    #[test]
+    fn others_are_told_once_if_nobody_acknowledges_in_time() {
+        let at = |incident: &Incident, after| {
+            due(Some(incident), DOWN, &escalating(), Holding::default(), START.plus(after))
+        };
+        let late = Reason::Escalated { worse: false, late: true };
+        assert_eq!(at(&incident(), HOUR / 4 - Duration::from_nanos(1)), Reason::NotDue);
+        assert_eq!(at(&incident(), HOUR / 4), late);
+        assert_eq!(at(&acknowledged(), HOUR / 4), Reason::NotDue);
+        let escalated = Incident { escalated_at: Some(START.plus(HOUR / 4)), ..incident() };
+        assert_eq!(at(&escalated, HOUR / 2), Reason::NotDue);
+        assert_eq!(incident().next_told_at(&escalating()), Some(START.plus(HOUR / 4)));
+        assert_eq!(escalated.next_told_at(&escalating()), Some(START.plus(HOUR)), "the reminder");
+        assert_eq!(acknowledged().next_told_at(&escalating()), None);
+    }
+
+    #[test]
+    fn a_further_condition_is_told_where_somebody_asked_for_it() {
+        let asked = Policy { escalate: true, ..policy() };
+        let both = DOWN.with(Condition::BreakerOpen);
+        let at = |incident: &Incident, holding| due(Some(incident), both, &asked, holding, START);
+        let worse = Reason::Escalated { worse: true, late: false };
+        assert_eq!(at(&incident(), Holding::default()), worse);
+        assert_eq!(at(&Incident { told: both, ..incident() }, Holding::default()), Reason::NotDue);
+        assert_eq!(at(&acknowledged(), Holding::default()), worse, "he has seen the other one");
+        let silenced = Holding { silenced: BREAKER_OPEN, ..Holding::default() };
+        assert_eq!(at(&incident(), silenced), Reason::NotDue, "it is no news");
+    }
+
+    #[test]
+    fn a_silenced_condition_is_not_told_and_another_one_is() {
+        let of = |silenced, by_window| Holding { by: None, silenced, by_window };
+        let at = |conditions, holding| due(None, conditions, &policy(), holding, START);
+        assert_eq!(at(DOWN, of(DOWN, false)), Reason::Suppressed { by: Hold::Silence });
+        assert_eq!(at(DOWN, of(DOWN, true)), Reason::Suppressed { by: Hold::Maintenance });
+        assert_eq!(at(DOWN.with(Condition::BreakerOpen), of(DOWN, false)), Reason::FirstNotification);
+        let over = due(Some(&incident()), Conditions::NONE, &policy(), of(DOWN, false), START);
+        assert_eq!(over, Reason::Resolved, "an end is told also in a silence");
     }
 
     #[test]

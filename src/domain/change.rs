@@ -1,9 +1,11 @@
 //! What a decision wants to be kept, and the proof that it was.
 
+use super::alert::Record;
 use super::delivery::Delivery;
 use super::event::{Logged, Occurrence, StateChange};
 use super::failure_history::IntegrationFailureHistory;
 use super::id::{DeliveryId, HistoryId, IncidentId, NoticeId, Sequence, StatusId};
+use super::quiet::Quiet;
 use super::watch::Watch;
 
 /// Everything that one decision wants on disk: all of it or nothing.
@@ -17,6 +19,10 @@ pub struct Change {
     pub histories: Vec<IntegrationFailureHistory>,
     /// Lines for the targets' transition logs.
     pub transitions: Vec<(StatusId, StateChange)>,
+    /// Incidents as they stand after it.
+    pub alerts: Vec<Record>,
+    /// Silences and maintenance windows that come or go.
+    pub quiets: Vec<QuietChange>,
     /// What it does to the outbox.
     pub deliveries: Vec<DeliveryChange>,
     /// Events of others that must not be taken twice: `source` and `id` of a CloudEvent.
@@ -32,6 +38,15 @@ pub enum DeliveryChange {
     Done(DeliveryId),
     /// It is given up: from the waiting ones to the dead letters.
     Dead(Delivery),
+}
+
+/// A silence or a maintenance window comes or goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QuietChange {
+    /// This one.
+    Put(Box<Quiet>),
+    /// The one with this id.
+    Remove(Box<str>),
 }
 
 /// The highest ids that were given so far; stored with every commit, so that none is given twice.

@@ -22,6 +22,8 @@ pub enum Message {
     Firing(Alert),
     /// It still lasts.
     Reminder(Alert),
+    /// It got worse, or nobody acknowledged it in time.
+    Escalated(Alert),
     /// It is over.
     Resolved {
         /// Which.
@@ -42,6 +44,87 @@ pub enum Message {
         /// When.
         occurred_at: Timestamp,
     },
+    /// Several of the above that waited together, for one channel.
+    Grouped(Group),
+}
+
+/// Messages of a group that are told one by one; of more only the number is.
+pub const GROUP_TOLD: usize = 100;
+
+/// Several messages that leave as one. What is joined is decided once and stored before the first attempt, so that a
+/// retry is the same to the byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// What they have in common.
+    pub of: Of,
+    /// What they are grouped by, in words: a target's name, `payments, critical`; empty for everything.
+    pub name: Box<str>,
+    /// How many there are.
+    pub count: u32,
+    /// The first of them, at most [`GROUP_TOLD`], in the order in which they were queued; none is a group itself.
+    pub messages: Vec<Message>,
+    /// All of them: their own entries wait with this one, and what becomes of it becomes of them.
+    pub members: Vec<DeliveryId>,
+}
+
+/// What the messages of a group have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Of {
+    /// Something is wrong: firing, reminder, escalated.
+    Trouble,
+    /// It is over: resolved.
+    Ends,
+    /// Reported failures.
+    Reports,
+}
+
+impl Message {
+    /// With which others it may leave as one; `None` for a group, which is whole.
+    #[must_use]
+    pub const fn of(&self) -> Option<Of> {
+        match self {
+            Self::Firing(_) | Self::Reminder(_) | Self::Escalated(_) => Some(Of::Trouble),
+            Self::Resolved { .. } => Some(Of::Ends),
+            Self::FailureRecorded { .. } => Some(Of::Reports),
+            Self::Grouped(_) => None,
+        }
+    }
+
+    /// The incident that it speaks of.
+    #[must_use]
+    pub const fn alert(&self) -> Option<&Alert> {
+        match self {
+            Self::Firing(alert) | Self::Reminder(alert) | Self::Escalated(alert) | Self::Resolved { alert, .. } => {
+                Some(alert)
+            }
+            Self::FailureRecorded { .. } | Self::Grouped(_) => None,
+        }
+    }
+
+    /// The system that it speaks of; `None` for a group.
+    #[must_use]
+    pub const fn target(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Firing(alert) | Self::Reminder(alert) | Self::Escalated(alert) | Self::Resolved { alert, .. } => {
+                Some(&alert.target)
+            }
+            Self::FailureRecorded { target, .. } => Some(target),
+            Self::Grouped(_) => None,
+        }
+    }
+
+    /// The word for it in lists.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Firing(_) => "firing",
+            Self::Reminder(_) => "reminder",
+            Self::Escalated(_) => "escalated",
+            Self::Resolved { .. } => "resolved",
+            Self::FailureRecorded { .. } => "failure",
+            Self::Grouped(_) => "group",
+        }
+    }
 }
 
 /// What a message says of an incident.
@@ -57,6 +140,8 @@ pub struct Alert {
     pub cause: Box<str>,
     /// Since when.
     pub since: Timestamp,
+    /// Where a person can acknowledge it, signed. Not stored: put in when it is sent, always the same.
+    pub acknowledge: Option<Box<str>>,
 }
 
 /// An entry of the outbox.
@@ -76,6 +161,8 @@ pub struct Delivery {
     pub correlation: CorrelationId,
     /// Since when it waits.
     pub queued_at: Timestamp,
+    /// Since when it is tried: since it waits, or since somebody had a dead letter sent again.
+    pub tried_since: Timestamp,
     /// Attempts so far.
     pub attempts: u32,
     /// Not before this.
@@ -115,6 +202,12 @@ pub enum Next {
 }
 
 impl Delivery {
+    /// A dead letter, or one that waits, as if it had just been queued; to the receiver it is the same message.
+    #[must_use]
+    pub fn again(self, now: Timestamp) -> Self {
+        Self { tried_since: now, attempts: 0, next_attempt_at: now, last_error: None, ..self }
+    }
+
     /// What becomes of it. `jitter` in 0..=1 spreads the pause over its upper half.
     #[must_use]
     pub fn after(mut self, outcome: Outcome, jitter: f64, now: Timestamp) -> Next {
@@ -129,7 +222,7 @@ impl Delivery {
                 self.last_error = Some(error);
                 let pause = pause(self.attempts, jitter).max(retry_after.unwrap_or(Duration::ZERO));
                 self.next_attempt_at = now.plus(pause);
-                if self.next_attempt_at.since(self.queued_at) > GIVE_UP_AFTER {
+                if self.next_attempt_at.since(self.tried_since) > GIVE_UP_AFTER {
                     Next::Dead(self)
                 } else {
                     Next::Wait(self)
@@ -159,6 +252,7 @@ mod tests {
             target: "PG_KCP".into(),
             cause: "3 probes in a row failed".into(),
             since: QUEUED_AT,
+            acknowledge: None,
         };
         Delivery {
             id: DeliveryId { notice: NoticeId(41), ordinal: 0 },
@@ -168,6 +262,7 @@ mod tests {
             history: None,
             correlation: CorrelationId::new("c"),
             queued_at: QUEUED_AT,
+            tried_since: QUEUED_AT,
             attempts: 0,
             next_attempt_at: QUEUED_AT,
             last_error: None,
@@ -238,6 +333,15 @@ mod tests {
         let too_late = last.plus(Duration::from_nanos(1));
         let Next::Dead(delivery) = waiting().after(transient(None), 1.0, too_late) else { panic!("it is dead") };
         assert_eq!((delivery.attempts, delivery.last_error.as_deref()), (1, Some("503")));
+    }
+
+    #[test]
+    fn a_dead_letter_that_is_sent_again_has_another_24_hours_and_is_the_same_message() {
+        let later = QUEUED_AT.plus(2 * GIVE_UP_AFTER);
+        let dead = Delivery { attempts: 300, last_error: Some("503".into()), ..waiting() };
+        let again = dead.again(later);
+        assert_eq!((again.id, again.queued_at, again.attempts), (waiting().id, QUEUED_AT, 0));
+        assert!(matches!(again.after(transient(None), 1.0, later), Next::Wait(_)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::alert::{Incident, Severity};
 use super::breaker;
 use super::failure_history::{HistoryEvent, IntegrationFailureHistory};
 use super::id::{CorrelationId, DeliveryId, HistoryId, IncidentId, Sequence, StatusId, Target};
+use super::quiet::{Kind, Quiet};
 use super::status::{IntegrationState, StatusEvent};
 use super::time::Timestamp;
 
@@ -82,6 +83,55 @@ pub enum Event {
         /// Since when.
         since: Timestamp,
     },
+    /// Somebody has seen an incident and takes care.
+    AlertAcknowledged {
+        /// Whose.
+        id: StatusId,
+        /// Of which system.
+        target: Arc<str>,
+        /// Which.
+        incident: IncidentId,
+        /// Who.
+        who: Box<str>,
+        /// What he says of it; may be empty.
+        comment: Box<str>,
+    },
+    /// An incident got worse, or nobody acknowledged it in time.
+    AlertEscalated {
+        /// Whose.
+        id: StatusId,
+        /// Of which system.
+        target: Arc<str>,
+        /// Which.
+        incident: IncidentId,
+        /// Its text from now on.
+        cause: Box<str>,
+        /// Who is told.
+        channels: Arc<[Arc<str>]>,
+        /// It got worse; else it is only late.
+        worse: bool,
+    },
+    /// A silence or a maintenance window was asked for.
+    QuietCreated {
+        /// It.
+        quiet: Box<Quiet>,
+    },
+    /// One was removed before its end.
+    QuietRemoved {
+        /// As it was.
+        quiet: Box<Quiet>,
+        /// Who did it.
+        who: Box<str>,
+    },
+    /// A dead letter is sent again.
+    NotificationResent {
+        /// Which.
+        delivery: DeliveryId,
+        /// To whom.
+        channel: Arc<str>,
+        /// Who had it sent.
+        who: Box<str>,
+    },
     /// A message was given up.
     NotificationDeadLettered {
         /// Which.
@@ -121,6 +171,17 @@ impl Event {
             Self::BreakerControlled { .. } => "CircuitBreakerControlled",
             Self::AlertFired { .. } => "AlertFired",
             Self::AlertResolved { .. } => "AlertResolved",
+            Self::AlertAcknowledged { .. } => "AlertAcknowledged",
+            Self::AlertEscalated { .. } => "AlertEscalated",
+            Self::QuietCreated { quiet } => match quiet.kind {
+                Kind::Silence => "SilenceCreated",
+                Kind::Maintenance => "MaintenanceCreated",
+            },
+            Self::QuietRemoved { quiet, .. } => match quiet.kind {
+                Kind::Silence => "SilenceRemoved",
+                Kind::Maintenance => "MaintenanceRemoved",
+            },
+            Self::NotificationResent { .. } => "NotificationResent",
             Self::NotificationDeadLettered { .. } => "NotificationDeadLettered",
             Self::LocationWeatherInfoFailed { .. } => "LocationWeatherInfoFailed",
         }

@@ -1,5 +1,6 @@
 //! What is always true of a target between two turns. Tests check it after every turn of random lives.
 
+use super::alert::Holding;
 use super::breaker::{Mode, State};
 use super::status::IntegrationState;
 use super::watch::{Beside, Policy, Watch};
@@ -29,11 +30,12 @@ pub fn broken(watch: &Watch, policy: &Policy, beside: &Beside<'_>) -> Vec<Broken
     let outage = watch.trouble.as_ref().is_some_and(|trouble| trouble.history.is_some());
     let wanted = !watch.conditions(beside).and(policy.alert.on).is_empty() && !policy.alert.channels.is_empty();
     let told = watch.incident.is_some();
+    let is_held = beside.holding != Holding::default();
     let forced = matches!(watch.breaker.mode, Mode::ForcedOpen | Mode::ForcedClosed);
     [
         (state == IntegrationState::Failed && !outage, Broken::FailedWithoutHistory),
         (state == IntegrationState::Connected && outage, Broken::ConnectedInOutage),
-        (if told { !wanted } else { wanted && beside.hold.is_none() }, Broken::IncidentDoesNotFit),
+        (if told { !wanted } else { wanted && !is_held }, Broken::IncidentDoesNotFit),
         (watch.failures_in_row > 0 && watch.successes_in_row > 0, Broken::BothRowsCount),
         (watch.breaker.state == State::Closed && watch.breaker.open_until.is_some(), Broken::ClosedUntil),
         (forced && watch.breaker.forced.is_none(), Broken::ForcedByNobody),

@@ -15,6 +15,7 @@ pub mod invariant;
 pub mod maintenance;
 pub mod notice;
 pub mod observation;
+pub mod quiet;
 pub mod rollup;
 pub mod schedule;
 pub mod scrub;

@@ -34,6 +34,7 @@ pub fn deliveries(
         history: about.history,
         correlation: about.correlation.clone(),
         queued_at: now,
+        tried_since: now,
         attempts: 0,
         next_attempt_at: now,
         last_error: None,

@@ -4,19 +4,17 @@
 //! breaker should do ([`Cue`]), and ends with [`Turn::settle`], which decides whether people are told. The watch is
 //! moved at once; the shell commits what the turn collected before anything else may see it.
 
-use std::sync::Arc;
-
-use super::alert::{self, Condition, Incident, Reason};
+use super::alert;
 use super::breaker;
-use super::delivery::{Alert, Delivery, Message};
+use super::delivery::Delivery;
 use super::event::{Cause, Event, Occurrence, StateChange};
 use super::failure_history::{FailureDetail, Record};
 use super::id::{CorrelationId, Sequence, StatusId};
-use super::notice::{About, deliveries};
 use super::status::{Command, IntegrationState, Refusal, RetryOrigin, StatusEvent};
 use super::time::Timestamp;
-use super::watch::{Beside, Origin, Trouble, Watch};
+use super::watch::{Origin, Trouble, Watch};
 
+mod telling;
 mod words;
 
 use words::opened_because;
@@ -33,6 +31,8 @@ pub struct Turn {
     pub transitions: Vec<(StatusId, StateChange)>,
     /// For the outbox.
     pub deliveries: Vec<Delivery>,
+    /// Incidents as they stand after it, for those who look back.
+    pub alerts: Vec<alert::Record>,
     /// For the breaker.
     pub cues: Vec<Cue>,
     /// The watch must be stored although there is no event (a reminder was queued).
@@ -312,113 +312,6 @@ impl Turn {
         self.push(watch, event, context);
     }
 
-    /// Ends the turn: decides whether people are told, given all that is true now.
-    pub fn settle(&mut self, watch: &mut Watch, beside: &Beside<'_>, context: &Context<'_>) {
-        let history = watch.trouble.as_ref().and_then(|trouble| trouble.history);
-        if let Some(incident) = watch.incident.as_mut() {
-            incident.history = incident.history.or(history);
-        }
-        let conditions = watch.conditions(beside);
-        match alert::due(watch.incident.as_ref(), conditions, &context.policy.alert, beside.hold, context.now) {
-            Reason::NotDue | Reason::Suppressed { .. } => {}
-            Reason::FirstNotification => self.fire(watch, beside, context),
-            Reason::Reminder => self.remind(watch, context),
-            Reason::Resolved => self.resolve(watch, context),
-        }
-    }
-
-    /// The target leaves the configuration: whoever was told that it is in trouble is told that it is over.
-    pub fn retire(&mut self, watch: &mut Watch, context: &Context<'_>) {
-        self.resolve(watch, context);
-    }
-
-    fn fire(&mut self, watch: &mut Watch, beside: &Beside<'_>, context: &Context<'_>) {
-        let policy = &context.policy.alert;
-        let incident = Incident {
-            id: context.ids.incident(),
-            severity: policy.severity,
-            cause: self.cause(watch, beside, policy),
-            since: watch.trouble.as_ref().map_or(context.now, |trouble| trouble.since),
-            channels: policy.channels.clone(),
-            history: watch.trouble.as_ref().and_then(|trouble| trouble.history),
-            correlation: correlation(watch, context),
-            last_told_at: context.now,
-        };
-        let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
-        let message = Message::Firing(alert(&incident, &target));
-        self.told_late(watch);
-        self.push(watch, Event::AlertFired { id, target, incident: Box::new(incident.clone()) }, context);
-        self.queue(&incident, &message, context);
-        watch.incident = Some(incident);
-    }
-
-    /// The outage was recorded by an earlier turn, with nobody told.
-    fn told_late(&mut self, watch: &Watch) {
-        let Some(trouble) = &watch.trouble else { return };
-        let recorded_now = self.steps.iter().any(|step| matches!(step, HistoryStep::Record { .. }));
-        if let Some(id) = trouble.history.filter(|_| !recorded_now) {
-            self.steps.push(HistoryStep::Told { id });
-            self.outage = Some((trouble.correlation.clone(), trouble.began_by));
-        }
-    }
-
-    fn remind(&mut self, watch: &mut Watch, context: &Context<'_>) {
-        let Some(incident) = watch.incident.as_mut() else { return };
-        incident.last_told_at = context.now;
-        let message = Message::Reminder(alert(incident, &watch.status.target.system_name));
-        let incident = incident.clone();
-        self.queue(&incident, &message, context);
-        self.kept = true;
-    }
-
-    fn resolve(&mut self, watch: &mut Watch, context: &Context<'_>) {
-        let Some(incident) = watch.incident.take() else { return };
-        let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
-        let message = Message::Resolved { alert: alert(&incident, &target), until: context.now };
-        let Incident { id: which, severity, since, .. } = incident;
-        self.events.push(Occurrence {
-            event: Event::AlertResolved { id, target, incident: which, severity, since },
-            at: context.now,
-            correlation: incident.correlation.clone(),
-            cause: (!self.events.is_empty()).then_some(Cause::Earlier(0)),
-        });
-        self.queue(&incident, &message, context);
-    }
-
-    fn queue(&mut self, incident: &Incident, message: &Message, context: &Context<'_>) {
-        let history = match message {
-            Message::Firing(_) => incident.history,
-            Message::Reminder(_) | Message::Resolved { .. } | Message::FailureRecorded { .. } => None,
-        };
-        let about = About { message, history, correlation: &incident.correlation };
-        self.deliveries.extend(deliveries(&about, &incident.channels, context.ids, context.now));
-    }
-
-    /// In words, of the conditions that somebody asked for.
-    fn cause(&self, watch: &Watch, beside: &Beside<'_>, policy: &alert::Policy) -> Box<str> {
-        let wanted = watch.conditions(beside).and(policy.on);
-        let (down, open) = (wanted.contains(Condition::Down), wanted.contains(Condition::BreakerOpen));
-        if !down && !open {
-            return match beside {
-                Beside { degraded: true, degraded_by, .. } if wanted.contains(Condition::Degraded) => {
-                    degraded_by.unwrap_or("it answers too slowly").into()
-                }
-                Beside { flapping: Some(score), .. } if wanted.contains(Condition::Flapping) => {
-                    format!("it flaps, with a score of {score} %").into()
-                }
-                Beside { certificate, .. } => certificate.unwrap_or("it is not wholly well").into(),
-            };
-        }
-        let said = self.said.as_ref().or(watch.status.failure_reason.as_ref()).filter(|said| !said.is_empty());
-        match (said, watch.breaker.forced.as_ref().filter(|_| open)) {
-            (Some(said), _) => said.clone(),
-            (None, Some(forced)) => format!("the breaker was opened by {}: {}", forced.who, forced.reason).into(),
-            (None, None) if down && !open => "a failure was reported".into(),
-            (None, None) if watch.status.state == IntegrationState::Failed => "a failure was reported".into(),
-            (None, None) => "the circuit breaker opened".into(),
-        }
-    }
-
     /// Whether anything must be stored.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -432,16 +325,6 @@ struct Tried {
     at: Timestamp,
     origin: Origin,
     asked: Asked,
-}
-
-fn alert(incident: &Incident, target: &Arc<str>) -> Alert {
-    Alert {
-        incident: incident.id,
-        severity: incident.severity,
-        target: target.clone(),
-        cause: incident.cause.clone(),
-        since: incident.since,
-    }
 }
 
 fn correlation(watch: &Watch, context: &Context<'_>) -> CorrelationId {

@@ -128,6 +128,8 @@ pub struct Inputs<'a> {
     pub blind: bool,
     /// What it needs and how that stands, without what is up.
     pub needs: &'a [(Arc<str>, Standing)],
+    /// All that is wrong with it is silenced.
+    pub silenced: bool,
 }
 
 /// A health and why.
@@ -148,6 +150,7 @@ impl Inputs<'_> {
             Hold::Blind => self.blind,
             Hold::Dependency => !self.needs.is_empty(),
             Hold::Flapping => self.flapping.is_some(),
+            Hold::Silence => self.silenced,
         })
     }
 }

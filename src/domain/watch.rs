@@ -2,7 +2,7 @@
 //!
 //! How it moves is in [`super::turn`]; the words of one turn's result are there too.
 
-use super::alert::{self, Condition, Conditions, Hold, Incident};
+use super::alert::{self, Condition, Conditions, Holding, Incident};
 use super::breaker;
 use super::failure_history::FailureType;
 use super::flapping;
@@ -22,7 +22,7 @@ pub struct Watch {
     /// What goes on since the first failed attempt.
     pub trouble: Option<Trouble>,
     /// What people know.
-    pub incident: Option<Incident>,
+    pub incident: Option<Box<Incident>>,
     /// The breaker, as it was last changed.
     pub breaker: BreakerRecord,
 }
@@ -106,8 +106,8 @@ pub struct Beside<'a> {
     pub certificate: Option<&'a str>,
     /// The score of a target that flaps, in percent.
     pub flapping: Option<u8>,
-    /// Why people are not told now.
-    pub hold: Option<Hold>,
+    /// What keeps people from being told now.
+    pub holding: Holding,
 }
 
 /// What a target's owner decides by.

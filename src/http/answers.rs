@@ -59,6 +59,11 @@ impl Wanted {
                 | Event::BreakerControlled { .. }
                 | Event::AlertFired { .. }
                 | Event::AlertResolved { .. }
+                | Event::AlertAcknowledged { .. }
+                | Event::AlertEscalated { .. }
+                | Event::QuietCreated { .. }
+                | Event::QuietRemoved { .. }
+                | Event::NotificationResent { .. }
                 | Event::NotificationDeadLettered { .. }
                 | Event::LocationWeatherInfoFailed { .. },
             ) => None,

@@ -87,6 +87,21 @@ impl Body {
         if bytes.is_empty() { Ok(None) } else { Err(Problem::unsupported_media_type()) }
     }
 
+    /// Whether a page's form was sent.
+    pub(super) fn is_form(&self) -> bool {
+        let media = self.media.as_deref().and_then(|media| media.split(';').next());
+        media.is_some_and(|media| media.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+    }
+
+    /// A form's members.
+    ///
+    /// # Errors
+    /// 413, 408; 400 where it is cut short.
+    pub(super) async fn form(mut self) -> Result<Vec<(String, String)>, Problem> {
+        let bytes = self.read().await?;
+        Ok(form_urlencoded::parse(&bytes).into_owned().collect())
+    }
+
     async fn read(&mut self) -> Result<Vec<u8>, Problem> {
         if self.length.is_some_and(|length| length > BODY_MAX as u64) {
             return Err(Problem::body_too_large(BODY_MAX));

@@ -19,6 +19,8 @@ use crate::domain::breaker::{self, Rejected};
 use crate::domain::id::{CorrelationId, Sequence};
 use crate::domain::{failure_history, status};
 
+mod quiet;
+
 /// After this time a caller may ask for another passive target: they go only when an operator acts.
 const PASSIVE_PAUSE: Duration = Duration::from_secs(60);
 /// After this time an attempt that this node could not make may work: what it lacked is back, or is not.
@@ -31,8 +33,12 @@ const ERRORS_MAX: usize = 100;
 pub(super) enum Success {
     /// Here it is.
     Found,
+    /// It was made.
+    Created,
     /// It was taken.
     Accepted,
+    /// It is done, and there is nothing to say.
+    Nothing,
     /// The client has it already.
     NotModified,
 }
@@ -41,7 +47,9 @@ impl Success {
     pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::Found => StatusCode::OK,
+            Self::Created => StatusCode::CREATED,
             Self::Accepted => StatusCode::ACCEPTED,
+            Self::Nothing => StatusCode::NO_CONTENT,
             Self::NotModified => StatusCode::NOT_MODIFIED,
         }
     }
@@ -69,12 +77,18 @@ pub(super) enum Kind {
     NoSuchStatus,
     NoSuchHistory,
     NoSuchTarget,
+    NoSuchAlert,
+    NoSuchDelivery,
+    NoSuchQuiet,
     NoSuchChannel,
     MethodNotAllowed,
     BodyTooSlow,
     StaleReport,
     RetryCount,
     HistoryClosed,
+    AlertOver,
+    QuietConfigured,
+    TooManyQuiets,
     OtherEndpoint,
     NotConfigured,
     ReportsIn,
@@ -112,12 +126,17 @@ impl Kind {
             Self::NoSuchStatus => (S::NOT_FOUND, "no-such-status", "No such integration status"),
             Self::NoSuchHistory => (S::NOT_FOUND, "no-such-history", "No such failure history"),
             Self::NoSuchTarget => (S::NOT_FOUND, "no-such-target", "No such integration target"),
+            Self::NoSuchAlert => (S::NOT_FOUND, "no-such-alert", "No such alert"),
+            Self::NoSuchDelivery => (S::NOT_FOUND, "no-such-delivery", "No such message"),
+            Self::NoSuchQuiet => (S::NOT_FOUND, "no-such-silence", "No such silence or maintenance"),
             Self::NoSuchChannel => (S::NOT_FOUND, "no-such-channel", "No such channel"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method"),
             Self::BodyTooSlow => (S::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly"),
             Self::StaleReport => (S::CONFLICT, "stale-report", "The report is older than what is known"),
             Self::RetryCount => (S::CONFLICT, "retry-count", "The retry count is another"),
             Self::HistoryClosed => (S::CONFLICT, "history-closed", "The failure was recovered before"),
+            Self::AlertOver => (S::CONFLICT, "alert-over", "The alert is over"),
+            Self::QuietConfigured => (S::CONFLICT, "configured", "It stands in the configuration"),
             Self::OtherEndpoint => (S::CONFLICT, "other-endpoint", "The system is configured with another endpoint"),
             Self::NotConfigured => (S::CONFLICT, "not-configured", "The system is not configured"),
             Self::ReportsIn => (S::CONFLICT, "reports-in", "The target is not called"),
@@ -134,6 +153,7 @@ impl Kind {
             Self::TooManyPassiveTargets => {
                 (S::TOO_MANY_REQUESTS, "too-many-passive-targets", "Too many systems that are not configured")
             }
+            Self::TooManyQuiets => (S::TOO_MANY_REQUESTS, "too-many-silences", "Too many of them"),
             Self::Busy => (S::TOO_MANY_REQUESTS, "busy", "Too much waits to be written"),
             Self::InternalError => (S::INTERNAL_SERVER_ERROR, "internal-error", "This node failed"),
             Self::AttemptImpossible => {
@@ -239,6 +259,10 @@ impl Problem {
         Self::new(Kind::NoSuchTarget, "there is no integration target with this name")
     }
 
+    pub(super) fn bad_token() -> Self {
+        Self::new(Kind::NotAllowed, "this link is not one that this node signed; use the one in the message")
+    }
+
     pub(super) fn no_breaker() -> Self {
         Self::new(Kind::NotConfigured, "the system is not configured, so this node has no circuit breaker for it")
     }
@@ -326,6 +350,9 @@ impl From<Refused> for Problem {
             Refused::History(refusal) => Self::from(refusal),
             Refused::NoSuchHistory => Self::new(Kind::NoSuchHistory, said),
             Refused::NoSuchTarget { .. } => Self::no_such_target(),
+            Refused::NoSuchAlert => Self::new(Kind::NoSuchAlert, said),
+            Refused::AlertOver => Self::new(Kind::AlertOver, said),
+            Refused::NoSuchDelivery => Self::new(Kind::NoSuchDelivery, said),
             Refused::OtherEndpoint { .. } => Self::new(Kind::OtherEndpoint, said)
                 .at("/target/endpoint", "is not the endpoint that the system is configured with"),
             Refused::NotConfigured { .. } => Self::new(

@@ -108,6 +108,28 @@ impl<'a> Fields<'a> {
         Some(Fields { object, pointer: format!("{}/{name}", self.pointer), errors: self.errors.clone() })
     }
 
+    /// Every object of a list, whose length is in this range.
+    pub(super) fn list<T>(
+        &self,
+        name: &str,
+        length: std::ops::RangeInclusive<usize>,
+        read: impl Fn(&Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let elements = self.required(name)?.as_array().filter(|elements| length.contains(&elements.len()));
+        let Some(elements) = elements else {
+            return self.wrong(name, format!("must be a list of {} to {} objects", length.start(), length.end()));
+        };
+        let elements = elements.iter().enumerate().map(|(place, element)| {
+            let Value::Object(object) = element else {
+                return self.wrong(&format!("{name}/{place}"), "must be an object");
+            };
+            let pointer = format!("{}/{name}/{place}", self.pointer);
+            read(&Fields { object, pointer, errors: self.errors.clone() })
+        });
+        // Each is looked at, so that all that is wrong is told.
+        elements.collect::<Vec<_>>().into_iter().collect()
+    }
+
     /// Text as it was sent, at most `max` characters. Only for what is compared and never kept; else [`Fields::text`].
     pub(super) fn raw_text(&self, name: &str, max: usize) -> Option<&'a str> {
         let Value::String(text) = self.required(name)? else { return self.wrong(name, "must be a string") };

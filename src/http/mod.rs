@@ -25,6 +25,18 @@
 //! | `GET /targets/{name}/breaker` | `breaker` | read |
 //! | `PUT /targets/{name}/breaker` | `breaker` | operate |
 //! | `POST /targets/{name}/breaker/reset` | `breaker` | operate |
+//! | `GET /alerts` | `alerts` | read |
+//! | `GET /alerts/{id}` | `alerts` | read |
+//! | `GET /alerts/{id}/acknowledge` | `alerts` | the link's token |
+//! | `POST /alerts/{id}/acknowledge` | `alerts` | operate, or the link's token |
+//! | `GET /silences` | `quiets` | read |
+//! | `POST /silences` | `quiets` | operate |
+//! | `DELETE /silences/{id}` | `quiets` | operate |
+//! | `GET /maintenances` | `quiets` | read |
+//! | `POST /maintenances` | `quiets` | operate |
+//! | `DELETE /maintenances/{id}` | `quiets` | operate |
+//! | `GET /outbox` | `outbox` | read |
+//! | `POST /outbox/{id}/retry` | `outbox` | operate |
 //! | `GET /targets/{name}/permit` | `callers` | report |
 //! | `POST /targets/{name}/observations` | `callers` | report |
 //! | `POST /channels/{name}/test` | `channels` | operate |
@@ -75,6 +87,12 @@ mod stream;
 mod targets;
 
 mod breaker;
+
+mod alerts;
+
+mod quiets;
+
+mod outbox;
 
 mod callers;
 

@@ -3,6 +3,7 @@
 use utoipa::{IntoResponses, OpenApi};
 use warp::reply::Response;
 
+use super::dto::alerting::{AlertAcknowledged, AlertEscalated, NotificationResent, QuietChanged};
 use super::dto::event::{
     AlertFired, AlertResolved, CircuitBreakerControlled, CircuitBreakerTransitioned, IntegrationFailureRecorded,
     IntegrationFailureRecovered, IntegrationFailureRetried, LocationWeatherInfoFailed, NotificationDeadLettered,
@@ -12,7 +13,10 @@ use super::dto::problem::ProblemBody;
 use super::error::Problem;
 use super::reply;
 use super::request::Request;
-use super::{breaker, callers, channels, events, health, heartbeats, histories, metrics, statuses, stream, targets};
+use super::{
+    alerts, breaker, callers, channels, events, health, heartbeats, histories, metrics, outbox, quiets, statuses,
+    stream, targets,
+};
 
 /// What a command may be refused with.
 #[derive(IntoResponses)]
@@ -113,6 +117,18 @@ pub(super) enum PermitProblems {
         breaker::look,
         breaker::control,
         breaker::reset,
+        alerts::list,
+        alerts::details,
+        alerts::ask,
+        alerts::acknowledge,
+        quiets::silences,
+        quiets::silence,
+        quiets::unsilence,
+        quiets::maintenances,
+        quiets::maintain,
+        quiets::end_maintenance,
+        outbox::list,
+        outbox::retry,
         callers::permit,
         callers::observations,
         channels::test,
@@ -134,6 +150,10 @@ pub(super) enum PermitProblems {
         CircuitBreakerControlled,
         AlertFired,
         AlertResolved,
+        AlertAcknowledged,
+        AlertEscalated,
+        QuietChanged,
+        NotificationResent,
         NotificationDeadLettered,
         LocationWeatherInfoFailed,
     )),
@@ -143,6 +163,7 @@ pub(super) enum PermitProblems {
         (name = "Events", description = "Everything that happened, as CloudEvents 1.0."),
         (name = "Targets", description = "How each target is, and how it was."),
         (name = "Breaker", description = "The circuit breakers."),
+        (name = "Alerts", description = "What people are told, when they are not, and what waits."),
         (name = "Calls", description = "For applications that call a target: may I, and how did it go."),
         (name = "Channels", description = "The ways to tell people."),
         (name = "Node", description = "This node."),

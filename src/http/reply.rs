@@ -6,7 +6,7 @@ use std::io;
 use futures_util::Stream;
 use serde::Serialize;
 use warp::Reply;
-use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION};
 use warp::reply::Response;
 
 use super::error::Success;
@@ -21,6 +21,22 @@ pub(super) fn json(value: &impl Serialize) -> Response {
 pub(super) fn accepted(value: &impl Serialize) -> Response {
     let mut response = json(value);
     *response.status_mut() = Success::Accepted.status();
+    response
+}
+
+/// JSON of something new and where it is, 201.
+pub(super) fn created(value: &impl Serialize, place: &str) -> Response {
+    let mut response = json(value);
+    *response.status_mut() = Success::Created.status();
+    let place = HeaderValue::try_from(place).expect("our paths are visible ASCII");
+    response.headers_mut().insert(LOCATION, place);
+    response
+}
+
+/// No more than that it is done, 204.
+pub(super) fn nothing() -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = Success::Nothing.status();
     response
 }
 

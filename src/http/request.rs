@@ -78,6 +78,11 @@ impl Asked {
         self.method == method
     }
 
+    /// Whether a parameter is given.
+    pub(super) fn asks_with(&self, name: &str) -> bool {
+        Query::parse(&self.query).has(name)
+    }
+
     /// Answers whatever was asked of a path that there is not.
     pub(super) fn nothing_here(self) -> Response {
         let (http, correlation) = (self.http.clone(), correlation(&self.headers));

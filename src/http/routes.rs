@@ -13,8 +13,8 @@ use warp::{Filter, path};
 use super::request::{Asked, Rule, decoded};
 use super::state::Http;
 use super::{
-    breaker, callers, channels, events, health, heartbeats, histories, metrics, openapi, page, statuses, stream,
-    targets,
+    alerts, breaker, callers, channels, events, health, heartbeats, histories, metrics, openapi, outbox, page, quiets,
+    statuses, stream, targets,
 };
 use crate::config::Scope;
 use crate::listener::from_tower;
@@ -24,6 +24,7 @@ const OPEN: Rule = Rule { allow: "GET, HEAD", scope: None };
 const REPORT: Rule = Rule { allow: "POST", scope: Some(Scope::Report) };
 const CHANGE: Rule = Rule { allow: "PATCH", scope: Some(Scope::Report) };
 const OPERATE: Rule = Rule { allow: "POST", scope: Some(Scope::Operate) };
+const REMOVE: Rule = Rule { allow: "DELETE", scope: Some(Scope::Operate) };
 const RELOAD: Rule = Rule { allow: "POST", scope: Some(Scope::Admin) };
 /// A permit is lent: a reporter's act, and nothing for who only wants the headers.
 const LEND: Rule = Rule { allow: "GET", scope: Some(Scope::Report) };
@@ -55,6 +56,8 @@ pub fn routes(http: Http) -> BoxedFilter<(Response,)> {
         .or(channels_routes(&http))
         .unify()
         .or(events_routes(&http))
+        .unify()
+        .or(alerting_routes(&http))
         .unify()
         .or(node_routes(&http))
         .unify()
@@ -160,6 +163,53 @@ fn events_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     });
     let stream = path!("events" / "stream").and(asked(http)).then(|asked: Asked| asked.answer(LOOK, stream::stream));
     log.or(stream).unify().boxed()
+}
+
+fn alerting_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
+    let list = path!("alerts").and(asked(http)).then(|asked: Asked| asked.answer(LOOK, alerts::list));
+    let details = path!("alerts" / String)
+        .and(asked(http))
+        .then(|id: String, asked: Asked| asked.answer(LOOK, |request| alerts::details(request, id)));
+    let acknowledge = path!("alerts" / String / "acknowledge").and(asked(http)).then(|id: String, asked: Asked| {
+        // Whoever has a token was told; whether it is right is looked at there.
+        let scope = (!asked.asks_with("token")).then_some(Scope::Operate);
+        if asked.method_is(&Method::POST) {
+            let rule = Rule { allow: EVENTS, scope };
+            asked.answer(rule, |request| alerts::acknowledge(request, id)).boxed()
+        } else {
+            asked.answer(Rule { allow: EVENTS, scope: None }, |request| alerts::ask(request, id)).boxed()
+        }
+    });
+    let outbox = path!("outbox").and(asked(http)).then(|asked: Asked| asked.answer(LOOK, outbox::list));
+    let retry = path!("outbox" / String / "retry")
+        .and(asked(http))
+        .then(|id: String, asked: Asked| asked.answer(OPERATE, move |request| outbox::retry(request, decoded(&id))));
+    let told = list.or(details).unify().or(acknowledge).unify().boxed();
+    told.or(outbox).unify().or(retry).unify().or(quiets_routes(http)).unify().boxed()
+}
+
+fn quiets_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
+    let silences = path!("silences").and(asked(http)).then(|asked: Asked| {
+        if asked.method_is(&Method::POST) {
+            asked.answer(Rule { allow: EVENTS, ..OPERATE }, quiets::silence).boxed()
+        } else {
+            asked.answer(Rule { allow: EVENTS, ..LOOK }, quiets::silences).boxed()
+        }
+    });
+    let unsilence = path!("silences" / String)
+        .and(asked(http))
+        .then(|id: String, asked: Asked| asked.answer(REMOVE, move |request| quiets::unsilence(request, decoded(&id))));
+    let maintenances = path!("maintenances").and(asked(http)).then(|asked: Asked| {
+        if asked.method_is(&Method::POST) {
+            asked.answer(Rule { allow: EVENTS, ..OPERATE }, quiets::maintain).boxed()
+        } else {
+            asked.answer(Rule { allow: EVENTS, ..LOOK }, quiets::maintenances).boxed()
+        }
+    });
+    let end = path!("maintenances" / String).and(asked(http)).then(|id: String, asked: Asked| {
+        asked.answer(REMOVE, move |request| quiets::end_maintenance(request, decoded(&id)))
+    });
+    silences.or(unsilence).unify().or(maintenances).unify().or(end).unify().boxed()
 }
 
 fn node_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {

@@ -12,6 +12,9 @@ use crate::actors::board::Board;
 use crate::actors::callers::Callers;
 use crate::actors::histories::HistoriesHandle;
 use crate::actors::journal::JournalHandle;
+use crate::actors::links::Signer;
+use crate::actors::outbox::OutboxHandle;
+use crate::actors::quiet::QuietsHandle;
 use crate::actors::targets::TargetsHandle;
 use crate::clock::Clock;
 use crate::config::{Config, Problems};
@@ -28,6 +31,12 @@ pub struct Http {
     pub targets: TargetsHandle,
     /// Carries out what concerns failure histories.
     pub histories: HistoriesHandle,
+    /// Carries out what concerns silences and maintenance windows.
+    pub quiets: QuietsHandle,
+    /// Carries out what concerns messages.
+    pub outbox: OutboxHandle,
+    /// Checks the links of messages.
+    pub signer: Signer,
     /// How the targets are.
     pub board: Arc<Board>,
     /// What is lent to callers and reported by them.

@@ -111,7 +111,7 @@ pub(super) async fn details(request: Request, name: String) -> Result<Response, 
             retry_count: watch.status.retry_count,
             last_observation: live.last.as_ref().map(Into::into),
             outage: watch.trouble.as_ref().map(Into::into),
-            incident: watch.incident.as_ref().map(Into::into),
+            incident: watch.incident.as_deref().map(Into::into),
             traffic,
             config,
         }

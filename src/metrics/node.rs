@@ -41,16 +41,19 @@ pub enum DeliveryResult {
     Retried,
     /// It was given up.
     Dead,
+    /// There was no room for it in the outbox; what was no reminder is a dead letter.
+    Dropped,
 }
 
 impl DeliveryResult {
-    const ALL: [Self; 3] = [Self::Delivered, Self::Retried, Self::Dead];
+    const ALL: [Self; 4] = [Self::Delivered, Self::Retried, Self::Dead, Self::Dropped];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
             Self::Retried => "retried",
             Self::Dead => "dead",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -152,6 +155,7 @@ impl NodeMetrics {
                 DeliveryResult::Delivered => 0,
                 DeliveryResult::Retried => 1,
                 DeliveryResult::Dead => 2,
+                DeliveryResult::Dropped => 3,
             }] += 1;
         }
     }

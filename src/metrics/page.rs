@@ -577,9 +577,11 @@ mod tests {
         breakwater_notifications_total{channel="new",outcome="delivered"} 0
         breakwater_notifications_total{channel="new",outcome="retried"} 0
         breakwater_notifications_total{channel="new",outcome="dead"} 0
+        breakwater_notifications_total{channel="new",outcome="dropped"} 0
         breakwater_notifications_total{channel="ops",outcome="delivered"} 1
         breakwater_notifications_total{channel="ops",outcome="retried"} 1
         breakwater_notifications_total{channel="ops",outcome="dead"} 0
+        breakwater_notifications_total{channel="ops",outcome="dropped"} 0
         "#);
     }
 }

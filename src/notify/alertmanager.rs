@@ -28,7 +28,7 @@ pub(super) fn render(told: &[Told<'_>], alertmanager: &Alertmanager, replica: &S
 
 fn alert(told: &Told<'_>, alertmanager: &Alertmanager, now: Timestamp) -> Value {
     let name = match told.kind {
-        Kind::Firing | Kind::Reminder | Kind::Resolved => "IntegrationInTrouble",
+        Kind::Firing | Kind::Reminder | Kind::Escalated | Kind::Resolved => "IntegrationInTrouble",
         Kind::Recorded => "IntegrationFailureReported",
         Kind::Test | Kind::TestOver => "BreakwaterTest",
     };
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn every_message_on_the_wire() {
         insta::assert_snapshot!(every(Language::English, |told| {
-            wire(render(std::slice::from_ref(told), &channel(), &channel().urls[0], now()))
+            wire(render(told.each(), &channel(), &channel().urls[0], now()))
         }));
     }
 

@@ -12,10 +12,12 @@ use crate::clock;
 use crate::config::channel::Hook;
 use crate::config::template::Escaping;
 
-/// Letters of an embed's title, of its description and of a field's value.
+/// Letters of an embed's title or a field's name, of its description and of a field's value.
 const TITLE_MAX: usize = 256;
 const DESCRIPTION_MAX: usize = 4_096;
 const VALUE_MAX: usize = 1_024;
+/// Letters of a name and a value where a group has a field for each message: an embed has at most 6,000 in all.
+const GROUP_MAX: (usize, usize) = (64, 200);
 
 pub(super) fn render(told: &Told<'_>, hook: &Hook) -> Request {
     let escaped = |text: &str, limit| cut(&Escaping::Markdown.escape(text), limit);
@@ -32,10 +34,17 @@ pub(super) fn render(told: &Told<'_>, hook: &Hook) -> Request {
     match &told.custom {
         Some(custom) => embed["description"] = json!(cut(custom, DESCRIPTION_MAX)),
         None => {
+            let one_by_one = told.group.is_some();
+            let (name_max, value_max) = if one_by_one { GROUP_MAX } else { (TITLE_MAX, VALUE_MAX) };
             let fields = told.facts.iter().enumerate().map(|(index, fact)| {
-                json!({"name": fact.label, "value": escaped(&fact.value, VALUE_MAX), "inline": index > 0})
+                let (name, value) = (escaped(&fact.label, name_max), escaped(&fact.value, value_max));
+                json!({"name": name, "value": value, "inline": index > 0 && !one_by_one})
             });
-            embed["fields"] = fields.collect();
+            let acknowledge = told.acknowledge.map(|url| {
+                let name = told.to_acknowledge;
+                json!({"name": name, "value": format!("[{name}]({url})"), "inline": false})
+            });
+            embed["fields"] = fields.chain(acknowledge).collect();
         }
     }
     let url = hook.url.text();

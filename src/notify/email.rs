@@ -24,7 +24,7 @@ const TEXT_LINE_MAX: usize = 998;
 /// The whole mail, headers and all.
 pub(super) fn render(told: &Told<'_>, email: &Email) -> Vec<u8> {
     let conversation = message_id(&told.key, told.node);
-    let is_first = matches!(told.kind, Kind::Firing | Kind::Recorded | Kind::Test);
+    let is_first = told.group.is_some() || matches!(told.kind, Kind::Firing | Kind::Recorded | Kind::Test);
     let own = if is_first { conversation.clone() } else { message_id(&format!("{}/{}", told.key, told.id), told.node) };
     let to: Vec<String> = email.to.iter().map(mailbox).collect();
     let mut headers = vec![
@@ -98,6 +98,10 @@ fn text(told: &Told<'_>) -> String {
     if let (Some(link), None) = (&told.link, &told.custom) {
         text.push_str("\n\n");
         text.push_str(link);
+    }
+    if let Some(line) = told.acknowledge_line() {
+        text.push_str("\n\n");
+        text.push_str(&line);
     }
     text.push_str("\n\n-- \n");
     text.push_str(&told.key);

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::config::Language;
 use crate::config::template::Template;
 use crate::domain::alert::Severity;
-use crate::domain::delivery::{Alert, Delivery, Message};
+use crate::domain::delivery::{Alert, Delivery, Group, Message, Of};
 use crate::domain::failure_history::FailureType;
 use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, IncidentId, NoticeId};
 use crate::domain::time::Timestamp;
@@ -21,6 +21,7 @@ pub(super) fn alert() -> Alert {
         target: "PG_KCP".into(),
         cause: "3 probes in a row failed: HTTP 503".into(),
         since: at("2024-06-01T10:00:00.25Z"),
+        acknowledge: None,
     }
 }
 
@@ -30,6 +31,28 @@ pub(super) fn firing() -> Message {
 
 pub(super) fn reminder() -> Message {
     Message::Reminder(alert())
+}
+
+/// With the link that a person acknowledges it by.
+pub(super) fn escalated() -> Message {
+    let url = "https://breakwater.example/alerts/7/acknowledge?token=a_b-c";
+    Message::Escalated(Alert { acknowledge: Some(url.into()), ..alert() })
+}
+
+pub(super) fn group(of: Of, messages: Vec<Message>) -> Message {
+    let members = (1..=messages.len() as u64).map(|n| DeliveryId { notice: NoticeId(n), ordinal: 1 }).collect();
+    let count = u32::try_from(messages.len()).unwrap();
+    Message::Grouped(Group { of, name: "payments".into(), count, messages, members })
+}
+
+/// One of trouble with more in it than is told one by one, one of ends, one of reports.
+pub(super) fn groups() -> [Message; 3] {
+    let of = |number: u64, target: String| Alert { incident: IncidentId(number), target: target.into(), ..alert() };
+    let mut trouble = vec![escalated(), Message::Reminder(of(8, "CARD_MALL".into()))];
+    trouble.extend((1..=20).map(|n| Message::Firing(of(8 + n, format!("PG_{n}")))));
+    let end = |alert| Message::Resolved { alert, until: at("2024-06-01T10:05:00Z") };
+    let ends = vec![end(alert()), end(of(8, "CARD_MALL".into()))];
+    [group(Of::Trouble, trouble), group(Of::Ends, ends), group(Of::Reports, vec![recorded(), recorded()])]
 }
 
 pub(super) fn resolved() -> Message {
@@ -55,6 +78,7 @@ pub(super) fn delivery(message: Message) -> Delivery {
         history: None,
         correlation: CorrelationId::new("018fd3a0-7000-7000-8000-000000000001"),
         queued_at: at("2024-06-01T10:00:03Z"),
+        tried_since: at("2024-06-01T10:00:03Z"),
         attempts: 0,
         next_attempt_at: at("2024-06-01T10:00:03Z"),
         last_error: None,
@@ -80,10 +104,16 @@ pub(super) fn teller_with(template: Template) -> Teller {
 /// Every message in a language, one after the other, as `render` has it.
 pub(super) fn every(language: Language, render: impl Fn(&Told<'_>) -> String) -> String {
     let teller = teller(language);
-    let deliveries = [firing(), reminder(), resolved(), recorded()].map(delivery);
+    let messages = [firing(), reminder(), escalated(), resolved(), recorded()].into_iter().chain(groups());
+    let deliveries: Vec<Delivery> = messages.map(delivery).collect();
     let mut told: Vec<Told<'_>> = deliveries.iter().map(|delivery| teller.tell(delivery)).collect();
     told.push(teller.test(Kind::Test, at("2024-06-01T10:00:03Z")));
     told.iter().map(render).collect::<Vec<_>>().join("\n\n")
+}
+
+/// The same, a group's messages by themselves.
+pub(super) fn every_apart(language: Language, render: impl Fn(&Told<'_>) -> String) -> String {
+    every(language, |told| told.each().iter().take(3).map(&render).collect::<Vec<_>>().join("\n\n"))
 }
 
 /// A message whose words try to be more than words.

@@ -29,8 +29,14 @@ pub(super) fn render(told: &Told<'_>, kakaotalk: &KakaoTalk) -> Request {
         None => json!({}),
     };
     let mut template = json!({"object_type": "text", "text": cut(&text, TEXT_MAX), "link": link});
-    if told.link.is_some() {
-        template["button_title"] = json!(told.open);
+    match (&told.link, told.acknowledge) {
+        (Some(link), Some(acknowledge)) => {
+            let buttons = [(told.open, &**link), (told.to_acknowledge, acknowledge)];
+            let button = |(title, url)| json!({"title": title, "link": {"web_url": url, "mobile_web_url": url}});
+            template["buttons"] = buttons.map(button).into_iter().collect();
+        }
+        (Some(_), None) => template["button_title"] = json!(told.open),
+        (None, _) => {}
     }
     let body = Serializer::new(String::new()).append_pair("template_object", &template.to_string()).finish();
     Request {

@@ -2,12 +2,16 @@
 //!
 //! It cannot fail and it is on unless the config turns it off, so there is always one channel that a message reaches.
 
+use super::grouped::Grouped;
 use super::quote::one_line;
 use super::told::{Kind, Told};
 use crate::clock::Rfc3339;
+use crate::domain::delivery::Of;
 
 /// A cause longer than this is cut; the whole of it is in the failure history.
 const CAUSE_MAX: usize = 300;
+/// Members of a group that are written out.
+const WRITTEN_OUT: usize = 5;
 
 /// What is written, apart from where.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,6 +40,9 @@ pub(super) fn write(told: &Told<'_>) {
 }
 
 fn render(told: &Told<'_>) -> Line {
+    if let Some(group) = &told.group {
+        return grouped(group);
+    }
     let (target, severity, since) = (told.target, told.severity.as_str(), Rfc3339(told.since));
     let cause = one_line(&told.cause, CAUSE_MAX);
     let incident = told.incident.unwrap_or_default();
@@ -43,6 +50,7 @@ fn render(told: &Told<'_>) -> Line {
     let (attention, text) = match told.kind {
         Kind::Firing => (Attention::Wanted, trouble("is in trouble")),
         Kind::Reminder => (Attention::Wanted, trouble("is still in trouble")),
+        Kind::Escalated => (Attention::Wanted, trouble("needs somebody")),
         Kind::Resolved => {
             let until = Rfc3339(told.until.unwrap_or(told.since));
             let text = format!(
@@ -61,9 +69,23 @@ fn render(told: &Told<'_>) -> Line {
     Line { attention, text }
 }
 
+fn grouped(group: &Grouped<'_>) -> Line {
+    let Grouped { of, name, count, members } = group;
+    let (attention, words) = match of {
+        Of::Trouble => (Attention::Wanted, "alerts"),
+        Of::Ends => (Attention::NotWanted, "alerts resolved"),
+        Of::Reports => (Attention::Wanted, "reported failures"),
+    };
+    let told: Vec<String> = members.iter().take(WRITTEN_OUT).map(|member| render(member).text).collect();
+    let name = if name.is_empty() { "everything" } else { name };
+    let more = usize::try_from(*count).unwrap_or(usize::MAX).saturating_sub(told.len());
+    let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
+    Line { attention, text: format!("{count} {words} of {name}: {}{rest}", told.join("; ")) }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::examples::{delivery, firing, recorded, reminder, resolved, teller};
+    use super::super::examples::{delivery, escalated, firing, groups, recorded, reminder, resolved, teller};
     use super::*;
     use crate::config::Language;
     use crate::domain::delivery::Message;
@@ -75,8 +97,9 @@ mod tests {
 
     #[test]
     fn each_message_has_its_line() {
-        let lines: Vec<String> = [firing(), reminder(), resolved(), recorded()]
+        let lines: Vec<String> = [firing(), reminder(), escalated(), resolved(), recorded()]
             .into_iter()
+            .chain(groups())
             .map(|message| {
                 let (attention, text) = line(message);
                 format!("{attention:?}: {text}")

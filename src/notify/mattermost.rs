@@ -24,11 +24,15 @@ pub(super) fn render(told: &Told<'_>, hook: &Hook) -> Request {
     match &told.custom {
         Some(custom) => attachment["text"] = json!(custom),
         None => {
-            let fields =
-                told.facts.iter().enumerate().map(
-                    |(index, fact)| json!({"title": fact.label, "value": escaped(&fact.value), "short": index > 0}),
-                );
-            attachment["fields"] = fields.collect();
+            let one_by_one = told.group.is_some();
+            let fields = told.facts.iter().enumerate().map(|(index, fact)| {
+                let is_short = index > 0 && !one_by_one;
+                json!({"title": escaped(&fact.label), "value": escaped(&fact.value), "short": is_short})
+            });
+            let acknowledge = told
+                .acknowledge
+                .map(|url| json!({"title": "", "value": format!("[{}]({url})", told.to_acknowledge), "short": false}));
+            attachment["fields"] = fields.chain(acknowledge).collect();
         }
     }
     Request::json(hook.url.text().into_owned(), &json!({"attachments": [attachment]}))

@@ -8,6 +8,8 @@ mod sender;
 
 mod told;
 
+mod grouped;
+
 mod words;
 
 mod webhook;

@@ -17,9 +17,9 @@ pub(super) fn render(told: &Told<'_>, ntfy: &Ntfy) -> Request {
     let (priority, tag) = match (told.kind, told.severity) {
         (Kind::Resolved | Kind::TestOver, _) => (3, "white_check_mark"),
         (Kind::Test, _) => (3, "wrench"),
-        (Kind::Firing | Kind::Reminder | Kind::Recorded, Severity::Critical) => (5, "rotating_light"),
-        (Kind::Firing | Kind::Reminder | Kind::Recorded, Severity::Warning) => (4, "warning"),
-        (Kind::Firing | Kind::Reminder | Kind::Recorded, Severity::Info) => (3, "information_source"),
+        (Kind::Firing | Kind::Reminder | Kind::Escalated | Kind::Recorded, Severity::Critical) => (5, "rotating_light"),
+        (Kind::Firing | Kind::Reminder | Kind::Escalated | Kind::Recorded, Severity::Warning) => (4, "warning"),
+        (Kind::Firing | Kind::Reminder | Kind::Escalated | Kind::Recorded, Severity::Info) => (3, "information_source"),
     };
     let text = told.text();
     let mut message = json!({
@@ -31,6 +31,9 @@ pub(super) fn render(told: &Told<'_>, ntfy: &Ntfy) -> Request {
     });
     if let Some(link) = &told.link {
         message["click"] = json!(link);
+    }
+    if let Some(url) = told.acknowledge {
+        message["actions"] = json!([{"action": "view", "label": told.to_acknowledge, "url": url}]);
     }
     Request::json(ntfy.url.text().into_owned(), &message).authorized(&ntfy.login)
 }

@@ -34,6 +34,9 @@ pub(super) fn render(told: &Told<'_>, opsgenie: &Opsgenie) -> Request {
         if let Some(link) = &told.link {
             details["link"] = json!(link);
         }
+        if let Some(url) = told.acknowledge {
+            details["acknowledge"] = json!(url);
+        }
         let alert = json!({
             "message": cut(&told.title, MESSAGE_MAX),
             "alias": told.key,
@@ -58,13 +61,13 @@ pub(super) fn judge(answer: &Answer<'_>) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use super::super::examples::{every, wire};
+    use super::super::examples::{every_apart, wire};
     use super::*;
     use crate::config::{Language, Secret};
 
     #[test]
     fn every_message_on_the_wire() {
         let opsgenie = Opsgenie { url: Secret::new(b"https://api.opsgenie.com"), api_key: Secret::new(b"APIKEY") };
-        insta::assert_snapshot!(every(Language::English, |told| wire(render(told, &opsgenie))));
+        insta::assert_snapshot!(every_apart(Language::English, |told| wire(render(told, &opsgenie))));
     }
 }

@@ -44,7 +44,9 @@ pub(super) fn render(told: &Told<'_>, pagerduty: &PagerDuty) -> Request {
     });
     if let Some(link) = &told.link {
         event["client_url"] = json!(link);
-        event["links"] = json!([{"href": link, "text": told.open}]);
+        let acknowledge = told.acknowledge.map(|url| json!({"href": url, "text": told.to_acknowledge}));
+        let links = std::iter::once(json!({"href": link, "text": told.open})).chain(acknowledge);
+        event["links"] = links.collect();
     }
     Request::json(format!("{}/v2/enqueue", url.text()), &event)
 }
@@ -61,7 +63,7 @@ pub(super) fn judge(answer: &Answer<'_>) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use super::super::examples::{every, wire};
+    use super::super::examples::{every_apart, wire};
     use super::super::told::Kind;
     use super::*;
     use crate::config::{Language, Secret};
@@ -72,7 +74,7 @@ mod tests {
 
     #[test]
     fn every_message_on_the_wire() {
-        insta::assert_snapshot!(every(Language::English, |told| wire(render(told, &service()))));
+        insta::assert_snapshot!(every_apart(Language::English, |told| wire(render(told, &service()))));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::{
     alertmanager, discord, kakaotalk, log, mattermost, ntfy, opsgenie, pagerduty, slack, teams, telegram, webhook,
 };
 use crate::clock::Clock;
-use crate::config::channel::{Alertmanager, Channel, ChannelKind, Login};
+use crate::config::channel::{Alertmanager, Channel, ChannelKind, Login, Together};
 use crate::config::{Config, Secret};
 use crate::domain::delivery::{Alert, Delivery, Outcome};
 use crate::domain::time::Timestamp;
@@ -178,11 +178,19 @@ impl Sender {
             }
             Way::Http { kind, transport } => {
                 let now_unix = self.clock.now().as_nanos().div_euclid(1_000_000_000);
-                let Some((request, judge)) = request(told, kind, now_unix) else { return Outcome::Delivered };
-                transport.send(request, judge, &self.clock).await
+                // A group that was joined before the channel was made one of a kind that takes none.
+                let apart = if kind.together() == Together::Never { told.each() } else { std::slice::from_ref(told) };
+                for told in apart {
+                    let Some((request, judge)) = request(told, kind, now_unix) else { continue };
+                    let outcome = transport.send(request, judge, &self.clock).await;
+                    if outcome != Outcome::Delivered {
+                        return outcome;
+                    }
+                }
+                Outcome::Delivered
             }
             Way::Alertmanager { alertmanager, transport } => {
-                self.to_every_replica(std::slice::from_ref(told), alertmanager, transport).await
+                self.to_every_replica(told.each(), alertmanager, transport).await
             }
             Way::Email(mailer) => mailer.send(told).await,
             Way::Exec(program) => program.run(&webhook::body(told)).await,

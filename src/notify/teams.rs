@@ -27,7 +27,8 @@ pub(super) fn render(told: &Told<'_>, hook: &Hook) -> Request {
     let text = match &told.custom {
         Some(custom) => json!({"type": "TextBlock", "text": custom, "wrap": true}),
         None => {
-            let facts = told.facts.iter().map(|fact| json!({"title": fact.label, "value": escaped(&fact.value)}));
+            let facts =
+                told.facts.iter().map(|fact| json!({"title": escaped(&fact.label), "value": escaped(&fact.value)}));
             json!({"type": "FactSet", "facts": facts.collect::<Vec<_>>()})
         }
     };
@@ -39,7 +40,10 @@ pub(super) fn render(told: &Told<'_>, hook: &Hook) -> Request {
         "body": [title, text, key],
     });
     if let Some(link) = &told.link {
-        card["actions"] = json!([{"type": "Action.OpenUrl", "title": told.open, "url": link}]);
+        let acknowledge = told.acknowledge.map(|url| (told.to_acknowledge, url));
+        let actions = std::iter::once((told.open, &**link)).chain(acknowledge);
+        card["actions"] =
+            actions.map(|(title, url)| json!({"type": "Action.OpenUrl", "title": title, "url": url})).collect();
     }
     let attachment =
         json!({"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": null, "content": card});

@@ -1,6 +1,6 @@
 //! One message, in the parts that channels put together in their own ways.
 //!
-//! The only place here that looks into a [`Message`]: a channel's file knows kinds, keys and words, and nothing of what
+//! The only place here that looks into a [`Message`], with `grouped.rs` for several in one: a channel's file knows kinds, keys and words, and nothing of what
 //! a message is stored as. All of it follows from the stored delivery, so that a retry says the same.
 
 use std::borrow::Cow;
@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::grouped::Grouped;
 use super::quote::one_line;
 use super::words::{self, About, Fact};
 use crate::clock;
 use crate::config::template::{Context, Template};
 use crate::config::{Config, Language};
 use crate::domain::alert::Severity;
-use crate::domain::delivery::{Alert, Delivery, Message};
+use crate::domain::delivery::{Alert, Delivery, Group, Message};
 use crate::domain::time::Timestamp;
 
 /// The end of an incident in the receiver's eyes, also in a text.
@@ -31,6 +32,8 @@ pub(super) enum Kind {
     Firing,
     /// It still lasts.
     Reminder,
+    /// It got worse, or nobody acknowledged it in time.
+    Escalated,
     /// It is over.
     Resolved,
     /// An application reported a failure.
@@ -46,6 +49,7 @@ impl Kind {
         match self {
             Self::Firing => "firing",
             Self::Reminder => "reminder",
+            Self::Escalated => "escalated",
             Self::Resolved => "resolved",
             Self::Recorded => "recorded",
             Self::Test | Self::TestOver => "test",
@@ -56,14 +60,14 @@ impl Kind {
     pub(super) const fn is_over(self) -> bool {
         match self {
             Self::Resolved | Self::TestOver => true,
-            Self::Firing | Self::Reminder | Self::Recorded | Self::Test => false,
+            Self::Firing | Self::Reminder | Self::Escalated | Self::Recorded | Self::Test => false,
         }
     }
 
     pub(super) const fn is_test(self) -> bool {
         match self {
             Self::Test | Self::TestOver => true,
-            Self::Firing | Self::Reminder | Self::Resolved | Self::Recorded => false,
+            Self::Firing | Self::Reminder | Self::Escalated | Self::Resolved | Self::Recorded => false,
         }
     }
 }
@@ -102,6 +106,10 @@ pub(super) struct Told<'a> {
     pub(super) until: Option<Timestamp>,
     /// The target's page.
     pub(super) link: Option<String>,
+    /// Where a person can acknowledge it. Whoever has it can, so it is for people's eyes and not for logs.
+    pub(super) acknowledge: Option<&'a str>,
+    /// What leads there.
+    pub(super) to_acknowledge: &'static str,
     /// What leads there.
     pub(super) open: &'static str,
     /// The first line for people.
@@ -110,20 +118,23 @@ pub(super) struct Told<'a> {
     pub(super) facts: Vec<Fact>,
     /// What the user's template says instead of them.
     pub(super) custom: Option<String>,
+    /// The messages that this one tells of together; what stands above is then of all of them.
+    pub(super) group: Option<Box<Grouped<'a>>>,
 }
 
 /// What a message says, before it is put into words.
-struct Content<'a> {
-    kind: Kind,
-    key: String,
-    target: &'a str,
-    severity: Severity,
-    cause: Cow<'a, str>,
-    since: Timestamp,
-    until: Option<Timestamp>,
-    incident: Option<u64>,
-    history: Option<u64>,
-    failure_type: Option<&'static str>,
+pub(super) struct Content<'a> {
+    pub(super) kind: Kind,
+    pub(super) key: String,
+    pub(super) target: &'a str,
+    pub(super) severity: Severity,
+    pub(super) cause: Cow<'a, str>,
+    pub(super) since: Timestamp,
+    pub(super) until: Option<Timestamp>,
+    pub(super) incident: Option<u64>,
+    pub(super) history: Option<u64>,
+    pub(super) failure_type: Option<&'static str>,
+    pub(super) acknowledge: Option<&'a str>,
 }
 
 impl Teller {
@@ -139,30 +150,19 @@ impl Teller {
 
     /// A delivery in its parts.
     pub(super) fn tell<'a>(&'a self, delivery: &'a Delivery) -> Told<'a> {
-        let content = match &delivery.message {
-            Message::Firing(alert) => of_incident(alert, Kind::Firing, None),
-            Message::Reminder(alert) => of_incident(alert, Kind::Reminder, None),
-            Message::Resolved { alert, until } => of_incident(alert, Kind::Resolved, Some(*until)),
-            Message::FailureRecorded { history, failure_type, target, cause, occurred_at } => Content {
-                kind: Kind::Recorded,
-                key: key(target, &format!("report-{}", history.0), *occurred_at),
-                target,
-                severity: Severity::Warning,
-                cause: Cow::Borrowed(cause),
-                since: *occurred_at,
-                until: None,
-                incident: None,
-                history: Some(history.0),
-                failure_type: Some(failure_type.as_str()),
-            },
-        };
-        self.put(format!("n-{}", delivery.id), delivery.queued_at, &delivery.correlation.0, content)
+        let id = format!("n-{}", delivery.id);
+        let correlation = &*delivery.correlation.0;
+        match Content::of(&delivery.message) {
+            Ok(content) => self.put(id, delivery.queued_at, correlation, content, self.template.as_ref()),
+            Err(group) => self.tell_together(id, delivery, group),
+        }
     }
 
     /// An incident that goes on, said again to a receiver that forgets.
     pub(super) fn tell_again<'a>(&'a self, alert: &'a Alert, until: Option<Timestamp>, now: Timestamp) -> Told<'a> {
         let kind = if until.is_some() { Kind::Resolved } else { Kind::Firing };
-        self.put(format!("again-{}", alert.incident), now, "", of_incident(alert, kind, until))
+        let content = of_incident(alert, kind, until);
+        self.put(format!("again-{}", alert.incident), now, "", content, self.template.as_ref())
     }
 
     /// A message that is none.
@@ -178,12 +178,22 @@ impl Teller {
             incident: None,
             history: None,
             failure_type: None,
+            acknowledge: None,
         };
-        self.put(format!("test-{}", millis(now)), now, "", content)
+        self.put(format!("test-{}", millis(now)), now, "", content, self.template.as_ref())
     }
 
-    fn put<'a>(&'a self, id: String, at: Timestamp, correlation: &'a str, content: Content<'a>) -> Told<'a> {
-        let Content { kind, key, target, severity, cause, since, until, incident, history, failure_type } = content;
+    /// A message in its parts, with what `template` says of it.
+    pub(super) fn put<'a>(
+        &'a self,
+        id: String,
+        at: Timestamp,
+        correlation: &'a str,
+        content: Content<'a>,
+        template: Option<&Template>,
+    ) -> Told<'a> {
+        let Content { kind, key, target, severity, cause, since, until, incident, history, failure_type, acknowledge } =
+            content;
         let cause = if kind.is_over() { cause.into_owned() } else { without_resolved(&cause) };
         let short_cause = one_line(&cause, CAUSE_MAX);
         let about = About {
@@ -220,21 +230,28 @@ impl Teller {
             since,
             until,
             link,
+            acknowledge,
+            to_acknowledge: words::to_acknowledge(self.language),
             open,
             title,
             facts,
             custom: None,
+            group: None,
         };
-        told.custom = self.template.as_ref().and_then(|template| self.custom(template, &told));
+        told.custom = template.and_then(|template| self.custom(template, &told));
         told
     }
 
     /// A template was tried with every kind of message before. If it fails all the same, our own words are better
     /// than none.
-    fn custom(&self, template: &Template, told: &Told<'_>) -> Option<String> {
-        let lines: Vec<String> = told.lines().collect();
-        let (since, until) = (clock::format(told.since), told.until.map(clock::format));
-        let context = Context {
+    pub(super) fn custom(&self, template: &Template, told: &Told<'_>) -> Option<String> {
+        let rendered = template.render(&self.context(told));
+        rendered.inspect_err(|error| tracing::error!(channel = %self.channel, %error, "the template gave nothing")).ok()
+    }
+
+    fn context<'a>(&'a self, told: &'a Told<'_>) -> Context<'a> {
+        let members = told.group.as_ref().map_or(&[][..], |group| &group.members);
+        Context {
             id: &told.id,
             kind: told.kind.as_str(),
             status: told.status(),
@@ -245,17 +262,19 @@ impl Teller {
             severity: told.severity.as_str(),
             target: told.target,
             cause: &told.cause,
-            since: &since,
-            until: until.as_deref(),
+            since: clock::format(told.since),
+            until: told.until.map(clock::format),
             link: told.link.as_deref(),
+            acknowledge: told.acknowledge,
             node: told.node,
             channel: &self.channel,
             correlation: told.correlation,
             title: &told.title,
-            lines: &lines,
-        };
-        let rendered = template.render(&context);
-        rendered.inspect_err(|error| tracing::error!(channel = %self.channel, %error, "the template gave nothing")).ok()
+            lines: told.lines().collect(),
+            group: told.group.as_ref().map(|group| group.name),
+            count: told.group.as_ref().map(|group| group.count),
+            alerts: members.iter().map(|member| self.context(member)).collect(),
+        }
     }
 }
 
@@ -263,7 +282,7 @@ impl Told<'_> {
     /// `firing` or `resolved`; what is no incident has none.
     pub(super) const fn status(&self) -> Option<&'static str> {
         match self.kind {
-            Kind::Firing | Kind::Reminder => Some("firing"),
+            Kind::Firing | Kind::Reminder | Kind::Escalated => Some("firing"),
             Kind::Resolved => Some(RESOLVED),
             Kind::Recorded | Kind::Test | Kind::TestOver => None,
         }
@@ -271,7 +290,7 @@ impl Told<'_> {
 
     /// The further lines for people, each with its label.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
-        self.facts.iter().map(|fact| format!("{}: {}", fact.label, fact.value))
+        self.facts.iter().map(Fact::line)
     }
 
     /// The further lines as one text, or what the user says instead.
@@ -292,7 +311,22 @@ impl Told<'_> {
             text.push('\n');
             text.push_str(link);
         }
+        if let Some(line) = self.acknowledge_line() {
+            text.push('\n');
+            text.push_str(&line);
+        }
         text
+    }
+
+    /// Where to acknowledge it, as a line of a plain text; a user's template has its own place for it.
+    pub(super) fn acknowledge_line(&self) -> Option<String> {
+        let url = self.acknowledge.filter(|_| self.custom.is_none())?;
+        Some(format!("{}: {url}", self.to_acknowledge))
+    }
+
+    /// Each message that this one tells of: itself, or a group's.
+    pub(super) fn each(&self) -> &[Self] {
+        self.group.as_ref().map_or(std::slice::from_ref(self), |group| &group.members)
     }
 
     /// A colour that says how it is: red, orange, blue, green.
@@ -306,8 +340,34 @@ impl Told<'_> {
     }
 }
 
+impl<'a> Content<'a> {
+    /// What a message says, or the group that it is.
+    pub(super) fn of(message: &'a Message) -> Result<Self, &'a Group> {
+        Ok(match message {
+            Message::Firing(alert) => of_incident(alert, Kind::Firing, None),
+            Message::Reminder(alert) => of_incident(alert, Kind::Reminder, None),
+            Message::Escalated(alert) => of_incident(alert, Kind::Escalated, None),
+            Message::Resolved { alert, until } => of_incident(alert, Kind::Resolved, Some(*until)),
+            Message::FailureRecorded { history, failure_type, target, cause, occurred_at } => Self {
+                kind: Kind::Recorded,
+                key: key(target, &format!("report-{}", history.0), *occurred_at),
+                target,
+                severity: Severity::Warning,
+                cause: Cow::Borrowed(cause),
+                since: *occurred_at,
+                until: None,
+                incident: None,
+                history: Some(history.0),
+                failure_type: Some(failure_type.as_str()),
+                acknowledge: None,
+            },
+            Message::Grouped(group) => return Err(group),
+        })
+    }
+}
+
 fn of_incident(alert: &Alert, kind: Kind, until: Option<Timestamp>) -> Content<'_> {
-    let Alert { incident, severity, target, cause, since } = alert;
+    let Alert { incident, severity, target, cause, since, acknowledge } = alert;
     Content {
         kind,
         key: key(target, &incident.to_string(), *since),
@@ -319,11 +379,12 @@ fn of_incident(alert: &Alert, kind: Kind, until: Option<Timestamp>) -> Content<'
         incident: Some(incident.0),
         history: None,
         failure_type: None,
+        acknowledge: acknowledge.as_deref().filter(|_| !kind.is_over()),
     }
 }
 
 /// The receiver's key. The time is in it so that two nodes, or a node with a new store, never share one.
-fn key(target: &str, what: &str, since: Timestamp) -> String {
+pub(super) fn key(target: &str, what: &str, since: Timestamp) -> String {
     format!("breakwater/{target}/{what}.{}", millis(since))
 }
 

@@ -13,11 +13,13 @@ use hmac::{Hmac, Mac as _};
 use serde::Serialize;
 use sha2::Sha256;
 
+use super::grouped::Grouped;
 use super::request::Request;
 use super::told::{Kind, Told};
 use crate::clock;
 use crate::config::Secret;
 use crate::config::channel::Webhook;
+use crate::domain::delivery::Of;
 
 /// What `told` is on the wire. With no secrets it is not signed.
 pub(super) fn render(told: &Told<'_>, webhook: &Webhook, now_unix: i64) -> Request {
@@ -72,7 +74,7 @@ struct CloudEvent<'a> {
 }
 
 /// What is told; a member that a message does not have is left out.
-#[derive(Serialize)]
+#[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,18 +87,34 @@ struct Data<'a> {
     failure_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     severity: Option<&'static str>,
-    target: &'a str,
-    cause: &'a str,
-    since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledge_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u32>,
+    /// The members of a group, at most 100; `count` says how many there are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alerts: Vec<Data<'a>>,
+    /// The histories of a group of reports, at most 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    integration_failure_history_ids: Vec<u64>,
 }
 
-/// The CloudEvent.
+/// The CloudEvent. A group has the type of what it holds; a group of trouble says `firing`, whatever else is in it.
 pub(super) fn body(told: &Told<'_>) -> String {
     let r#type = match told.kind {
         Kind::Firing => "breakwater.alert.firing",
         Kind::Reminder => "breakwater.alert.reminder",
+        Kind::Escalated => "breakwater.alert.escalated",
         Kind::Resolved => "breakwater.alert.resolved",
         Kind::Recorded => "breakwater.failure.recorded",
         Kind::Test | Kind::TestOver => "breakwater.channel.test",
@@ -106,28 +124,61 @@ pub(super) fn body(told: &Told<'_>) -> String {
         id: &told.id,
         source: told.node,
         r#type,
-        subject: told.target,
+        subject: told.group.as_ref().map_or(told.target, |group| group.name),
         time: clock::format(told.at),
         datacontenttype: "application/json",
         correlationid: Some(told.correlation).filter(|correlation| !correlation.is_empty()),
-        data: Data {
+        data: data(told),
+    };
+    serde_json::to_string(&event).expect("a struct of texts and numbers is always JSON")
+}
+
+fn data<'a>(told: &'a Told<'_>) -> Data<'a> {
+    match &told.group {
+        Some(group) => grouped(told, group),
+        None => Data {
             incident: told.incident,
             status: told.status(),
             integration_failure_history_id: told.history,
             failure_type: told.failure_type,
             severity: told.incident.map(|_| told.severity.as_str()),
-            target: told.target,
-            cause: &told.cause,
-            since: clock::format(told.since),
+            target: Some(told.target),
+            cause: Some(&told.cause),
+            since: Some(clock::format(told.since)),
             until: told.until.map(clock::format),
+            acknowledge_url: told.acknowledge,
+            ..Data::default()
         },
-    };
-    serde_json::to_string(&event).expect("a struct of texts and numbers is always JSON")
+    }
+}
+
+fn grouped<'a>(told: &'a Told<'_>, group: &'a Grouped<'_>) -> Data<'a> {
+    let Grouped { of, name, count, members } = group;
+    let whole = Data { status: told.status(), group: Some(name), count: Some(*count), ..Data::default() };
+    match of {
+        Of::Trouble | Of::Ends => Data { alerts: members.iter().map(data).collect(), ..whole },
+        Of::Reports => reports(members, whole),
+    }
+}
+
+/// What all of them share is said once; the first one's cause stands for them.
+fn reports<'a>(members: &'a [Told<'_>], whole: Data<'a>) -> Data<'a> {
+    let first = members.first().map(data).unwrap_or_default();
+    Data {
+        failure_type: first.failure_type.filter(|kind| members.iter().all(|other| other.failure_type == Some(*kind))),
+        target: first.target.filter(|target| members.iter().all(|other| other.target == *target)),
+        cause: first.cause,
+        since: first.since,
+        integration_failure_history_ids: members.iter().filter_map(|member| member.history).collect(),
+        ..whole
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::examples::{self, alert, at, delivery, firing, recorded, reminder, resolved, teller};
+    use super::super::examples::{
+        self, alert, at, delivery, escalated, firing, group, recorded, reminder, resolved, teller,
+    };
     use super::*;
     use crate::config::Language;
     use crate::config::template::{Escaping, Template};
@@ -172,6 +223,17 @@ mod tests {
     }
 
     #[test]
+    fn groups_on_the_wire() {
+        let mut linked = alert();
+        linked.acknowledge = Some("https://node/alerts/7/acknowledge?token=t".into());
+        let trouble = group(Of::Trouble, vec![Message::Firing(linked), reminder(), escalated()]);
+        let groups = [trouble, group(Of::Ends, vec![resolved()]), group(Of::Reports, vec![recorded(), recorded()])];
+        let bodies: Vec<_> =
+            groups.into_iter().map(|one| sent(&delivery(one), "breakwater-1", NOW, vec![]).body).collect();
+        insta::assert_snapshot!(bodies.join("\n\n"));
+    }
+
+    #[test]
     fn the_signature_is_that_of_the_published_example() {
         let key = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let signature =
@@ -181,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_retry_repeats_id_and_body_byte_for_byte() {
-        for message in [firing(), reminder(), resolved(), recorded()] {
+        for message in [firing(), reminder(), escalated(), resolved(), recorded(), group(Of::Ends, vec![resolved()])] {
             let first = delivery(message);
             let mut retry = first.clone();
             retry.attempts = 5;

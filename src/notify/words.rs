@@ -2,17 +2,30 @@
 //!
 //! The word `resolved` stands in messages of an incident's end and in no other, since people and programs look for it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::told::Kind;
 use crate::config::Language;
 use crate::domain::alert::Severity;
+use crate::domain::delivery::Of;
 
 /// A line with what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fact {
-    pub(super) label: &'static str,
+    pub(super) label: Cow<'static, str>,
     pub(super) value: String,
+}
+
+/// Stands for a label where there is only a value.
+const ELLIPSIS: &str = "…";
+
+impl Fact {
+    /// Both in one line.
+    pub(super) fn line(&self) -> String {
+        let Self { label, value } = self;
+        if label == ELLIPSIS { value.clone() } else { format!("{label}: {value}") }
+    }
 }
 
 /// What a message is about, to be put into words.
@@ -37,17 +50,65 @@ pub(super) fn title(language: Language, about: &About<'_>) -> String {
     match (language, about.kind) {
         (Language::English, Kind::Firing) => format!("{target} is in trouble"),
         (Language::English, Kind::Reminder) => format!("{target} is still in trouble"),
+        (Language::English, Kind::Escalated) => format!("{target} got worse, or nobody has acknowledged it"),
         (Language::English, Kind::Resolved) => format!("Resolved: {target} is well again"),
         (Language::English, Kind::Recorded) => format!("{target}: a failure was reported"),
         (Language::English, Kind::Test) => format!("Test of the channel {channel}"),
         (Language::English, Kind::TestOver) => format!("Resolved: test of the channel {channel}"),
         (Language::Korean, Kind::Firing) => format!("{target} 장애 발생"),
         (Language::Korean, Kind::Reminder) => format!("{target} 장애 계속"),
+        (Language::Korean, Kind::Escalated) => format!("{target} 장애 악화 또는 미확인"),
         (Language::Korean, Kind::Resolved) => format!("{target} 장애 해소 (resolved)"),
         (Language::Korean, Kind::Recorded) => format!("{target} 장애 접수"),
         (Language::Korean, Kind::Test) => format!("{channel} 채널 시험"),
         (Language::Korean, Kind::TestOver) => format!("{channel} 채널 시험 종료 (resolved)"),
     }
+}
+
+/// The first line of a message that tells of several: of so many targets, or reports, in the group of this name.
+pub(super) fn group_title(language: Language, of: Of, name: &str, count: u64) -> String {
+    let (english, korean) = match name {
+        "" => (String::new(), String::new()),
+        name => (format!(" in {name}"), format!("{name}: ")),
+    };
+    let (noun, are) = if count == 1 { ("target", "is") } else { ("targets", "are") };
+    let (failures, were) = if count == 1 { ("failure", "was") } else { ("failures", "were") };
+    match (language, of) {
+        (Language::English, Of::Trouble) => format!("{count} {noun}{english} {are} in trouble"),
+        (Language::English, Of::Ends) => format!("Resolved: {count} {noun}{english} {are} well again"),
+        (Language::English, Of::Reports) => format!("{count} {failures}{english} {were} reported"),
+        (Language::Korean, Of::Trouble) => format!("{korean}{count}곳 장애 발생"),
+        (Language::Korean, Of::Ends) => format!("{korean}{count}곳 장애 해소 (resolved)"),
+        (Language::Korean, Of::Reports) => format!("{korean}장애 {count}건 접수"),
+    }
+}
+
+/// A group's message in one line.
+pub(super) fn member(language: Language, about: &About<'_>) -> Fact {
+    let About { cause, since, .. } = about;
+    let until = about.until.as_deref().unwrap_or_default();
+    let value = match (language, about.kind) {
+        (Language::English, Kind::Firing | Kind::Test) => format!("{cause}, since {since}"),
+        (Language::English, Kind::Reminder) => format!("still {cause}, since {since}"),
+        (Language::English, Kind::Escalated) => format!("worse, or not acknowledged: {cause}, since {since}"),
+        (Language::English, Kind::Resolved | Kind::TestOver) => format!("{cause}, from {since} until {until}"),
+        (Language::English, Kind::Recorded) => format!("{cause}, at {since}"),
+        (Language::Korean, Kind::Firing | Kind::Test) => format!("{cause}, {since}부터"),
+        (Language::Korean, Kind::Reminder) => format!("계속 {cause}, {since}부터"),
+        (Language::Korean, Kind::Escalated) => format!("악화 또는 미확인: {cause}, {since}부터"),
+        (Language::Korean, Kind::Resolved | Kind::TestOver) => format!("{cause}, {since}부터 {until}까지"),
+        (Language::Korean, Kind::Recorded) => format!("{cause}, {since}"),
+    };
+    Fact { label: Cow::Owned(about.target.to_owned()), value }
+}
+
+/// How many of a group are not told one by one.
+pub(super) fn more(language: Language, count: u64) -> Fact {
+    let value = match language {
+        Language::English => format!("and {count} more"),
+        Language::Korean => format!("외 {count}건"),
+    };
+    Fact { label: Cow::Borrowed(ELLIPSIS), value }
 }
 
 /// What a test says where others say why.
@@ -61,7 +122,7 @@ pub(super) const fn test(language: Language) -> &'static str {
 /// The further lines: why, since when, how bad, and its number.
 pub(super) fn facts(language: Language, about: &About<'_>) -> Vec<Fact> {
     let labels = Labels::of(language);
-    let fact = |label, value: &str| Fact { label, value: value.to_owned() };
+    let fact = |label: &'static str, value: &str| Fact { label: Cow::Borrowed(label), value: value.to_owned() };
     let mut facts = vec![fact(if about.kind.is_test() { labels.test } else { labels.cause }, about.cause)];
     if about.kind.is_test() {
         facts.push(fact(labels.node, about.node));
@@ -94,6 +155,14 @@ pub(super) const fn open(language: Language) -> &'static str {
     match language {
         Language::English => "Open in Breakwater",
         Language::Korean => "Breakwater에서 보기",
+    }
+}
+
+/// What leads to where it is acknowledged.
+pub(super) const fn to_acknowledge(language: Language) -> &'static str {
+    match language {
+        Language::English => "Acknowledge",
+        Language::Korean => "확인 처리",
     }
 }
 

@@ -9,11 +9,11 @@ use super::error::Error;
 use super::keys::{self, Kind};
 use super::long_value::{self, LIMIT};
 use super::record::{
-    ColumnBlock, ColumnRow, Encoder, EventBlock, EventToStore, Head, LiveBlock, Mark, RollupBlock, encode_delivery,
-    encode_event, encode_history, encode_transition, encode_watch,
+    ColumnBlock, ColumnRow, Encoder, EventBlock, EventToStore, Head, LiveBlock, Mark, RollupBlock, encode_alert,
+    encode_delivery, encode_event, encode_history, encode_quiet, encode_transition, encode_watch,
 };
 use super::state::{Durable, State, not_decodable};
-use crate::domain::change::{Change, DeliveryChange, IdMarks};
+use crate::domain::change::{Change, DeliveryChange, IdMarks, QuietChange};
 use crate::domain::event::{Cause, Event, Occurrence};
 use crate::domain::failure_history::IntegrationFailureHistory;
 use crate::domain::id::{DeliveryId, HistoryId, Sequence, Shard, StatusId};
@@ -103,7 +103,7 @@ impl<'s> Batch<'s> {
 
     /// Adds a decision, and says where its first event is (or the next one would be).
     pub(super) fn add(&mut self, change: &Change) -> Result<Sequence, Error> {
-        let Change { events, watches, histories, transitions, deliveries, received } = change;
+        let Change { events, watches, histories, transitions, alerts, quiets, deliveries, received } = change;
         let first = self.head.next_sequence();
         for occurrence in events {
             self.add_event(first, occurrence, histories)?;
@@ -119,6 +119,18 @@ impl<'s> Batch<'s> {
             self.head.transitions += 1;
             let key = keys::transition(*id, self.head.transitions);
             self.writes.put_new(&key, encode_transition(&mut self.encoder, line));
+        }
+        for record in alerts {
+            let key = keys::numbered(Kind::Alert, record.incident.id.0);
+            self.writes.put(&key, encode_alert(&mut self.encoder, record))?;
+        }
+        for quiet in quiets {
+            match quiet {
+                QuietChange::Put(quiet) => {
+                    self.writes.put(&keys::quiet(&quiet.id), encode_quiet(&mut self.encoder, quiet))?;
+                }
+                QuietChange::Remove(id) => self.writes.delete(&keys::quiet(id))?,
+            }
         }
         for delivery in deliveries {
             self.add_delivery(delivery)?;
@@ -419,11 +431,16 @@ fn shard(event: &Event, histories: &[IntegrationFailureHistory]) -> Shard {
         | Event::BreakerTransitioned { id, .. }
         | Event::BreakerControlled { id, .. }
         | Event::AlertFired { id, .. }
-        | Event::AlertResolved { id, .. } => Some(*id),
+        | Event::AlertResolved { id, .. }
+        | Event::AlertAcknowledged { id, .. }
+        | Event::AlertEscalated { id, .. } => Some(*id),
         Event::FailureRecorded(history) => Some(history.status_id),
         Event::History { id, .. } => of_history(*id),
         Event::NotificationDeadLettered { history, .. } => history.and_then(of_history),
-        Event::LocationWeatherInfoFailed { .. } => None,
+        Event::QuietCreated { .. }
+        | Event::QuietRemoved { .. }
+        | Event::NotificationResent { .. }
+        | Event::LocationWeatherInfoFailed { .. } => None,
     };
     Shard::of(status.unwrap_or(StatusId(0)))
 }
@@ -440,6 +457,11 @@ fn detail_is_in_history(event: &Event, histories: &[IntegrationFailureHistory]) 
         | Event::BreakerControlled { .. }
         | Event::AlertFired { .. }
         | Event::AlertResolved { .. }
+        | Event::AlertAcknowledged { .. }
+        | Event::AlertEscalated { .. }
+        | Event::QuietCreated { .. }
+        | Event::QuietRemoved { .. }
+        | Event::NotificationResent { .. }
         | Event::NotificationDeadLettered { .. }
         | Event::LocationWeatherInfoFailed { .. } => false,
     }

@@ -12,6 +12,8 @@ use crate::domain::id::{CorrelationId, DeliveryId, NoticeId, Sequence, StatusId}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Kind {
+    /// incident: as it was last, also after its end.
+    Alert = b'a',
     /// correlation, sequence: that event belongs to that correlation.
     Correlation = b'c',
     /// delivery: a dead letter.
@@ -30,6 +32,8 @@ pub(super) enum Kind {
     Transition = b'n',
     /// delivery: an entry of the outbox.
     Waiting = b'o',
+    /// id: a silence or a maintenance window.
+    Quiet = b'q',
     /// period, block of statuses, start: rollups.
     Rollup = b'r',
     /// number: the name of a system, for the columns.
@@ -46,7 +50,8 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Every kind, in the tree's order.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 17] = [
+        Self::Alert,
         Self::Correlation,
         Self::Dead,
         Self::Event,
@@ -56,6 +61,7 @@ impl Kind {
         Self::Meta,
         Self::Transition,
         Self::Waiting,
+        Self::Quiet,
         Self::Rollup,
         Self::Name,
         Self::Mark,
@@ -72,6 +78,8 @@ impl Kind {
     /// What people call such a record.
     pub(super) const fn word(self) -> &'static str {
         match self {
+            Self::Alert => "alert",
+            Self::Quiet => "silence or window",
             Self::Correlation => "correlation",
             Self::Dead => "dead letter",
             Self::Event => "event block",
@@ -96,6 +104,9 @@ pub(super) const FORMAT: &[u8] = b"mformat";
 /// What every batch moves: counters, marks, ends of the log.
 pub(super) const HEAD: &[u8] = b"mhead";
 
+/// What signs the links by which an alert is acknowledged: 32 random bytes, made once.
+pub(super) const SECRET: &[u8] = b"msecret";
+
 /// Before the number of the first of some events that were lost, and that the operator goes on without.
 pub(super) const LOST: &[u8] = b"mlost";
 
@@ -117,6 +128,13 @@ pub(super) fn numbered(kind: Kind, number: u64) -> [u8; 9] {
 /// The block of events that begins with this one.
 pub(super) fn event(first: Sequence) -> [u8; 9] {
     numbered(Kind::Event, first.0)
+}
+
+/// A silence or a window; ids are short.
+pub(super) fn quiet(id: &str) -> Vec<u8> {
+    let mut key = vec![Kind::Quiet.letter()];
+    key.extend_from_slice(id.as_bytes());
+    key
 }
 
 /// A delivery, waiting or dead.
@@ -210,17 +228,24 @@ pub(super) fn describe(key: &[u8]) -> String {
     };
     let word = kind.word();
     match kind {
-        Kind::Event | Kind::History | Kind::Live | Kind::Name | Kind::Mark | Kind::Watch | Kind::Columns => {
-            match number_at(key, 1) {
-                Some(number) => format!("{word} {number} (prefix {})", char::from(kind.letter())),
-                None => format!("{word} {} (prefix {})", hex(key), char::from(kind.letter())),
-            }
-        }
+        Kind::Alert
+        | Kind::Event
+        | Kind::History
+        | Kind::Live
+        | Kind::Name
+        | Kind::Mark
+        | Kind::Watch
+        | Kind::Columns => match number_at(key, 1) {
+            Some(number) => format!("{word} {number} (prefix {})", char::from(kind.letter())),
+            None => format!("{word} {} (prefix {})", hex(key), char::from(kind.letter())),
+        },
         Kind::Waiting | Kind::Dead => match delivery_of(key) {
             Some(id) => format!("{word} {id} (prefix {})", char::from(kind.letter())),
             None => format!("{word} {} (prefix {})", hex(key), char::from(kind.letter())),
         },
-        Kind::Meta => format!("{word} {} (prefix m)", String::from_utf8_lossy(&key[1..])),
+        Kind::Meta | Kind::Quiet => {
+            format!("{word} {} (prefix {})", String::from_utf8_lossy(&key[1..]), char::from(kind.letter()))
+        }
         Kind::Correlation | Kind::Received | Kind::Transition | Kind::Rollup | Kind::Overflow => {
             format!("{word} {} (prefix {})", hex(&key[1..]), char::from(kind.letter()))
         }

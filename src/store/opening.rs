@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rand::TryRngCore;
 
 use super::columns::Columns;
 use super::error::Error;
@@ -20,6 +21,9 @@ use super::state::{Durable, State, not_decodable};
 use super::writer::{BatchWritten, LastMark, Writer, WriterThread, panic_text};
 use crate::clock::Clock;
 use crate::domain::id::{DeliveryId, HistoryId, Sequence};
+
+/// As long as what HMAC-SHA256 gives.
+pub(super) const SECRET_BYTES: usize = 32;
 
 /// sled's folder within the data folder.
 pub(super) const TREE_FOLDER: &str = "store";
@@ -206,8 +210,23 @@ fn load(tree: &sled::Db, folder: &Path, last: LastCommit) -> Result<(Durable, Op
     }
     migrate::migrate(tree, folder)?;
     let head = head.unwrap_or_default();
+    make_secret(tree, folder)?;
     let durable = Durable { head, columns: load_columns(tree)?, dead: load_dead(tree)? };
     Ok((durable, load_last_mark(tree)?))
+}
+
+/// Makes what signs links, once in a store's life.
+fn make_secret(tree: &sled::Db, folder: &Path) -> Result<(), Error> {
+    if tree.contains_key(keys::SECRET).map_err(Error::sled("read its secret"))? {
+        return Ok(());
+    }
+    // From the system: a seeded generator would be known to who knows its seed.
+    let mut secret = [0; SECRET_BYTES];
+    rand::rngs::OsRng
+        .try_fill_bytes(&mut secret)
+        .map_err(|error| Error::file("make the secret of", folder)(std::io::Error::other(error)))?;
+    tree.insert(keys::SECRET, &secret).map_err(Error::sled("write its secret"))?;
+    sync_tree(tree, folder)
 }
 
 /// The counters of the last batch.

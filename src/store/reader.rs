@@ -9,20 +9,25 @@ use super::columns::{HistoryFilter, OpenHistories};
 use super::error::Error;
 use super::keys::{self, Kind};
 use super::record::{
-    EventBlock, LiveBlock, decode_delivery, decode_detail, decode_event, decode_history, decode_transition,
-    decode_watch,
+    EventBlock, LiveBlock, decode_alert, decode_delivery, decode_detail, decode_event, decode_history, decode_quiet,
+    decode_transition, decode_watch,
 };
 use super::state::{State, not_decodable};
+use crate::domain::alert::Record;
 use crate::domain::change::IdMarks;
 use crate::domain::delivery::Delivery;
 use crate::domain::event::{Logged, StateChange};
 use crate::domain::failure_history::{FailureType, IntegrationFailureHistory};
-use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, NoticeId, Sequence, StatusId};
+use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, IncidentId, NoticeId, Sequence, StatusId};
+use crate::domain::quiet::Quiet;
 use crate::domain::rollup::Observed;
 use crate::domain::watch::Watch;
 
 /// Events of one answer are at most about so many bytes; a longer one ends early and goes on at its last sequence.
 const BYTES_OF_EVENTS: usize = 16 * 1024 * 1024;
+
+/// Incidents that a list looks at: enough for what a person pages through.
+const ALERTS_LOOKED_AT: usize = 10_000;
 
 /// Reads. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -269,6 +274,80 @@ impl Reader {
     pub fn count_dead(&self, notice: NoticeId) -> usize {
         let of = |ordinal| DeliveryId { notice, ordinal };
         self.state.durable.read().dead.range(of(0)..=of(u8::MAX)).count()
+    }
+
+    /// One incident, also after its end; as far as the log is kept.
+    ///
+    /// # Errors
+    /// What could not be read.
+    pub fn alert(&self, id: IncidentId) -> Result<Option<Record>, Error> {
+        let key = keys::numbered(Kind::Alert, id.0);
+        self.state.get(&key)?.map(|value| decode_alert(&value).map_err(not_decodable(&key))).transpose()
+    }
+
+    /// Incidents, the newest first, of the newest 10,000; the first page is 0. One may be a batch ahead of
+    /// the disk.
+    ///
+    /// # Errors
+    /// What could not be read.
+    pub fn alerts(&self, wanted: impl Fn(&Record) -> bool, page: u64, size: usize) -> Result<Page<Record>, Error> {
+        let skip = page.saturating_mul(size as u64);
+        let (mut items, mut total) = (Vec::new(), 0);
+        for pair in self.state.tree.scan_prefix([Kind::Alert.letter()]).rev().take(ALERTS_LOOKED_AT) {
+            let (key, value) = pair.map_err(Error::sled("read the alerts"))?;
+            let value = super::long_value::whole(&self.state.tree, &key, value)?;
+            let record = decode_alert(&value).map_err(not_decodable(&key))?;
+            if !wanted(&record) {
+                continue;
+            }
+            if total >= skip && items.len() < size {
+                items.push(record);
+            }
+            total += 1;
+        }
+        Ok(Page { items, total })
+    }
+
+    /// Every silence and window, in the order in which they were asked for; for the start.
+    ///
+    /// # Errors
+    /// What could not be read.
+    pub fn quiets(&self) -> Result<Vec<Quiet>, Error> {
+        let read = self.state.tree.scan_prefix([Kind::Quiet.letter()]).map(|pair| {
+            let (key, value) = pair.map_err(Error::sled("read the silences"))?;
+            let value = super::long_value::whole(&self.state.tree, &key, value)?;
+            decode_quiet(&value).map_err(not_decodable(&key))
+        });
+        let mut quiets: Vec<Quiet> = read.collect::<Result<_, _>>()?;
+        quiets.sort_by_key(|quiet| quiet.created_at);
+        Ok(quiets)
+    }
+
+    /// What signs links; made with the store.
+    ///
+    /// # Errors
+    /// What could not be read.
+    pub fn secret(&self) -> Result<Vec<u8>, Error> {
+        let secret = self.state.get(keys::SECRET)?;
+        let secret = secret.ok_or_else(|| Error::damaged(keys::describe(keys::SECRET), "it is missing"))?;
+        Ok(secret.to_vec())
+    }
+
+    /// Entries of the outbox in the order of their ids; the first page is 0.
+    ///
+    /// # Errors
+    /// What could not be read.
+    pub fn deliveries(&self, page: u64, size: usize) -> Result<Page<Delivery>, Error> {
+        let skip = usize::try_from(page).unwrap_or(usize::MAX).saturating_mul(size);
+        let (mut items, mut total) = (Vec::new(), 0);
+        for pair in self.state.tree.scan_prefix([Kind::Waiting.letter()]) {
+            let (key, value) = pair.map_err(Error::sled("read the outbox"))?;
+            if total >= skip && items.len() < size {
+                items.push(self.delivery_at(&key, value)?);
+            }
+            total += 1;
+        }
+        Ok(Page { items, total: total as u64 })
     }
 
     /// Up to `limit` lines of a target's transition log before the line with this number (or the newest ones), newest

@@ -51,6 +51,11 @@ impl Replay {
             | Event::BreakerControlled { .. }
             | Event::AlertFired { .. }
             | Event::AlertResolved { .. }
+            | Event::AlertAcknowledged { .. }
+            | Event::AlertEscalated { .. }
+            | Event::QuietCreated { .. }
+            | Event::QuietRemoved { .. }
+            | Event::NotificationResent { .. }
             | Event::NotificationDeadLettered { .. }
             | Event::LocationWeatherInfoFailed { .. } => {}
         }

@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::error::Error;
 use super::keys::{self, Kind};
 use super::observations::{Period, minutes_since_1970};
-use super::record::{ColumnBlock, EventBlock, Mark, ROWS_PER_BLOCK, StoredEvent, decode_event};
+use super::record::{ColumnBlock, EventBlock, Mark, ROWS_PER_BLOCK, StoredEvent, decode_alert, decode_event};
 use super::state::{State, not_decodable};
 use crate::domain::id::{HistoryId, NoticeId, Sequence};
 use crate::domain::time::Timestamp;
@@ -56,6 +56,8 @@ struct KeptFrom {
     notice: NoticeId,
     minute: u64,
     hour: u64,
+    /// When what was stored before is old.
+    time: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,7 @@ enum Stage {
     /// From this block on.
     Histories(u64),
     DeadLetters,
+    Alerts,
     /// From this status on.
     Transitions(u64),
     /// From this key on.
@@ -89,7 +92,8 @@ impl Tidy {
     pub(super) fn plan(state: &State, now: Timestamp, retention: Duration) -> Result<Self, Error> {
         let (sequence, transition, notice) = stored_before(state, now.minus(retention))?;
         let (minute, hour) = rollups_kept_from(now);
-        let kept_from = KeptFrom { sequence, transition, notice, minute, hour };
+        let time = now.minus(retention);
+        let kept_from = KeptFrom { sequence, transition, notice, minute, hour, time };
         Ok(Self { stage: Stage::Advance, kept_from, events_deleted_to: None, tidied: Tidied::default() })
     }
 
@@ -113,6 +117,7 @@ impl Tidy {
                 Stage::Events => self.delete_events(batch)?,
                 Stage::Histories(block) => self.delete_histories(batch, block)?,
                 Stage::DeadLetters => self.delete_dead_letters(batch)?,
+                Stage::Alerts => self.delete_alerts(batch)?,
                 Stage::Transitions(status) => {
                     let kept_from = self.kept_from.transition;
                     let next = self.delete_grouped(batch, &[Kind::Transition.letter()], status, kept_from)?;
@@ -203,7 +208,29 @@ impl Tidy {
             self.tidied.others += 1;
         }
         // The list in memory moves with the disk: where there is more, the next batch sees it.
-        Ok(if more { Stage::DeadLetters } else { Stage::Transitions(0) })
+        Ok(if more { Stage::DeadLetters } else { Stage::Alerts })
+    }
+
+    /// Incidents that were over before: they are in the order in which they began, so the first that is kept is the end.
+    /// One that lasts keeps those after it for as long.
+    fn delete_alerts(&mut self, batch: &mut Batch<'_>) -> Result<Stage, Error> {
+        let old = |until: Option<Timestamp>| until.is_some_and(|until| until < self.kept_from.time);
+        let (begin, end) = (keys::numbered(Kind::Alert, 0), keys::numbered(Kind::Alert, u64::MAX));
+        let mut keys = Vec::new();
+        for pair in batch.state.tree.range(begin..end).take(STEP) {
+            let (key, value) = pair.map_err(Error::sled("read the alerts"))?;
+            let value = super::long_value::whole(&batch.state.tree, &key, value)?;
+            if !old(decode_alert(&value).map_err(not_decodable(&key))?.until) {
+                break;
+            }
+            keys.push(key);
+        }
+        for key in &keys {
+            batch.writes.delete(key)?;
+            self.tidied.others += 1;
+        }
+        // The tree moves with the disk: where there is more, the next tidying sees it.
+        Ok(Stage::Transitions(0))
     }
 
     fn delete_received(&mut self, batch: &mut Batch<'_>, from: [u8; 17]) -> Result<Stage, Error> {

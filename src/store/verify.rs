@@ -7,10 +7,12 @@ use super::error::Error;
 use super::keys::{self, Kind};
 use super::last_commit::{self, Found, LastCommit, LastCommitFile};
 use super::migrate;
-use super::opening::{finish_compaction, guarded, has_tree, open_tree, quietly, read_head, read_name, sync_tree};
+use super::opening::{
+    SECRET_BYTES, finish_compaction, guarded, has_tree, open_tree, quietly, read_head, read_name, sync_tree,
+};
 use super::record::{
-    ColumnBlock, ColumnRow, Encoder, EventBlock, Head, LiveBlock, Mark, RollupBlock, StoredEvent, decode_delivery,
-    decode_event, decode_history, decode_transition, decode_watch,
+    ColumnBlock, ColumnRow, Encoder, EventBlock, Head, LiveBlock, Mark, RollupBlock, StoredEvent, decode_alert,
+    decode_delivery, decode_event, decode_history, decode_quiet, decode_transition, decode_watch,
 };
 use super::replay::Replay;
 use super::state::get;
@@ -195,6 +197,9 @@ impl Verification<'_> {
             Kind::Rollup if key.len() == 18 => RollupBlock::decode(&value).map(drop).map_err(text),
             Kind::Mark => Mark::decode(&value).map(drop).map_err(text),
             Kind::Received if key.len() == 17 && value.len() == 9 => Ok(()),
+            Kind::Alert => decode_alert(&value).map(drop).map_err(text),
+            Kind::Quiet => decode_quiet(&value).map(drop).map_err(text),
+            Kind::Meta if key == keys::SECRET && value.len() == SECRET_BYTES => Ok(()),
             Kind::Meta if key == keys::HEAD || key == keys::FORMAT || key.starts_with(keys::LOST) => Ok(()),
             Kind::Rollup | Kind::Received | Kind::Meta => Err("it is no such record".to_string()),
         };

@@ -169,7 +169,11 @@ def judge_outbox(events, recorded, problems):
         seen = dict(Receiver.seen)
     for key, (body, _, _) in seen.items():
         data = body["data"]
-        told[(body["type"], data.get("incident") or data.get("history") or data.get("integrationFailureHistoryId"))].add(key)
+        many = data.get("integrationFailureHistoryIds") or []
+        if data.get("count", 0) > len(many):
+            problems.append(f"a message of {data['count']} names {len(many)}: give it fewer writers")
+        for one in many or [data.get("incident") or data.get("integrationFailureHistoryId")]:
+            told[(body["type"], one)].add(key)
     expected = [("breakwater.failure.recorded", history) for several in recorded.values() for history in several]
     for event in events:
         if event["type"] in ("AlertFired", "AlertResolved"):

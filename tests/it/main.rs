@@ -1,6 +1,7 @@
 //! Everything that is tested from outside: one file a capability, one binary, since each links the whole program.
 
 mod alertmanager;
+mod alerts;
 mod backend;
 mod bad_input;
 mod callers;

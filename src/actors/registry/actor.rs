@@ -14,7 +14,8 @@ use crate::actors::board::{Board, Slot};
 use crate::actors::failure_history::FailureHistory;
 use crate::actors::journal::{Journal, JournalHandle};
 use crate::actors::notifier::Notifier;
-use crate::actors::target::{Errand, Links, Look, Order, Stop, TargetActor};
+use crate::actors::quiet::{Changed, Keeper};
+use crate::actors::target::{Errand, Links, Look, LookAgain, Order, Stop, TargetActor};
 use crate::actors::targets::ObservableTarget;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -94,6 +95,7 @@ pub(crate) struct Wiring {
     pub(crate) journal_handle: JournalHandle,
     pub(crate) histories: Addr<FailureHistory>,
     pub(crate) notifier: Addr<Notifier>,
+    pub(crate) keeper: Addr<Keeper>,
     pub(crate) metrics: Arc<NodeMetrics>,
     pub(crate) prober: Arc<Prober>,
     pub(crate) io: tokio::runtime::Handle,
@@ -142,8 +144,14 @@ impl Registry {
 }
 
 pub(super) fn passive_policy(max_retries: u32) -> Policy {
-    let nobody =
-        alert::Policy { on: Conditions::NONE, channels: Arc::default(), severity: Severity::Warning, reminder: None };
+    let nobody = alert::Policy {
+        on: Conditions::NONE,
+        channels: Arc::default(),
+        severity: Severity::Warning,
+        reminder: None,
+        escalate: false,
+        escalation: None,
+    };
     Policy {
         failure_threshold: 1,
         success_threshold: 1,
@@ -204,6 +212,16 @@ impl Handler<Reconfigure> for Registry {
 
     fn handle(&mut self, reconfigure: Reconfigure, context: &mut Context<Self>) {
         self.reconfigure(reconfigure.config, context);
+    }
+}
+
+impl Handler<Changed> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, _: Changed, _: &mut Context<Self>) {
+        for entry in self.entries.values() {
+            entry.actor.do_send(LookAgain);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::actors::board::Slot;
 use crate::actors::failure_history::{Adopt, Outage};
 use crate::actors::journal::Commit;
 use crate::actors::notifier::AdoptChannels;
+use crate::actors::quiet;
 use crate::actors::target::{Errand, Hint, Resettle, Stop, TargetActor, breaker_for};
 use crate::config::{self, Config};
 use crate::domain::breaker::Mode;
@@ -233,6 +234,7 @@ impl Registry {
         self.passive = Arc::new(passive_policy(config.monitor.max_retries));
         self.wiring.histories.do_send(Adopt(config.clone()));
         self.wiring.notifier.do_send(AdoptChannels(config.clone()));
+        self.wiring.keeper.do_send(quiet::Adopt(config.clone()));
         for (_, gone) in before.targets.iter().filter(|(name, _)| !config.targets.contains_key(*name)) {
             self.end(&target_of(gone), true, context);
         }

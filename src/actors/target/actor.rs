@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::sync::oneshot;
 
-use super::messages::{Errand, Look, Order, Resettle, Stop};
+use super::messages::{Errand, Look, LookAgain, Order, Resettle, Stop};
 use super::opinion::Opinion;
 use crate::actors::answer::{Answer, Outcome, Refused};
 use crate::actors::board::{Board, Slot};
@@ -20,13 +20,15 @@ use crate::actors::targets::ObservableTarget;
 use crate::breaker::Driver;
 use crate::clock::Clock;
 use crate::config;
+use crate::domain::alert::{Acknowledged, Incident};
 use crate::domain::change::{Change, DeliveryChange};
+use crate::domain::event::Event;
 use crate::domain::flapping::Flapping;
 use crate::domain::heartbeat::Waiting as Silence;
-use crate::domain::id::{CorrelationId, Ids};
+use crate::domain::id::{CorrelationId, Ids, IncidentId};
 use crate::domain::observation::Observation;
 use crate::domain::status::Command;
-use crate::domain::time::Moment;
+use crate::domain::time::{Moment, Timestamp};
 use crate::domain::turn::{Context as Decide, Turn};
 use crate::domain::watch::{Policy, Watch};
 use crate::metrics::NodeMetrics;
@@ -86,6 +88,9 @@ pub(crate) struct TargetActor {
     pub(super) unpublished: VecDeque<u64>,
     pub(super) probe_timer: Option<SpawnHandle>,
     pub(super) breaker_timer: Option<SpawnHandle>,
+    /// When it must be looked at although nothing is found.
+    pub(super) look_again_at: Option<Timestamp>,
+    pub(super) look_timer: Option<(Timestamp, SpawnHandle)>,
     asked_to_end: bool,
 }
 
@@ -125,6 +130,8 @@ impl TargetActor {
             unpublished: VecDeque::new(),
             probe_timer: None,
             breaker_timer: None,
+            look_again_at: None,
+            look_timer: None,
             asked_to_end: false,
         })
     }
@@ -151,6 +158,7 @@ impl TargetActor {
         self.follow_cues(&mut turn, correlation);
         let generation = self.take_late(&mut turn, correlation);
         self.settle(&mut turn, correlation);
+        self.arm_look(context);
         if turn.is_empty() {
             return then.nothing_new();
         }
@@ -161,11 +169,21 @@ impl TargetActor {
     fn commit(&mut self, turn: Turn, correlation: &CorrelationId, then: Then, context: &Context<Self>) {
         let last = turn.events.last().map_or(correlation, |event| &event.correlation);
         let (correlation, began_by) = turn.outage.unwrap_or_else(|| (last.clone(), None));
-        let told = self.watch.incident.as_ref().is_some_and(|incident| !incident.channels.is_empty());
+        let incident = self.watch.incident.as_deref().filter(|incident| !incident.channels.is_empty());
+        let told = incident.is_some();
+        let fired_now = |incident: &Incident| {
+            turn.events.iter().any(
+                |event| matches!(&event.event, Event::AlertFired { incident: fired, .. } if fired.id == incident.id),
+            )
+        };
+        let told_by = incident
+            .filter(|incident| incident.notice.0 > 0 && !fired_now(incident))
+            .map(|incident| (incident.notice, incident.siblings));
         let change = Change {
             events: turn.events,
             watches: vec![self.watch.clone()],
             transitions: turn.transitions,
+            alerts: turn.alerts,
             deliveries: turn.deliveries.into_iter().map(DeliveryChange::Wait).collect(),
             ..Change::default()
         };
@@ -176,7 +194,7 @@ impl TargetActor {
         });
         let landed = Some(context.address().recipient());
         let steps = turn.steps;
-        self.links.histories.do_send(Outage { change, steps, told, correlation, began_by, landed, answer });
+        self.links.histories.do_send(Outage { change, steps, told, told_by, correlation, began_by, landed, answer });
     }
 
     fn report(&mut self, command: Command, correlation: &CorrelationId, answer: Answer, context: &mut Context<Self>) {
@@ -191,6 +209,24 @@ impl TargetActor {
             Ok(turn) => self.finish(turn, correlation, Then { answer: Some(answer), observation: None }, context),
             Err(refusal) => drop(answer.send(Err(Refused::Status(refusal)))),
         }
+    }
+}
+
+impl TargetActor {
+    fn acknowledge(
+        &mut self,
+        which: IncidentId,
+        by: Acknowledged,
+        correlation: &CorrelationId,
+        answer: Answer,
+        context: &mut Context<Self>,
+    ) {
+        if self.watch.incident.as_ref().is_none_or(|incident| incident.id != which) {
+            return drop(answer.send(Err(Refused::AlertOver)));
+        }
+        let mut turn = Turn::default();
+        self.decide(correlation, |watch, with| turn.acknowledged(watch, by, with));
+        self.finish(turn, correlation, Then { answer: Some(answer), observation: None }, context);
     }
 }
 
@@ -232,6 +268,9 @@ impl Actor for TargetActor {
         self.await_beats(context);
         self.seek_opinion(self.first_probe_at, context);
         self.look_at_breaker(context);
+        if self.watch.incident.is_some() || self.watch.is_down() {
+            self.look_again(context);
+        }
     }
 
     /// Runs also while a panic unwinds: that is how the registry learns of it.
@@ -250,6 +289,7 @@ impl Handler<Order> for TargetActor {
         match errand {
             Errand::Report(command) => self.report(command, &correlation, answer, context),
             Errand::Control(control) => self.control(control, &correlation, answer, context),
+            Errand::Acknowledge(which, by) => self.acknowledge(which, by, &correlation, answer, context),
             Errand::Beat(beat) => self.beat(beat, correlation, answer, context),
             errand @ Errand::Attempt { .. } => self.attempt(Waiting { errand, correlation, answer }, context),
         }
@@ -296,8 +336,17 @@ impl Handler<Resettle> for TargetActor {
         self.await_beats(context);
         self.seek_opinion(at, context);
         self.resettle_breaker(breaker, context);
-        if self.silence.is_some() {
-            self.tell_what_was_held_back(context);
+        self.sample();
+        self.look_again(context);
+    }
+}
+
+impl Handler<LookAgain> for TargetActor {
+    type Result = ();
+
+    fn handle(&mut self, _: LookAgain, context: &mut Context<Self>) {
+        if self.look_again_at.is_some() {
+            self.look_again(context);
         }
     }
 }

@@ -1,14 +1,26 @@
 //! When people are told, and what keeps a target from telling them: flapping, what it needs, maintenance, blindness.
 
-use super::actor::TargetActor;
+use std::time::Duration;
+
+use actix::{AsyncContext, Context};
+
+use super::actor::{TargetActor, Then};
+use crate::actors::quiet::Held;
+use crate::actors::sight::subject;
+use crate::actors::system::fresh_correlation;
 use crate::config;
-use crate::domain::alert::{Condition, Hold};
+use crate::domain::alert::{Condition, Hold, Holding, Reason};
 use crate::domain::flapping::Change;
 use crate::domain::id::CorrelationId;
 use crate::domain::maintenance;
 use crate::domain::observation::Observation;
+use crate::domain::quiet::Kind;
+use crate::domain::time::Timestamp;
 use crate::domain::turn::Turn;
 use crate::domain::watch::Beside;
+
+/// Timers of weeks are not kept: a look that finds nothing due sets the next one.
+const LONGEST_LOOK: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl TargetActor {
     /// Ends a turn: decides whether people are told.
@@ -17,17 +29,67 @@ impl TargetActor {
         // Before the first probe nobody knows how its answer is: what was told stays told.
         let unknown = incident.filter(|_| self.degraded.is_none()).map(|incident| incident.cause.clone());
         let degraded = self.degraded.unwrap_or(unknown.is_some());
-        let (certificate, flapping, hold) = (self.certificate.take(), self.flapping_score(), self.hold());
+        let (certificate, flapping, by) = (self.certificate.take(), self.flapping_score(), self.hold());
+        let certain = certificate.as_deref().or(unknown.as_deref());
+        let holding = Holding { by, ..Holding::default() };
         let degraded_by = self.degraded_by.take();
-        let beside = Beside {
-            degraded,
-            degraded_by: degraded_by.as_deref(),
-            certificate: certificate.as_deref().or(unknown.as_deref()),
-            flapping,
-            hold,
-        };
-        self.decide(correlation, |watch, with| turn.settle(watch, &beside, with));
+        let mut beside =
+            Beside { degraded, degraded_by: degraded_by.as_deref(), certificate: certain, flapping, holding };
+        let held = self.silences(&beside);
+        if let Some(held) = &held {
+            (beside.holding.silenced, beside.holding.by_window) = (held.conditions, held.by == Kind::Maintenance);
+        }
+        let reason = self.decide(correlation, |watch, with| turn.settle(watch, &beside, with));
         (self.certificate, self.degraded_by) = (certificate, degraded_by);
+        self.look_again_at = self.next_look(reason, held.map(|held| held.until));
+    }
+
+    /// Which of the conditions that people want to hear of are held back.
+    fn silences(&self, beside: &Beside<'_>) -> Option<Held> {
+        let spec = self.spec.as_deref()?;
+        let wanted = self.watch.conditions(beside).and(spec.policy.alert.on);
+        if wanted.is_empty() {
+            return None;
+        }
+        self.links.board.quiets().held(&subject(spec), wanted, self.links.clock.now())
+    }
+
+    /// When this target must be looked at although nothing is found: something is to be said again or to others, or
+    /// what holds it back ends.
+    fn next_look(&self, reason: Reason, silenced_until: Option<Timestamp>) -> Option<Timestamp> {
+        let spec = self.spec.as_deref()?;
+        let now = self.links.clock.now();
+        let told = self.watch.incident.as_ref().and_then(|incident| incident.next_told_at(&spec.policy.alert));
+        let Reason::Suppressed { .. } = reason else {
+            // A condition that is silenced may be news at the end of the silence.
+            return told.into_iter().chain(silenced_until).min();
+        };
+        let window = maintenance::current(&spec.maintenance, now).map(|window| window.until);
+        // What was due before is due as soon as nothing holds it back.
+        [silenced_until, window, told.filter(|told| *told > now)].into_iter().flatten().min()
+    }
+
+    /// Looks again when the time has come, also if no probe does.
+    pub(super) fn arm_look(&mut self, context: &mut Context<Self>) {
+        if self.look_timer.as_ref().map(|(at, _)| *at) == self.look_again_at {
+            return;
+        }
+        if let Some((_, timer)) = self.look_timer.take() {
+            context.cancel_future(timer);
+        }
+        let Some(at) = self.look_again_at else { return };
+        // A time of day is in whole milliseconds: not a moment too early.
+        let pause = at.since(self.links.clock.now()).saturating_add(Duration::from_millis(1)).min(LONGEST_LOOK);
+        let timer = context.run_later(pause, |actor, context| {
+            actor.look_timer = None;
+            actor.look_again(context);
+        });
+        self.look_timer = Some((at, timer));
+    }
+
+    /// A turn without a finding: time has passed, or what held something back is gone.
+    pub(super) fn look_again(&mut self, context: &mut Context<Self>) {
+        self.finish(Turn::default(), &fresh_correlation(), Then::default(), context);
     }
 
     /// Why people are not told now, if they are not.
@@ -35,10 +97,12 @@ impl TargetActor {
         let board = &self.links.board;
         let spec = self.spec.as_deref()?;
         Hold::first(|hold| match hold {
-            Hold::Maintenance => self.is_in_maintenance(),
+            Hold::Maintenance => maintenance::current(&spec.maintenance, self.links.clock.now()).is_some(),
             Hold::Blind => board.blind(),
             Hold::Dependency => !spec.depends_on.is_empty() && !board.needs(spec).is_empty(),
             Hold::Flapping => self.flapping.is_on(),
+            // By conditions, each for itself.
+            Hold::Silence => false,
         })
     }
 
@@ -53,8 +117,8 @@ impl TargetActor {
     }
 
     pub(super) fn is_in_maintenance(&self) -> bool {
-        let windows = self.spec.as_deref().map(|spec| &*spec.maintenance).unwrap_or_default();
-        !windows.is_empty() && maintenance::current(windows, self.links.clock.now()).is_some()
+        let spec = self.spec.as_deref();
+        spec.is_some_and(|spec| self.links.board.maintenance(spec, self.links.clock.now()).is_some())
     }
 
     /// Takes the sample of flapping that is due, of the target as it stood until now. Before anything that was found.

@@ -9,7 +9,8 @@ use crate::actors::answer::Answer;
 use crate::actors::board::Slot;
 use crate::actors::targets::{Beat, Control, ObservableTarget};
 use crate::config;
-use crate::domain::id::CorrelationId;
+use crate::domain::alert::Acknowledged;
+use crate::domain::id::{CorrelationId, IncidentId};
 use crate::domain::observation::{Observation, ProviderStatus};
 use crate::domain::status::Command;
 use crate::domain::time::{Moment, Timestamp};
@@ -29,6 +30,8 @@ pub(crate) enum Errand {
     },
     /// An operator's act on the breaker.
     Control(Control),
+    /// Somebody has seen an incident.
+    Acknowledge(IncidentId, Acknowledged),
     /// The target itself reports in.
     Beat(Beat),
 }
@@ -63,6 +66,11 @@ pub(super) struct PageRead {
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub(crate) struct LookAtBreaker;
+
+/// Something that held messages back may be gone: a hint.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(crate) struct LookAgain;
 
 /// The target is configured differently from now on.
 #[derive(Debug, Message)]

@@ -15,4 +15,4 @@ pub(crate) use actor::{Links, TargetActor};
 pub(crate) use breaker::{Hint, breaker_for};
 #[cfg(test)]
 pub(crate) use messages::Panic;
-pub(crate) use messages::{Errand, Look, Order, Resettle, Stop};
+pub(crate) use messages::{Errand, Look, LookAgain, Order, Resettle, Stop};

@@ -257,7 +257,7 @@ fn share(
 const fn asked(errand: &Errand) -> Asked {
     match errand {
         Errand::Attempt { asked, .. } => *asked,
-        Errand::Report(_) | Errand::Control(_) | Errand::Beat(_) => Asked::No,
+        Errand::Report(_) | Errand::Control(_) | Errand::Acknowledge(..) | Errand::Beat(_) => Asked::No,
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 pub struct Context<'a> {
     /// The message's own id, the same in every attempt.
     pub id: &'a str,
-    /// `firing`, `reminder`, `resolved`, `recorded` or `test`.
+    /// `firing`, `reminder`, `escalated`, `resolved`, `recorded` or `test`; of a group what it holds.
     pub kind: &'a str,
     /// `firing` or `resolved`; none for what is no incident.
     pub status: Option<&'a str>,
@@ -21,16 +21,18 @@ pub struct Context<'a> {
     pub failure_type: Option<&'a str>,
     /// `critical`, `warning` or `info`.
     pub severity: &'a str,
-    /// The target's name.
+    /// The target's name; of a group its name.
     pub target: &'a str,
     /// Why.
     pub cause: &'a str,
     /// Since when, RFC 3339 in UTC.
-    pub since: &'a str,
+    pub since: String,
     /// Until when, once it is over.
-    pub until: Option<&'a str>,
+    pub until: Option<String>,
     /// The target's page, where `external_url` is set.
     pub link: Option<&'a str>,
+    /// Where a person can acknowledge it, where `external_url` is set and it lasts.
+    pub acknowledge: Option<&'a str>,
     /// This node's name.
     pub node: &'a str,
     /// The channel's name.
@@ -40,7 +42,13 @@ pub struct Context<'a> {
     /// Our own first line.
     pub title: &'a str,
     /// Our own further lines.
-    pub lines: &'a [String],
+    pub lines: Vec<String>,
+    /// Of several messages in one: what they are grouped by, in words, empty for everything.
+    pub group: Option<&'a str>,
+    /// How many they are.
+    pub count: Option<u32>,
+    /// The first of them, at most 100, each with all that stands here.
+    pub alerts: Vec<Self>,
 }
 
 impl Context<'static> {
@@ -57,31 +65,49 @@ impl Context<'static> {
             severity: "critical",
             target: "PG_KCP",
             cause: "3 probes in a row failed: \"503\" <html> & 'more'",
-            since: "2024-06-01T10:00:00.25Z",
+            since: "2024-06-01T10:00:00.25Z".to_owned(),
             until: None,
             link: Some("https://breakwater.example/targets/PG_KCP"),
+            acknowledge: Some("https://breakwater.example/alerts/7/acknowledge?token=t"),
             node: "breakwater-1",
             channel: "ops",
             correlation: "018fd3a0-7000-7000-8000-000000000001",
             title: "PG_KCP is in trouble",
-            lines: &[],
+            lines: vec![],
+            group: None,
+            count: None,
+            alerts: vec![],
         };
         let resolved = Self {
             kind: "resolved",
             status: Some("resolved"),
-            until: Some("2024-06-01T10:05:00Z"),
+            until: Some("2024-06-01T10:05:00Z".to_owned()),
             link: None,
+            acknowledge: None,
             ..firing.clone()
         };
         let recorded = Self {
             kind: "recorded",
             status: None,
             incident: None,
+            acknowledge: None,
             history: Some(12),
             failure_type: Some("LOCATION_WEATHER_API"),
             ..firing.clone()
         };
-        let test = Self { kind: "test", status: None, incident: None, ..firing.clone() };
-        vec![Self { kind: "reminder", ..firing.clone() }, firing, resolved, recorded, test]
+        let test = Self { kind: "test", status: None, incident: None, acknowledge: None, ..firing.clone() };
+        let group = Self {
+            incident: None,
+            target: "payments",
+            title: "2 targets in payments are in trouble",
+            acknowledge: None,
+            group: Some("payments"),
+            count: Some(2),
+            alerts: vec![firing.clone(), firing.clone()],
+            ..firing.clone()
+        };
+        let (reminder, escalated) =
+            (Self { kind: "reminder", ..firing.clone() }, Self { kind: "escalated", ..firing.clone() });
+        vec![reminder, firing, escalated, resolved, recorded, test, group]
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::domain::alert::Reminder;
 use crate::domain::breaker::{Mode, Policy};
 use crate::domain::failure_history::FailureType;
 
@@ -76,7 +77,8 @@ fn a_target_inherits_tables_key_by_key() {
     assert_eq!(probe.headers["user-agent"], "breakwater");
     assert_eq!(probe.headers["accept"], "application/json");
     assert_eq!(config.targets["DB"].breaker.window, Window::Count(10));
-    assert_eq!(config.targets["DB"].policy.alert.reminder, Some(Duration::from_secs(3_600)));
+    let hourly = Reminder { every: Duration::from_secs(3_600), factor: 2, longest: Duration::from_secs(43_200) };
+    assert_eq!(config.targets["DB"].policy.alert.reminder, Some(hourly));
     assert_eq!(config.targets["PG_KCP"].policy.alert.reminder, None);
     assert_eq!(&*config.targets["DB"].group, "shop");
 }

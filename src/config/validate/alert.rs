@@ -7,10 +7,13 @@ use super::channel::Channels;
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
 use crate::config::raw::suggest;
-use crate::domain::alert::{Condition, Conditions, Policy, Severity};
+use crate::domain::alert::{Condition, Conditions, Escalation, Policy, Reminder, Severity};
 
-const REMINDER_MIN: Duration = Duration::from_secs(10);
+const REMINDER_MIN: Duration = Duration::from_secs(1);
 const REMINDER_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// Who has a factor wants to hear of it once a day all the same.
+const LONGEST_REMINDER: Duration = Duration::from_secs(86_400);
+const ESCALATION_MIN: Duration = Duration::from_secs(1);
 
 /// What rules refer to.
 #[derive(Clone, Copy)]
@@ -36,9 +39,34 @@ pub(crate) fn alert(mut section: Section<'_>, known: Known<'_>) -> Policy {
     let severities = [Severity::Critical, Severity::Warning, Severity::Info].map(|one| (one.as_str(), one));
     let severity = section.take("severity").and_then(|field| field.word(&severities));
     let reminder = section.take("reminder").and_then(|field| field.duration_or_off(REMINDER_MIN..=REMINDER_MAX));
-    section.not_in_this_version(&["escalate", "escalation", "certificate_days", "m_of_n", "dead_letters"]);
+    let reminder = reminders(&mut section, reminder.flatten());
+    let escalate = section.take("escalate").and_then(|field| field.boolean());
+    let escalation = escalation(&mut section, known);
+    section.not_in_this_version(&["certificate_days", "m_of_n", "dead_letters"]);
     section.finish();
-    Policy { on, channels, severity: severity.unwrap_or(Severity::Critical), reminder: reminder.flatten() }
+    let severity = severity.unwrap_or(Severity::Critical);
+    Policy { on, channels, severity, reminder, escalate: escalate.unwrap_or(false), escalation }
+}
+
+/// Without `reminder` the two others say how it would be, for those who inherit them.
+fn reminders(section: &mut Section<'_>, every: Option<Duration>) -> Option<Reminder> {
+    let factor = section.take("reminder_factor").and_then(|field| field.whole(1..=10));
+    let longest = section.take("reminder_max").and_then(|field| field.duration(REMINDER_MIN..=REMINDER_MAX));
+    let (every, longest) = (every?, longest.unwrap_or(LONGEST_REMINDER));
+    Some(Reminder { every, factor: factor.unwrap_or(1), longest: longest.max(every) })
+}
+
+fn escalation(section: &mut Section<'_>, known: Known<'_>) -> Option<Escalation> {
+    let after = section.take("escalate_after");
+    let to = section.take("escalate_to");
+    match (&after, &to) {
+        (Some(only), None) => only.fail("`escalate_to` is missing", "Write escalate_to = [\"boss\"]"),
+        (None, Some(only)) => only.fail("`escalate_after` is missing", "Write escalate_after = \"15m\""),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    let after = after.and_then(|field| field.duration_or_off(ESCALATION_MIN..=REMINDER_MAX)).flatten();
+    let to = to.map(|field| channels(&field, known)).filter(|to| !to.is_empty());
+    Some(Escalation { after: after?, to: to? })
 }
 
 fn channels(field: &Field<'_>, known: Known<'_>) -> Arc<[Arc<str>]> {

@@ -18,6 +18,7 @@ pub(crate) mod dependencies;
 pub(crate) mod maintenance;
 
 pub(crate) mod alert;
+mod alerting;
 
 pub(crate) mod breaker;
 
@@ -53,7 +54,8 @@ pub(crate) mod auth;
 
 pub(crate) mod tls;
 
-pub(crate) mod secret;
+pub(crate) mod quiet;
+mod secret;
 
 pub(crate) mod attachments;
 

@@ -2,7 +2,7 @@
 
 use super::attachments::Attachments;
 use super::target::Surroundings;
-use super::{channel, proxy, settings, target};
+use super::{alerting, channel, proxy, settings, target};
 use crate::config::model::Config;
 use crate::config::raw::section::{Reading, Section};
 use crate::config::raw::tree::Table;
@@ -27,9 +27,7 @@ pub(crate) fn config(reading: &Reading, tables: &[Table], attachments: &Attachme
         target_sections.extend(document.sections("target"));
     }
     let channels = channel::channels(&mut alerting_section, channel_sections, attachments);
-    let alerting = channel::alerting(&mut alerting_section, &channels);
-    alerting_section.not_in_this_version(&["group_by", "group_wait", "group_interval", "silences", "maintenances"]);
-    alerting_section.finish();
+    let alerting = alerting::alerting(alerting_section, &channels);
     let surroundings =
         Surroundings { attachments, channels: &channels, everyone: &alerting.everyone, monitor: &monitor, incomplete };
     let targets = target::targets(main.section("defaults"), target_sections, &surroundings);

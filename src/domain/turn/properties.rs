@@ -59,7 +59,7 @@ fn play(stage: &mut Stage, step: &Step, second: i64) -> Turn {
             stage.breaker(second, State::Open, Why::FailureRate)
         }
         Step::Hold(hold) => {
-            stage.beside.hold = hold.then_some(alert::Hold::Dependency);
+            stage.beside.holding = hold.then_some(alert::Hold::Dependency).into();
             stage.attempt_asked(second, None, Asked::No)
         }
         Step::BreakerCloses | Step::BreakerReopens | Step::CallsOpenTheBreaker => Turn::default(),

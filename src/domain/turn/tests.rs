@@ -4,10 +4,13 @@ use super::*;
 use crate::domain::alert::{Condition, Conditions, Severity};
 use crate::domain::breaker::{Cause as Why, Mode, State, Transition};
 use crate::domain::change::IdMarks;
+use crate::domain::delivery::Message;
 use crate::domain::failure_history::FailureType;
 use crate::domain::flapping;
 use crate::domain::id::{Ids, Target};
+use crate::domain::watch::Beside;
 use crate::domain::watch::Policy;
+use std::sync::Arc;
 use std::time::Duration;
 
 const SECOND: i64 = 1_000_000_000;
@@ -27,6 +30,8 @@ pub(super) fn policy() -> Policy {
             channels: [Arc::from("log"), Arc::from("ops")].into(),
             severity: Severity::Critical,
             reminder: None,
+            escalate: false,
+            escalation: None,
         },
         flapping: flapping::Limits::new(Duration::from_secs(10)),
     }
@@ -43,6 +48,15 @@ pub(super) struct Stage {
 }
 
 impl Stage {
+    fn acknowledge(&mut self, second: i64, by: alert::Acknowledged) -> Turn {
+        let correlation = CorrelationId::new("c");
+        let context = Context { policy: &self.policy, ids: &self.ids, now: at(second), correlation: &correlation };
+        let mut turn = Turn::default();
+        turn.acknowledged(&mut self.watch, by, &context);
+        turn.settle(&mut self.watch, &self.beside, &context);
+        turn
+    }
+
     pub(super) fn new(policy: Policy) -> Self {
         let target = Target::new("PG_KCP", "https://api.kcp.com");
         let watch = Watch::new(StatusId(1), target, Mode::Enforce, at(0));
@@ -144,6 +158,11 @@ fn line(event: &Event) -> String {
         | Event::BreakerControlled { .. }
         | Event::AlertFired { .. }
         | Event::AlertResolved { .. }
+        | Event::AlertAcknowledged { .. }
+        | Event::AlertEscalated { .. }
+        | Event::QuietCreated { .. }
+        | Event::QuietRemoved { .. }
+        | Event::NotificationResent { .. }
         | Event::NotificationDeadLettered { .. }
         | Event::LocationWeatherInfoFailed { .. } => event.name().to_owned(),
     }
@@ -308,9 +327,68 @@ fn a_retry_that_is_reported_in_an_outage_does_not_end_its_incident() {
     check(&stage.attempt(5, Some("503")), &["failed 503"], &["retry failed"]);
 }
 
+const fn every_minute() -> alert::Reminder {
+    let minute = Duration::from_secs(60);
+    alert::Reminder { every: minute, factor: 1, longest: minute }
+}
+
+#[test]
+fn who_acknowledges_first_stays_and_nobody_is_reminded_any_more() {
+    let reminder = alert::Policy { reminder: Some(every_minute()), ..policy().alert };
+    let mut stage = failed(Policy { max_retries: 0, alert: reminder, ..policy() });
+    let by = |who: &str| alert::Acknowledged { who: who.into(), comment: "on it".into(), at: at(5) };
+    let turn = stage.acknowledge(5, by("kim"));
+    check(&turn, &["AlertAcknowledged"], &[]);
+    assert!(turn.deliveries.is_empty());
+    assert!(stage.acknowledge(6, by("lee")).is_empty());
+    assert_eq!(stage.watch.incident.as_ref().unwrap().acknowledged.as_ref().unwrap().who.as_ref(), "kim");
+    assert!(stage.attempt(500, Some("503")).is_empty(), "no reminder");
+    let turn = stage.attempt(501, None);
+    let ended = turn.alerts.iter().any(|record| record.until.is_some());
+    assert_eq!(ended, stage.watch.incident.is_none());
+}
+
+#[test]
+fn others_are_told_when_it_is_late_and_of_the_end_too() {
+    let boss: Arc<[Arc<str>]> = [Arc::from("boss")].into();
+    let escalation = alert::Escalation { after: Duration::from_secs(60), to: boss };
+    let late = alert::Policy { escalation: Some(escalation), ..policy().alert };
+    let mut stage = failed(Policy { max_retries: 0, alert: late, ..policy() });
+    assert!(stage.attempt(62, Some("503")).is_empty());
+    let turn = stage.attempt(63, Some("503"));
+    check(&turn, &["AlertEscalated"], &[]);
+    let told: Vec<&str> = turn.deliveries.iter().map(|delivery| &*delivery.channel).collect();
+    assert_eq!(told, ["boss"], "the others know");
+    assert!(stage.attempt(1_000, Some("503")).is_empty(), "once");
+    stage.attempt(1_001, None);
+    let turn = stage.breaker(1_002, State::Closed, Why::TrialsPassed);
+    let told: Vec<&str> = turn.deliveries.iter().map(|delivery| &*delivery.channel).collect();
+    assert_eq!(told, ["log", "ops", "boss"], "{:?}", turn.events);
+}
+
+#[test]
+fn a_further_condition_changes_the_text_and_is_told_only_where_somebody_asked() {
+    for escalate in [false, true] {
+        let asked = alert::Policy { escalate, ..policy().alert };
+        let mut stage = Stage::new(Policy { alert: asked, ..policy() });
+        stage.attempt(1, None);
+        stage.breaker(2, State::Open, Why::FailureRate);
+        let notice = stage.watch.incident.as_ref().unwrap().notice;
+        stage.attempt(3, Some("503"));
+        stage.attempt(4, Some("503"));
+        let turn = stage.attempt(5, Some("503"));
+        let escalated = turn.events.iter().any(|event| event.event.name() == "AlertEscalated");
+        assert_eq!((escalated, turn.deliveries.len()), (escalate, if escalate { 2 } else { 0 }));
+        let incident = stage.watch.incident.as_ref().unwrap();
+        assert_eq!((&*incident.cause, incident.notice), ("503", notice), "the same incident with another text");
+        assert_eq!(incident.history, stage.watch.trouble.as_ref().unwrap().history);
+        assert_eq!(turn.alerts.len(), 1, "those who look back see it too");
+    }
+}
+
 #[test]
 fn a_reminder_is_a_message_and_no_event() {
-    let reminder = alert::Policy { reminder: Some(Duration::from_secs(60)), ..policy().alert };
+    let reminder = alert::Policy { reminder: Some(every_minute()), ..policy().alert };
     let mut stage = failed(Policy { max_retries: 0, alert: reminder, ..policy() });
     assert!(stage.attempt(60, Some("503")).is_empty());
     let turn = stage.attempt(63, Some("503"));
@@ -330,7 +408,7 @@ fn conditions_that_nobody_wants_to_hear_of_make_no_incident() {
 #[test]
 fn what_is_held_back_is_told_at_the_next_finding_after_the_hold() {
     let mut stage = Stage::new(policy());
-    stage.beside.hold = Some(alert::Hold::Dependency);
+    stage.beside.holding = Some(alert::Hold::Dependency).into();
     stage.attempt(1, Some("503"));
     stage.attempt(2, Some("503"));
     check(&stage.attempt(3, Some("503")), &["failed 503", "breaker closed -> open"], &["record"]);
@@ -339,7 +417,7 @@ fn what_is_held_back_is_told_at_the_next_finding_after_the_hold() {
         stage.attempt(second, Some("503"));
     }
     check(&stage.attempt(7, Some("503")), &[], &[]);
-    stage.beside.hold = None;
+    stage.beside.holding = alert::Holding::default();
     let turn = stage.attempt(8, Some("503"));
     check(&turn, &["AlertFired"], &["told"]);
     assert_eq!(turn.deliveries.len(), 2);
@@ -349,7 +427,7 @@ fn what_is_held_back_is_told_at_the_next_finding_after_the_hold() {
 #[test]
 fn what_was_told_is_resolved_also_under_a_hold() {
     let mut stage = failed(policy());
-    stage.beside.hold = Some(alert::Hold::Flapping);
+    stage.beside.holding = Some(alert::Hold::Flapping).into();
     stage.attempt(4, None);
     let turn = stage.breaker(5, State::Closed, Why::TrialsPassed);
     check(&turn, &["breaker half_open -> closed", "AlertResolved"], &[]);
@@ -358,7 +436,7 @@ fn what_was_told_is_resolved_also_under_a_hold() {
 #[test]
 fn what_was_never_told_ends_without_a_word() {
     let mut stage = Stage::new(policy());
-    stage.beside.hold = Some(alert::Hold::Maintenance);
+    stage.beside.holding = Some(alert::Hold::Maintenance).into();
     for second in 1..=3 {
         stage.attempt(second, Some("503"));
     }
@@ -418,11 +496,11 @@ fn a_certificate_and_flapping_are_told_to_those_who_asked() {
     stage.beside.certificate = Some("the certificate ends in 9 days");
     check(&stage.attempt(2, None), &["AlertFired"], &[]);
     assert_eq!(&*stage.watch.incident.as_ref().unwrap().cause, "the certificate ends in 9 days");
-    stage.beside = Beside { flapping: Some(24), hold: Some(alert::Hold::Flapping), ..Beside::default() };
+    stage.beside = Beside { flapping: Some(24), holding: Some(alert::Hold::Flapping).into(), ..Beside::default() };
     check(&stage.attempt(3, None), &[], &[]);
     stage.beside = Beside::default();
     check(&stage.attempt(4, None), &["AlertResolved"], &[]);
-    stage.beside = Beside { flapping: Some(24), hold: Some(alert::Hold::Flapping), ..Beside::default() };
+    stage.beside = Beside { flapping: Some(24), holding: Some(alert::Hold::Flapping).into(), ..Beside::default() };
     check(&stage.attempt(5, None), &["AlertFired"], &[]);
     assert_eq!(&*stage.watch.incident.as_ref().unwrap().cause, "it flaps, with a score of 24 %");
 }

@@ -42,6 +42,7 @@ pub(super) fn of(watch: &Watch, probe: Option<LastProbe>) -> Inputs<'_> {
         flapping: None,
         blind: false,
         needs: &[],
+        silenced: false,
     }
 }
 

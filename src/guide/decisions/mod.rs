@@ -26,12 +26,17 @@ pub mod d0007_a_breaker_lets_callers_back_by_counting_and_judges_attempts {}
 #[doc = include_str!("0008-retries-share-a-budget-and-operations-their-targets-breaker.md")]
 pub mod d0008_retries_share_a_budget_and_operations_their_targets_breaker {}
 
-#[doc = include_str!("0012-an-alertmanager-is-told-by-repetition.md")]
-pub mod d0012_an_alertmanager_is_told_by_repetition {}
 #[doc = include_str!("0009-a-proxied-call-ends-with-its-body-and-is-judged-by-its-head.md")]
 pub mod d0009_a_proxied_call_ends_with_its_body_and_is_judged_by_its_head {}
+
 #[doc = include_str!("0010-what-silence-and-a-providers-page-are-worth.md")]
 pub mod d0010_what_silence_and_a_providers_page_are_worth {}
 
 #[doc = include_str!("0011-what-makes-a-target-look-bad-and-what-holds-its-alerts-back.md")]
 pub mod d0011_what_makes_a_target_look_bad_and_what_holds_its_alerts_back {}
+
+#[doc = include_str!("0012-an-alertmanager-is-told-by-repetition.md")]
+pub mod d0012_an_alertmanager_is_told_by_repetition {}
+
+#[doc = include_str!("0013-what-leaves-together-is-decided-once.md")]
+pub mod d0013_what_leaves_together_is_decided_once {}

@@ -3,6 +3,7 @@
 
 use utoipa::ToSchema;
 
+use super::alerting::Matcher;
 use super::history::FailureDetail;
 use super::status::Target;
 use super::words::{FailureType, RetryResult, Time};
@@ -150,4 +151,60 @@ pub(crate) struct IncomingEvent {
     #[schema(example = "LocationWeatherInfoFailed")]
     r#type: String,
     data: super::event::LocationWeatherInfoFailed,
+}
+
+/// Somebody has seen an alert and takes care.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a description")]
+pub(crate) struct AcknowledgeAlert {
+    #[schema(required = false, min_length = 1, max_length = 64)]
+    who: String,
+    #[schema(required = false, max_length = 1024)]
+    comment: String,
+}
+
+/// Nobody is told of what all matchers match.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a description")]
+pub(crate) struct AskForSilence {
+    #[schema(min_items = 1, max_items = 20)]
+    matchers: Vec<Matcher>,
+    /// Now, where it is missing.
+    #[schema(required = false)]
+    starts_at: Time,
+    ends_at: Time,
+    #[schema(required = false, max_length = 256)]
+    created_by: String,
+    #[schema(min_length = 1, max_length = 256)]
+    comment: String,
+}
+
+/// Somebody works on what all matchers match: once, or again and again.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a description")]
+pub(crate) struct AskForMaintenance {
+    #[schema(min_items = 1, max_items = 20)]
+    matchers: Vec<Matcher>,
+    /// Now, where it is missing.
+    #[schema(required = false)]
+    starts_at: Time,
+    /// Needed without `cron`.
+    #[schema(required = false)]
+    ends_at: Time,
+    /// Five fields, as in crontab(5).
+    #[schema(required = false, example = "0 3 * * 1")]
+    cron: String,
+    /// UTC, where it is missing.
+    #[schema(required = false, example = "Asia/Seoul")]
+    time_zone: String,
+    /// How long each lasts.
+    #[schema(required = false, minimum = 1, maximum = 604800000)]
+    length_ms: u64,
+    #[schema(required = false, max_length = 256)]
+    created_by: String,
+    #[schema(min_length = 1, max_length = 256)]
+    comment: String,
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::alerting::AlertingData;
 use super::history::FailureDetail;
 use super::status::Target;
 use super::words::{BreakerCause, BreakerMode, BreakerState, FailureType, IntegrationState, RetryResult, Time, millis};
@@ -92,8 +93,14 @@ fn subject(event: &Event) -> String {
         Event::BreakerTransitioned { target, .. } | Event::BreakerControlled { target, .. } => {
             target.system_name.to_string()
         }
-        Event::AlertFired { target, .. } | Event::AlertResolved { target, .. } => target.to_string(),
-        Event::NotificationDeadLettered { delivery, .. } => delivery.to_string(),
+        Event::AlertFired { target, .. }
+        | Event::AlertResolved { target, .. }
+        | Event::AlertAcknowledged { target, .. }
+        | Event::AlertEscalated { target, .. } => target.to_string(),
+        Event::QuietCreated { quiet } | Event::QuietRemoved { quiet, .. } => quiet.id.to_string(),
+        Event::NotificationDeadLettered { delivery, .. } | Event::NotificationResent { delivery, .. } => {
+            delivery.to_string()
+        }
         Event::LocationWeatherInfoFailed { location_weather_info_id, .. } => location_weather_info_id.to_string(),
     }
 }
@@ -121,6 +128,7 @@ pub(crate) enum EventData {
     BreakerControlled(CircuitBreakerControlled),
     AlertFired(AlertFired),
     AlertResolved(AlertResolved),
+    Alerting(AlertingData),
     DeadLettered(NotificationDeadLettered),
     WeatherFailed(LocationWeatherInfoFailed),
 }
@@ -287,6 +295,9 @@ pub(crate) struct CampsiteId {
 
 impl From<&Event> for EventData {
     fn from(event: &Event) -> Self {
+        if let Some(alerting) = AlertingData::of(event) {
+            return Self::Alerting(alerting);
+        }
         match event {
             Event::Status { id, target, event } => status_data(*id, target, event),
             Event::FailureRecorded(history) => Self::FailureRecorded(recorded(history)),
@@ -313,6 +324,11 @@ impl From<&Event> for EventData {
                 severity: severity.as_str(),
                 since: Time(*since),
             }),
+            Event::AlertAcknowledged { .. }
+            | Event::AlertEscalated { .. }
+            | Event::QuietCreated { .. }
+            | Event::QuietRemoved { .. }
+            | Event::NotificationResent { .. } => unreachable!("it was told above"),
             Event::NotificationDeadLettered { delivery, channel, history, error } => {
                 Self::DeadLettered(NotificationDeadLettered {
                     delivery_id: delivery.to_string(),
@@ -423,6 +439,13 @@ fn fired(id: StatusId, target: &str, incident: &Incident) -> AlertFired {
         history,
         correlation: _,
         last_told_at: _,
+        fired_at: _,
+        notice: _,
+        siblings: _,
+        told: _,
+        reminders: _,
+        escalated_at: _,
+        acknowledged: _,
     } = incident;
     AlertFired {
         integration_status_id: id.0,

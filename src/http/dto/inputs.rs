@@ -137,6 +137,7 @@ impl Inputs {
             flapping,
             blind,
             needs,
+            silenced: _,
         } = *inputs;
         Self {
             probe: probe.map(|verdict::LastProbe { ok, degraded }| ProbeInput {

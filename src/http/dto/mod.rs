@@ -3,6 +3,7 @@
 //! The domain knows none of these shapes. Conversions take the domain's values apart member by member, so that a new
 //! member is a compile error here and no silent loss.
 
+pub(crate) mod alerting;
 pub(crate) mod breaker;
 pub(crate) mod call;
 pub(crate) mod channel;

@@ -100,7 +100,7 @@ impl From<&config::Target> for TargetConfig {
     fn from(target: &config::Target) -> Self {
         let watch::Policy { failure_threshold, success_threshold, max_retries, failure_type, alert, flapping: _ } =
             &target.policy;
-        let alert::Policy { on, channels, severity, reminder: _ } = alert;
+        let alert::Policy { on, channels, severity, reminder: _, escalate: _, escalation: _ } = alert;
         let alert_on = Condition::ALL.into_iter().filter(|condition| on.contains(*condition));
         Self {
             kind: target.probe.kind(),

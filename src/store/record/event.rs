@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::alerting::AlertWhat;
 use super::codec::{Encoder, FIRST_VERSION, NotDecodable, decode};
 use super::history::{Detail, State};
 use super::words::{
-    BreakerCause, BreakerMode, BreakerState, Correlation, Incident, Length, RetryResult, Severity, Target, Time, time,
-    timestamp,
+    BreakerCause, BreakerMode, BreakerState, Correlation, IncidentV1, Length, RetryResult, Severity, Target, Time,
+    time, timestamp,
 };
 use crate::domain::breaker;
 use crate::domain::event::{Event, Logged};
@@ -110,7 +111,7 @@ enum What<'a> {
     AlertFired {
         id: u64,
         target: &'a str,
-        incident: Incident<'a>,
+        incident: IncidentV1<'a>,
     },
     AlertResolved {
         id: u64,
@@ -132,6 +133,7 @@ enum What<'a> {
         location_weather_info_id: i64,
         requested_at: Time,
     },
+    Alerting(#[serde(borrow)] AlertWhat<'a>),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -187,17 +189,7 @@ impl<'a> What<'a> {
                 Self::History { id: id.0, notified: *notified, event: event.into() }
             }
             Event::BreakerTransitioned { id, target, transition, open_until } => {
-                let breaker::Transition { from, to, cause, level, open_for } = *transition;
-                Self::BreakerTransitioned {
-                    id: id.0,
-                    target: target.into(),
-                    from: from.into(),
-                    to: to.into(),
-                    cause: cause.into(),
-                    level,
-                    open_for: open_for.map(Length::from),
-                    open_until: time(*open_until),
-                }
+                transitioned(*id, target, transition, *open_until)
             }
             Event::BreakerControlled { id, target, mode, reset, who, reason, until } => Self::BreakerControlled {
                 id: id.0,
@@ -209,7 +201,20 @@ impl<'a> What<'a> {
                 until: time(*until),
             },
             Event::AlertFired { id, target, incident } => {
-                Self::AlertFired { id: id.0, target, incident: (&**incident).into() }
+                Self::Alerting(AlertWhat::Fired { id: id.0, target, incident: (&**incident).into() })
+            }
+            Event::AlertAcknowledged { id, target, incident, who, comment } => {
+                Self::Alerting(AlertWhat::Acknowledged { id: id.0, target, incident: incident.0, who, comment })
+            }
+            Event::AlertEscalated { id, target, incident, cause, channels, worse } => {
+                Self::Alerting(AlertWhat::escalated(*id, target, *incident, cause, channels, *worse))
+            }
+            Event::QuietCreated { quiet } => Self::Alerting(AlertWhat::QuietCreated { quiet: (&**quiet).into() }),
+            Event::QuietRemoved { quiet, who } => {
+                Self::Alerting(AlertWhat::QuietRemoved { quiet: (&**quiet).into(), who })
+            }
+            Event::NotificationResent { delivery: DeliveryId { notice, ordinal }, channel, who } => {
+                Self::Alerting(AlertWhat::Resent { notice: notice.0, ordinal: *ordinal, channel, who })
             }
             Event::AlertResolved { id, target, incident, severity, since } => Self::AlertResolved {
                 id: id.0,
@@ -278,6 +283,7 @@ impl<'a> What<'a> {
                 severity: severity.into(),
                 since: since.into(),
             },
+            Self::Alerting(what) => what.into(),
             Self::NotificationDeadLettered { notice, ordinal, channel, history, error } => {
                 Event::NotificationDeadLettered {
                     delivery: DeliveryId { notice: NoticeId(notice), ordinal },
@@ -296,6 +302,25 @@ impl<'a> What<'a> {
             }
         };
         (event, None)
+    }
+}
+
+fn transitioned<'a>(
+    id: StatusId,
+    target: &'a crate::domain::id::Target,
+    transition: &breaker::Transition,
+    open_until: Option<Timestamp>,
+) -> What<'a> {
+    let breaker::Transition { from, to, cause, level, open_for } = *transition;
+    What::BreakerTransitioned {
+        id: id.0,
+        target: target.into(),
+        from: from.into(),
+        to: to.into(),
+        cause: cause.into(),
+        level,
+        open_for: open_for.map(Length::from),
+        open_until: time(open_until),
     }
 }
 

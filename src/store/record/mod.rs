@@ -4,6 +4,7 @@
 //! A shape that was released is never edited: a change is a new shape with a new version, and the old one stays
 //! readable. `tests/data/store-v1` holds a stored sample of each.
 
+mod alerting;
 mod codec;
 mod delivery;
 mod event;
@@ -13,6 +14,7 @@ mod observation;
 mod watch;
 mod words;
 
+pub(super) use alerting::{decode_alert, decode_quiet, encode_alert, encode_quiet};
 pub(super) use codec::{Encoder, NotDecodable};
 pub(super) use delivery::{decode_delivery, encode_delivery};
 pub(super) use event::{EventBlock, EventToStore, StoredEvent, decode_event, encode_event};

@@ -4,15 +4,23 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{Encoder, FIRST_VERSION, NotDecodable, decode};
 use super::words::{
-    BreakerMode, BreakerState, Correlation, Incident, IntegrationState, Origin, Target, Time, time, timestamp,
+    BreakerMode, BreakerState, Correlation, IncidentV1, IncidentV2, IntegrationState, Origin, Target, Time, time,
+    timestamp,
 };
+use crate::domain::alert::Incident;
 use crate::domain::event::StateChange;
 use crate::domain::id::{HistoryId, Sequence, StatusId};
 use crate::domain::status::IntegrationStatus;
 use crate::domain::watch;
 
+/// Since an incident remembers how it was told.
+const SECOND_VERSION: u8 = 2;
+
+type WatchV1<'a> = WatchWith<'a, IncidentV1<'a>>;
+type WatchV2<'a> = WatchWith<'a, IncidentV2<'a>>;
+
 #[derive(Debug, Serialize, Deserialize)]
-struct WatchV1<'a> {
+struct WatchWith<'a, I> {
     #[serde(borrow)]
     target: Target<'a>,
     state: IntegrationState,
@@ -25,8 +33,7 @@ struct WatchV1<'a> {
     successes_in_row: u32,
     #[serde(borrow)]
     trouble: Option<Trouble<'a>>,
-    #[serde(borrow)]
-    incident: Option<Incident<'a>>,
+    incident: Option<I>,
     #[serde(borrow)]
     breaker: Breaker<'a>,
 }
@@ -73,7 +80,7 @@ pub(crate) fn encode_watch<'e>(encoder: &'e mut Encoder, watch: &watch::Watch) -
         failure_reason,
         retry_count,
     } = status;
-    let record = WatchV1 {
+    let record = WatchV2 {
         target: target.into(),
         state: (*state).into(),
         last_attempted_at: time(*last_attempted_at),
@@ -84,16 +91,22 @@ pub(crate) fn encode_watch<'e>(encoder: &'e mut Encoder, watch: &watch::Watch) -
         failures_in_row: *failures_in_row,
         successes_in_row: *successes_in_row,
         trouble: trouble.as_ref().map(Trouble::from),
-        incident: incident.as_ref().map(Incident::from),
+        incident: incident.as_deref().map(IncidentV2::from),
         breaker: breaker.into(),
     };
-    encoder.encode(FIRST_VERSION, &record)
+    encoder.encode(SECOND_VERSION, &record)
 }
 
 /// The projection of this status.
 pub(crate) fn decode_watch(id: StatusId, bytes: &[u8]) -> Result<watch::Watch, NotDecodable> {
-    let record: WatchV1<'_> = decode(FIRST_VERSION, bytes)?;
-    Ok(watch::Watch {
+    match bytes.first() {
+        Some(&FIRST_VERSION) => decode::<WatchV1<'_>>(FIRST_VERSION, bytes).map(|record| watch_of(id, record)),
+        Some(_) | None => decode::<WatchV2<'_>>(SECOND_VERSION, bytes).map(|record| watch_of(id, record)),
+    }
+}
+
+fn watch_of<I: Into<Incident>>(id: StatusId, record: WatchWith<'_, I>) -> watch::Watch {
+    watch::Watch {
         status: IntegrationStatus {
             id,
             target: record.target.into(),
@@ -107,9 +120,9 @@ pub(crate) fn decode_watch(id: StatusId, bytes: &[u8]) -> Result<watch::Watch, N
         failures_in_row: record.failures_in_row,
         successes_in_row: record.successes_in_row,
         trouble: record.trouble.map(Into::into),
-        incident: record.incident.map(Into::into),
+        incident: record.incident.map(|incident| Box::new(incident.into())),
         breaker: record.breaker.into(),
-    })
+    }
 }
 
 impl<'a> From<&'a watch::Trouble> for Trouble<'a> {

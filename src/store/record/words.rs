@@ -128,8 +128,9 @@ impl From<Target<'_>> for id::Target {
     }
 }
 
+/// As version 1 of a watch has it, and the events of that time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Incident<'a> {
+pub(super) struct IncidentV1<'a> {
     id: u64,
     severity: Severity,
     cause: &'a str,
@@ -141,9 +142,75 @@ pub(super) struct Incident<'a> {
     last_told_at: Time,
 }
 
-impl<'a> From<&'a alert::Incident> for Incident<'a> {
+impl From<IncidentV1<'_>> for alert::Incident {
+    fn from(incident: IncidentV1<'_>) -> Self {
+        let IncidentV1 { id, severity, cause, since, channels, history, correlation, last_told_at } = incident;
+        Self {
+            id: id::IncidentId(id),
+            severity: severity.into(),
+            cause: cause.into(),
+            since: since.into(),
+            siblings: u8::try_from(channels.len()).unwrap_or(u8::MAX),
+            channels: channels.into_iter().map(Arc::from).collect(),
+            history: history.map(id::HistoryId),
+            correlation: correlation.into(),
+            last_told_at: last_told_at.into(),
+            fired_at: last_told_at.into(),
+            notice: id::NoticeId(0),
+            // Nobody is told again of what he may have been told.
+            told: alert::Conditions::from_bits(u8::MAX),
+            reminders: 0,
+            escalated_at: None,
+            acknowledged: None,
+        }
+    }
+}
+
+/// As version 2 of a watch has it, and version 1 of an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct IncidentV2<'a> {
+    id: u64,
+    severity: Severity,
+    cause: &'a str,
+    since: Time,
+    #[serde(borrow)]
+    channels: Vec<&'a str>,
+    history: Option<u64>,
+    correlation: Correlation<'a>,
+    last_told_at: Time,
+    fired_at: Time,
+    notice: u64,
+    siblings: u8,
+    told: u8,
+    reminders: u32,
+    escalated_at: Option<Time>,
+    /// Who, what he said, when.
+    acknowledged: Option<(&'a str, &'a str, Time)>,
+}
+
+impl<'a> From<&'a alert::Incident> for IncidentV2<'a> {
     fn from(incident: &'a alert::Incident) -> Self {
-        let alert::Incident { id, severity, cause, since, channels, history, correlation, last_told_at } = incident;
+        let alert::Incident {
+            id,
+            severity,
+            cause,
+            since,
+            channels,
+            history,
+            correlation,
+            last_told_at,
+            fired_at,
+            notice,
+            siblings,
+            told,
+            reminders,
+            escalated_at,
+            acknowledged,
+        } = incident;
+        let acknowledged = acknowledged.as_deref().map(|alert::Acknowledged { who, comment, at }| {
+            let (who, comment): (&str, &str) = (who, comment);
+            (who, comment, (*at).into())
+        });
         Self {
             id: id.0,
             severity: (*severity).into(),
@@ -153,22 +220,38 @@ impl<'a> From<&'a alert::Incident> for Incident<'a> {
             history: history.map(|history| history.0),
             correlation: correlation.into(),
             last_told_at: (*last_told_at).into(),
+            fired_at: (*fired_at).into(),
+            notice: notice.0,
+            siblings: *siblings,
+            told: told.bits(),
+            reminders: *reminders,
+            escalated_at: time(*escalated_at),
+            acknowledged,
         }
     }
 }
 
-impl From<Incident<'_>> for alert::Incident {
-    fn from(incident: Incident<'_>) -> Self {
-        let Incident { id, severity, cause, since, channels, history, correlation, last_told_at } = incident;
+impl From<IncidentV2<'_>> for alert::Incident {
+    fn from(incident: IncidentV2<'_>) -> Self {
+        let acknowledged = incident.acknowledged.map(|(who, comment, at)| {
+            Box::new(alert::Acknowledged { who: who.into(), comment: comment.into(), at: at.into() })
+        });
         Self {
-            id: id::IncidentId(id),
-            severity: severity.into(),
-            cause: cause.into(),
-            since: since.into(),
-            channels: channels.into_iter().map(Arc::from).collect(),
-            history: history.map(id::HistoryId),
-            correlation: correlation.into(),
-            last_told_at: last_told_at.into(),
+            id: id::IncidentId(incident.id),
+            severity: incident.severity.into(),
+            cause: incident.cause.into(),
+            since: incident.since.into(),
+            channels: incident.channels.into_iter().map(Arc::from).collect(),
+            history: incident.history.map(id::HistoryId),
+            correlation: incident.correlation.into(),
+            last_told_at: incident.last_told_at.into(),
+            fired_at: incident.fired_at.into(),
+            notice: id::NoticeId(incident.notice),
+            siblings: incident.siblings,
+            told: alert::Conditions::from_bits(incident.told),
+            reminders: incident.reminders,
+            escalated_at: timestamp(incident.escalated_at),
+            acknowledged,
         }
     }
 }

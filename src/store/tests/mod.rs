@@ -126,6 +126,7 @@ fn delivery(id: u64) -> Delivery {
         history: Some(HistoryId(id)),
         correlation: correlation(id),
         queued_at: at(id),
+        tried_since: at(id),
         attempts: 0,
         next_attempt_at: at(id),
         last_error: None,

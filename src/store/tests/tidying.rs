@@ -1,6 +1,8 @@
 //! What is deleted, and what stays.
 
 use super::*;
+use crate::domain::alert::{Conditions, Incident, Record, Severity};
+use crate::domain::id::IncidentId;
 
 const RETENTION: u64 = 400;
 
@@ -49,6 +51,48 @@ fn what_is_closed_and_stored_long_enough_ago_goes_and_the_rest_stays() {
     store.close().unwrap();
     check_whole(folder.path());
     assert_eq!(contents(&open(folder.path())), kept);
+}
+
+fn alert(id: u64, until: Option<Timestamp>) -> Change {
+    let incident = Incident {
+        id: IncidentId(id),
+        severity: Severity::Critical,
+        cause: "503".into(),
+        since: at(id),
+        channels: ["ops".into()].into(),
+        history: None,
+        correlation: correlation(id),
+        last_told_at: at(id),
+        fired_at: at(id),
+        notice: NoticeId(id),
+        siblings: 1,
+        told: Conditions::NONE,
+        reminders: 0,
+        escalated_at: None,
+        acknowledged: None,
+    };
+    let record = Record { incident, status: StatusId(1), target: "PG_KCP".into(), until };
+    Change { alerts: vec![record], ..Change::default() }
+}
+
+#[test]
+fn incidents_that_were_over_long_ago_go_and_are_listed_until_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let changes =
+        [alert(1, Some(at(60))), alert(2, Some(at(70))), alert(3, Some(at(0).plus(days(10)))), alert(4, None)];
+    commit(&store, at(0), changes.into());
+    let ids = |page, size, over: bool| {
+        let page = store.reader().alerts(|record| !over || record.until.is_some(), page, size).unwrap();
+        (page.items.iter().map(|record| record.incident.id.0).collect::<Vec<_>>(), page.total)
+    };
+    assert_eq!(ids(0, 2, false), (vec![4, 3], 4));
+    assert_eq!(ids(1, 2, true), (vec![1], 3));
+    store.writer().tidy(at(0).plus(days(RETENTION + 1)), days(RETENTION)).unwrap();
+    assert_eq!(ids(0, 10, false), (vec![4, 3], 2));
+    assert_eq!(store.reader().alert(IncidentId(1)).unwrap(), None);
+    store.close().unwrap();
+    check_whole(folder.path());
 }
 
 #[test]

@@ -1,15 +1,14 @@
-//! All channels together, and what `[alerting]` says of them.
+//! All channels together.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::kind::{self, Known};
 use crate::config::channel::{Channel, ChannelKind};
-use crate::config::model::{Alerting, Language};
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
 use crate::config::validate::attachments::Attachments;
-use crate::config::validate::{address, name};
+use crate::config::validate::name;
 
 /// Each channel has a queue of its own in the store and a series in the metrics.
 const MAX_CHANNELS: usize = 64;
@@ -55,23 +54,4 @@ pub(crate) fn channels(alerting: &mut Section<'_>, sections: Vec<Section<'_>>, a
 /// One that cannot fail; it also stands for a channel that is not right, until the whole configuration is refused.
 fn log(name: Arc<str>) -> Channel {
     Channel { name, kind: ChannelKind::Log, timeout: kind::TIMEOUT, rate_limit: None, template: None }
-}
-
-/// What follows from all channels together, and the other keys.
-pub(crate) fn alerting(section: &mut Section<'_>, channels: &Channels) -> Alerting {
-    let languages = [("en", Language::English), ("ko", Language::Korean)];
-    let language = section.take("locale").and_then(|field| field.word(&languages));
-    let external_url = section.take("external_url").and_then(|field| {
-        let url = address::url_of(&field)?;
-        if url.query().is_some() {
-            field.fail("links are made by putting a path behind it, and it has a query", "Remove the query");
-            return None;
-        }
-        Some(url.to_string().trim_end_matches('/').into())
-    });
-    Alerting {
-        everyone: channels.keys().cloned().collect(),
-        language: language.unwrap_or(Language::English),
-        external_url,
-    }
 }

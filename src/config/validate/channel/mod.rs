@@ -1,4 +1,4 @@
-//! `[alerting]` and `[[channel]]`: the ways to tell people, each kind in a file of its own or with those like it.
+//! `[[channel]]`: the ways to tell people, each kind in a file of its own or with those like it.
 
 mod all;
 
@@ -16,4 +16,4 @@ mod exec;
 
 mod keys;
 
-pub(crate) use all::{Channels, alerting, channels};
+pub(crate) use all::{Channels, channels};

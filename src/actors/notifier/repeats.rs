@@ -36,6 +36,7 @@ impl Repeats {
                 target: watch.status.target.system_name.clone(),
                 cause: incident.cause.clone(),
                 since: incident.since,
+                acknowledge: None,
             };
             told.then_some((incident.id, alert))
         });
@@ -45,12 +46,13 @@ impl Repeats {
     /// The receiver took a message.
     pub(crate) fn delivered(&mut self, message: &Message, now: Timestamp) {
         match message {
-            Message::Firing(alert) | Message::Reminder(alert) => {
+            Message::Firing(alert) | Message::Reminder(alert) | Message::Escalated(alert) => {
                 if !self.over.contains_key(&alert.incident) {
                     self.firing.insert(alert.incident, alert.clone());
                 }
             }
             Message::Resolved { .. } => self.ended(message, now),
+            Message::Grouped(group) => group.messages.iter().for_each(|message| self.delivered(message, now)),
             Message::FailureRecorded { .. } => {}
         }
     }
@@ -58,9 +60,13 @@ impl Repeats {
     /// A message is committed, or was given up: what is over is not said to fire any more, whether or not its end was
     /// heard.
     pub(crate) fn ended(&mut self, message: &Message, now: Timestamp) {
-        if let Message::Resolved { alert, until } = message {
-            self.firing.remove(&alert.incident);
-            self.over.entry(alert.incident).or_insert_with(|| (alert.clone(), *until, now.plus(SAID_AGAIN_FOR)));
+        match message {
+            Message::Resolved { alert, until } => {
+                self.firing.remove(&alert.incident);
+                self.over.entry(alert.incident).or_insert_with(|| (alert.clone(), *until, now.plus(SAID_AGAIN_FOR)));
+            }
+            Message::Grouped(group) => group.messages.iter().for_each(|message| self.ended(message, now)),
+            Message::Firing(_) | Message::Reminder(_) | Message::Escalated(_) | Message::FailureRecorded { .. } => {}
         }
     }
 
@@ -76,9 +82,10 @@ impl Repeats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::alert::{Incident, Severity};
+    use crate::domain::alert::{Condition, Conditions, Incident, Severity};
     use crate::domain::breaker::Mode;
-    use crate::domain::id::{CorrelationId, StatusId, Target};
+    use crate::domain::delivery::{Group, Of};
+    use crate::domain::id::{CorrelationId, NoticeId, StatusId, Target};
 
     const START: Timestamp = Timestamp::from_nanos(1_717_236_000_000_000_000);
     const MINUTE: Duration = Duration::from_secs(60);
@@ -90,6 +97,7 @@ mod tests {
             target: "PG_KCP".into(),
             cause: "3 probes in a row failed".into(),
             since: START,
+            acknowledge: None,
         }
     }
 
@@ -134,9 +142,22 @@ mod tests {
     }
 
     #[test]
+    fn what_left_in_a_group_is_said_again_as_if_it_had_left_alone() {
+        let group = |of, message| {
+            let (name, messages, members) = ("payments".into(), vec![message], Vec::new());
+            Message::Grouped(Group { of, name, count: 1, messages, members })
+        };
+        let mut repeats = Repeats::default();
+        repeats.delivered(&group(Of::Trouble, Message::Escalated(alert())), START);
+        assert_eq!(repeats.due(START), standing(None));
+        repeats.delivered(&group(Of::Ends, resolved()), START.plus(MINUTE));
+        assert_eq!(repeats.due(START.plus(MINUTE)), standing(Some(START.plus(MINUTE))));
+    }
+
+    #[test]
     fn after_a_restart_a_channel_goes_on_with_what_it_was_told_of() {
         let mut watch = Watch::new(StatusId(1), Target::new("PG_KCP", "https://api.kcp.com"), Mode::Enforce, START);
-        watch.incident = Some(Incident {
+        watch.incident = Some(Box::new(Incident {
             id: IncidentId(7),
             severity: Severity::Critical,
             cause: "3 probes in a row failed".into(),
@@ -145,7 +166,14 @@ mod tests {
             history: None,
             correlation: CorrelationId::new("c"),
             last_told_at: START,
-        });
+            fired_at: START,
+            notice: NoticeId(9),
+            siblings: 1,
+            told: Conditions::NONE.with(Condition::Down),
+            reminders: 0,
+            escalated_at: None,
+            acknowledged: None,
+        }));
         let watches = [watch];
         assert_eq!(Repeats::restored(&watches, "am").due(START), standing(None));
         assert_eq!(Repeats::restored(&watches, "ops").due(START), []);

@@ -1,0 +1,155 @@
+//! What becomes of messages that nobody could be told, or that nobody needs to be told any more: dead letters, and what
+//! they say of a history's `notified`.
+
+use std::sync::Arc;
+
+use actix::{AsyncContext, Context, Handler, Message, Recipient};
+use tokio::sync::oneshot;
+
+use super::FailureHistory;
+use crate::actors::answer::{Answer, Refused};
+use crate::actors::journal::{Commit, Landed};
+use crate::domain::change::{Change, DeliveryChange};
+use crate::domain::delivery::{Delivery, Message as Notice};
+use crate::domain::event::{Event, Occurrence};
+use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, NoticeId};
+
+/// Dead letters of one commit, where a whole group is given up.
+const TOGETHER: usize = 200;
+
+/// Messages were given up.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct GivenUp {
+    pub(crate) deliveries: Vec<Delivery>,
+    /// The group as which they were sent, which goes with them.
+    pub(crate) group: Option<DeliveryId>,
+    pub(crate) landed: Recipient<Landed>,
+}
+
+/// A report ended while it was held back: nobody is told of it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Unsaid {
+    pub(crate) delivery: Delivery,
+    pub(crate) landed: Recipient<Landed>,
+}
+
+/// Somebody wants a dead letter sent again.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Resend {
+    pub(crate) id: DeliveryId,
+    pub(crate) who: Box<str>,
+    pub(crate) correlation: CorrelationId,
+    pub(crate) answer: Answer,
+}
+
+impl FailureHistory {
+    fn is_dead(&self, id: DeliveryId) -> bool {
+        self.dying.contains(&id) || matches!(self.reader.dead_letter(id), Ok(Some(_)))
+    }
+
+    /// Whether every delivery of a notice that went to so many channels is a dead letter.
+    pub(super) fn nobody_told(&self, notice: NoticeId, siblings: u8) -> bool {
+        (0..siblings).all(|ordinal| self.is_dead(DeliveryId { notice, ordinal }))
+    }
+
+    /// The history whose `notified` a delivery speaks of: its own, or that of an outage which was recorded after the
+    /// incident had fired.
+    fn history_of(&self, delivery: &Delivery) -> Option<HistoryId> {
+        if delivery.history.is_some() {
+            return delivery.history;
+        }
+        let Notice::Firing(alert) = &delivery.message else { return None };
+        let attached = self.attached.get(&alert.incident).map(|(history, _)| *history);
+        attached.or_else(|| self.reader.alert(alert.incident).ok().flatten().and_then(|record| record.incident.history))
+    }
+
+    fn give_up(&mut self, delivery: Delivery, change: &mut Change) {
+        self.dying.insert(delivery.id);
+        let history = self.history_of(&delivery);
+        if self.nobody_told(delivery.id.notice, delivery.siblings) {
+            self.set_notified(history, false, change);
+        }
+        let event = Event::NotificationDeadLettered {
+            delivery: delivery.id,
+            channel: delivery.channel.clone(),
+            history,
+            error: delivery.last_error.clone().unwrap_or_default(),
+        };
+        let correlation = delivery.correlation.clone();
+        change.events.push(Occurrence { event, at: self.clock.now(), correlation, cause: None });
+        change.deliveries.push(DeliveryChange::Dead(delivery));
+    }
+
+    fn set_notified(&self, history: Option<HistoryId>, notified: bool, change: &mut Change) {
+        if let Some(mut history) = history.and_then(|id| self.take(id, change)) {
+            history.notified = notified;
+            change.histories.push(history);
+        }
+    }
+
+    fn commit(&mut self, change: Change, landed: Recipient<Landed>, context: &Context<Self>) {
+        let mine = context.address().recipient();
+        self.note_underway(&change);
+        self.journal.do_send(Commit { change, landed: vec![mine, landed], answer: None });
+    }
+}
+
+impl Handler<GivenUp> for FailureHistory {
+    type Result = ();
+
+    fn handle(&mut self, given_up: GivenUp, context: &mut Context<Self>) {
+        let GivenUp { mut deliveries, group, landed } = given_up;
+        // A group goes with the last of its members, so that none of them is left without it.
+        while !deliveries.is_empty() || group.is_some() {
+            let rest = deliveries.split_off(deliveries.len().min(TOGETHER));
+            let mut change = Change::default();
+            for delivery in std::mem::replace(&mut deliveries, rest) {
+                self.give_up(delivery, &mut change);
+            }
+            let last = deliveries.is_empty();
+            change.deliveries.extend(group.filter(|_| last).map(DeliveryChange::Done));
+            self.commit(change, landed.clone(), context);
+            if last {
+                break;
+            }
+        }
+    }
+}
+
+impl Handler<Unsaid> for FailureHistory {
+    type Result = ();
+
+    fn handle(&mut self, unsaid: Unsaid, context: &mut Context<Self>) {
+        let Unsaid { delivery, landed } = unsaid;
+        let mut change = Change::default();
+        self.set_notified(delivery.history, false, &mut change);
+        change.deliveries.push(DeliveryChange::Done(delivery.id));
+        self.commit(change, landed, context);
+    }
+}
+
+impl Handler<Resend> for FailureHistory {
+    type Result = ();
+
+    fn handle(&mut self, resend: Resend, context: &mut Context<Self>) {
+        let Resend { id, who, correlation, answer } = resend;
+        let dead = match self.reader.dead_letter(id) {
+            // One that is dying is not in the list yet; who asks again finds it there.
+            Ok(Some(delivery)) if !self.dying.contains(&id) => delivery,
+            Ok(_) => return drop(answer.send(Err(Refused::NoSuchDelivery))),
+            Err(error) => return drop(answer.send(Err(super::unreadable(error)))),
+        };
+        let mut change = Change::default();
+        self.set_notified(self.history_of(&dead), true, &mut change);
+        let now = self.clock.now();
+        let event = Event::NotificationResent { delivery: id, channel: dead.channel.clone(), who };
+        change.events.push(Occurrence { event, at: now, correlation, cause: None });
+        change.deliveries.push(DeliveryChange::Wait(dead.again(now)));
+        let (committed, landed) = oneshot::channel::<Arc<_>>();
+        self.send(change, None, Some(committed), context);
+        crate::actors::system::pass_on(landed, answer, None);
+    }
+}

@@ -1,0 +1,471 @@
+//! The actor: which channel tries what when, and what becomes of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::joining::{Joined, Part, delivery};
+use super::lines::{self, Line};
+use super::queue::{May, Pace, Queue, Report, Step};
+use super::repeats::Repeats;
+use super::voice::Voice;
+use crate::actors::failure_history::{FailureHistory, GivenUp, Outage, Unsaid};
+use crate::actors::journal::{Commit, Journal, Landed};
+use crate::actors::links::Signer;
+use crate::actors::quiet::{Changed, Quiets};
+use crate::actors::system::fresh_correlation;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::channel::Together;
+use crate::domain::change::{Change, DeliveryChange};
+use crate::domain::delivery::{Delivery, Message as Notice};
+use crate::domain::id::{DeliveryId, Ids, NoticeId};
+use crate::domain::time::Timestamp;
+use crate::domain::watch::Watch;
+use crate::metrics::{DeliveryResult, NodeMetrics};
+use crate::store::Reader;
+
+/// How often the outbox is measured for `/metrics`.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
+
+/// The outbox has these entries, new ones or ones that wait for another attempt. A hint.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct OutboxGrew(pub(crate) Vec<Delivery>);
+
+/// What waits in the outbox.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct OutboxRead(Vec<Delivery>);
+
+/// What shall leave together was read.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct FlushRead {
+    channel: Arc<str>,
+    line: Line,
+    parts: Vec<Joined>,
+}
+
+/// Begin nothing new, and say when nothing is under way.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Drain(pub(crate) oneshot::Sender<()>);
+
+/// Another configuration is in force.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct AdoptChannels(pub(crate) Arc<Config>);
+
+/// Somebody wants what waits tried now; answered with whether it is known here.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub(crate) struct RetryNow(pub(crate) DeliveryId);
+
+/// The actor.
+pub(crate) struct Notifier {
+    pub(super) reader: Reader,
+    pub(super) clock: Clock,
+    ids: Arc<Ids>,
+    pub(super) journal: Addr<Journal>,
+    pub(super) histories: Addr<FailureHistory>,
+    pub(super) metrics: Arc<NodeMetrics>,
+    quiets: Arc<Quiets>,
+    pub(super) signer: Signer,
+    pub(super) io: tokio::runtime::Handle,
+    queues: BTreeMap<Arc<str>, Queue>,
+    pub(super) voices: BTreeMap<Arc<str>, Voice>,
+    pub(super) rng: SmallRng,
+    timer: Option<SpawnHandle>,
+    pub(super) config: Arc<Config>,
+    died: CancellationToken,
+    /// Notices up to this one are on disk.
+    landed_up_to: NoticeId,
+    reading: bool,
+    /// Whether the outbox of the process before was taken over.
+    restarted: bool,
+    /// What came while the outbox was being read.
+    meanwhile: Vec<Delivery>,
+    /// Told once nothing is under way; nothing new is begun then.
+    draining: Option<oneshot::Sender<()>>,
+}
+
+/// What the notifier is connected to.
+pub(crate) struct Wiring<'a> {
+    pub(crate) reader: Reader,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Arc<Ids>,
+    pub(crate) journal: Addr<Journal>,
+    pub(crate) histories: Addr<FailureHistory>,
+    pub(crate) metrics: Arc<NodeMetrics>,
+    pub(crate) quiets: Arc<Quiets>,
+    pub(crate) signer: Signer,
+    pub(crate) io: tokio::runtime::Handle,
+    pub(crate) config: Arc<Config>,
+    /// The targets as the store knows them.
+    pub(crate) watches: &'a [Watch],
+    /// Told if this actor dies.
+    pub(crate) died: CancellationToken,
+}
+
+impl Notifier {
+    pub(crate) fn start(wiring: Wiring<'_>) -> Addr<Self> {
+        let Wiring { reader, clock, ids, journal, histories, metrics, quiets, signer, io, config, watches, died } =
+            wiring;
+        let restored = config.channels.keys().map(|name| (name.clone(), Voice::of(Repeats::restored(watches, name))));
+        let voices = restored.collect();
+        let rng = SmallRng::seed_from_u64(clock.now().as_nanos().unsigned_abs());
+        Self {
+            landed_up_to: ids.marks().notice,
+            reader,
+            clock,
+            ids,
+            journal,
+            histories,
+            metrics,
+            quiets,
+            signer,
+            io,
+            queues: BTreeMap::new(),
+            voices,
+            rng,
+            timer: None,
+            config,
+            died,
+            reading: false,
+            restarted: false,
+            meanwhile: Vec::new(),
+            draining: None,
+        }
+        .start()
+    }
+
+    fn pace(&self) -> Pace {
+        Pace { wait: self.config.alerting.group_wait, interval: self.config.alerting.group_interval }
+    }
+
+    /// Reads the outbox away from the actors' thread: it may be long.
+    fn read_outbox(&mut self, context: &Context<Self>) {
+        if std::mem::replace(&mut self.reading, true) {
+            return;
+        }
+        let (reader, myself) = (self.reader.clone(), context.address());
+        self.io.spawn_blocking(move || {
+            let waiting = reader.deliveries_waiting().unwrap_or_else(|error| {
+                tracing::error!(error = &error as &dyn std::error::Error, "the outbox could not be read");
+                Vec::new()
+            });
+            myself.do_send(OutboxRead(waiting));
+        });
+    }
+
+    fn remember(&mut self, delivery: &Delivery, context: &Context<Self>) {
+        let (line, pace) = (Line::of(delivery, &self.config), self.pace());
+        self.has_ended(&delivery.channel, &delivery.message);
+        let queue = self.queues.entry(delivery.channel.clone()).or_default();
+        queue.remember(delivery, line, pace);
+        if queue.len() > self.config.alerting.outbox_max {
+            self.make_room(&delivery.channel, context);
+        }
+    }
+
+    /// The outbox of a channel is full: its oldest reminder goes, else its oldest message becomes a dead letter, which
+    /// is listed and can be sent again. Both are counted and logged.
+    fn make_room(&mut self, channel: &Arc<str>, context: &Context<Self>) {
+        let pace = self.pace();
+        let Some(queue) = self.queues.get_mut(channel) else { return };
+        let Some((id, is_reminder)) = queue.victim() else { return };
+        queue.forget(id, pace);
+        let limit = self.config.alerting.outbox_max;
+        self.metrics.notification(channel, DeliveryResult::Dropped);
+        let landed: Recipient<Landed> = context.address().recipient();
+        if is_reminder {
+            tracing::warn!(%channel, %id, limit, "the outbox of this channel is full: a reminder is left out");
+            let change = Change { deliveries: vec![DeliveryChange::Done(id)], ..Change::default() };
+            return self.journal.do_send(Commit { change, landed: vec![landed], answer: None });
+        }
+        tracing::error!(%channel, %id, limit, "the outbox of this channel is full: its oldest message is given up");
+        if let Some(mut delivery) = self.read(id) {
+            delivery.last_error = Some(format!("the outbox of this channel held {limit} messages").into());
+            self.histories.do_send(GivenUp { deliveries: vec![delivery], group: None, landed });
+        }
+    }
+
+    /// An entry as it waits; `None` if it left, or could not be read.
+    pub(super) fn read(&self, id: DeliveryId) -> Option<Delivery> {
+        self.reader.delivery(id).unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, %id, "this message could not be read");
+            None
+        })
+    }
+
+    fn say_drained(&mut self) {
+        if self.queues.values().all(Queue::is_idle)
+            && let Some(drained) = self.draining.take()
+        {
+            // The one who waits may have given up.
+            let _ = drained.send(());
+        }
+    }
+
+    fn pump(&mut self, context: &mut Context<Self>) {
+        if self.draining.is_some() {
+            return self.say_drained();
+        }
+        let (now, pace) = (self.clock.now(), self.pace());
+        let names: Vec<Arc<str>> = self.queues.keys().cloned().collect();
+        for name in names {
+            while let Some(step) = self.next_step(&name, now, pace) {
+                match step {
+                    Step::Attempt(id) => self.attempt(&name, id, context),
+                    Step::Join(line, parts) => self.read_flush(&name, line, parts, context),
+                    Step::Drop(id) => self.leave_unsaid(&name, id, context),
+                }
+            }
+        }
+        self.arm(now, context);
+    }
+
+    fn next_step(&mut self, channel: &Arc<str>, now: Timestamp, pace: Pace) -> Option<Step> {
+        let (config, quiets, reader) = (&self.config, &self.quiets, &self.reader);
+        let mut may = |report: &mut Report| {
+            let subject = lines::report(&report.target, report.failure_type, config);
+            match quiets.holds_report(&subject, now) {
+                Some(until) => {
+                    report.held = true;
+                    May::Wait(until)
+                }
+                None if report.held && is_over(reader, report) => May::Drop,
+                None => May::Go,
+            }
+        };
+        self.queues.get_mut(channel)?.next_step(now, pace, &mut may)
+    }
+
+    fn read_flush(&self, channel: &Arc<str>, line: Line, parts: Vec<Part>, context: &Context<Self>) {
+        let (reader, channel, myself) = (self.reader.clone(), channel.clone(), context.address());
+        let together = self.config.channels.get(&channel).map_or(Together::Told, |channel| channel.kind.together());
+        self.io.spawn_blocking(move || {
+            let parts = Joined::read_all(&reader, &line, parts, together);
+            myself.do_send(FlushRead { channel, line, parts });
+        });
+    }
+
+    fn leave_unsaid(&mut self, channel: &Arc<str>, id: DeliveryId, context: &Context<Self>) {
+        let Some(delivery) = self.read(id) else { return self.forget(id) };
+        tracing::info!(%channel, %id, "a reported failure ended while it was silenced; nobody is told of it");
+        self.histories.do_send(Unsaid { delivery, landed: context.address().recipient() });
+    }
+
+    pub(super) fn forget(&mut self, id: DeliveryId) {
+        let pace = self.pace();
+        for queue in self.queues.values_mut() {
+            queue.forget(id, pace);
+        }
+    }
+
+    fn arm(&mut self, now: Timestamp, context: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            context.cancel_future(timer);
+        }
+        let next = self.queues.values().filter_map(Queue::next_due).min();
+        let Some(next) = next else { return };
+        self.timer = Some(context.run_later(next.since(now), |notifier, context| {
+            notifier.timer = None;
+            notifier.pump(context);
+        }));
+    }
+
+    fn measure(&mut self, context: &mut Context<Self>) {
+        let (now, pace) = (self.clock.now(), self.pace());
+        let pending = self.queues.values().map(Queue::len).sum();
+        let oldest = self.queues.values().filter_map(Queue::oldest).min();
+        self.metrics.outbox(pending, oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)));
+        self.metrics.dead_letters(self.reader.dead_letter_count());
+        let open: u64 = self.reader.open_histories().iter().map(|open| open.count).sum();
+        self.metrics.failures_open(usize::try_from(open).unwrap_or(usize::MAX));
+        self.queues.values_mut().for_each(|queue| queue.tidy(now, pace));
+        if self.queues.values().any(Queue::has_room_for_more) {
+            self.read_outbox(context);
+        }
+        context.run_later(MEASURE_EVERY, Self::measure);
+    }
+}
+
+/// Whether a reported failure has ended. One that cannot be read is told.
+fn is_over(reader: &Reader, report: &Report) -> bool {
+    matches!(reader.history(report.history), Ok(Some(history)) if !history.is_open())
+}
+
+impl Actor for Notifier {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        self.build_senders(context);
+        self.read_outbox(context);
+        self.measure(context);
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.died.cancel();
+    }
+}
+
+impl Handler<OutboxRead> for Notifier {
+    type Result = ();
+
+    fn handle(&mut self, read: OutboxRead, context: &mut Context<Self>) {
+        self.reading = false;
+        for queue in self.queues.values_mut() {
+            queue.reading_again();
+        }
+        // The tree shows a message a moment before its commit is synced: that one comes with the journal's hint.
+        let landed_up_to = self.landed_up_to;
+        let on_disk = || read.0.iter().filter(|delivery| delivery.id.notice <= landed_up_to);
+        // What was joined goes first: its members wait with it, and whatever else is in its line came later.
+        let is_group = |delivery: &&Delivery| matches!(delivery.message, Notice::Grouped(_));
+        for delivery in on_disk().filter(is_group).chain(on_disk().filter(|delivery| !is_group(delivery))) {
+            self.remember(delivery, context);
+        }
+        if !std::mem::replace(&mut self.restarted, true) {
+            let pace = self.pace();
+            self.queues.values_mut().for_each(|queue| queue.release_firsts(pace));
+        }
+        for delivery in std::mem::take(&mut self.meanwhile) {
+            self.remember(&delivery, context);
+        }
+        self.pump(context);
+    }
+}
+
+impl Handler<Drain> for Notifier {
+    type Result = ();
+
+    fn handle(&mut self, drain: Drain, _: &mut Context<Self>) {
+        self.draining = Some(drain.0);
+        self.say_drained();
+    }
+}
+
+impl Handler<OutboxGrew> for Notifier {
+    type Result = ();
+
+    fn handle(&mut self, grew: OutboxGrew, context: &mut Context<Self>) {
+        for delivery in &grew.0 {
+            self.landed_up_to = self.landed_up_to.max(delivery.id.notice);
+        }
+        if self.reading {
+            // What is read now is older, and goes first.
+            return self.meanwhile.extend(grew.0);
+        }
+        for delivery in &grew.0 {
+            self.remember(delivery, context);
+        }
+        self.pump(context);
+    }
+}
+
+impl Handler<FlushRead> for Notifier {
+    type Result = ();
+
+    fn handle(&mut self, read: FlushRead, context: &mut Context<Self>) {
+        let FlushRead { channel, line, parts } = read;
+        let (now, pace) = (self.clock.now(), self.pace());
+        let (mut order, mut groups) = (Vec::new(), Vec::new());
+        for part in parts {
+            match part {
+                Joined::One(id) => order.push(id),
+                Joined::Group(group, correlation) => {
+                    let group = delivery(group, correlation, &channel, self.ids.notice(), now);
+                    order.push(group.id);
+                    groups.push(group);
+                }
+            }
+        }
+        let Some(queue) = self.queues.get_mut(&channel) else { return };
+        queue.joined(&line, &order, &groups);
+        if groups.is_empty() {
+            queue.landed(&line, pace);
+            return self.pump(context);
+        }
+        // By the way that every notice takes, so that they are on disk in the order of their ids.
+        let deliveries = groups.into_iter().map(DeliveryChange::Wait).collect();
+        let change = Change { deliveries, ..Change::default() };
+        let landed = Some(context.address().recipient());
+        self.histories.do_send(Outage::of(change, fresh_correlation(), landed, None));
+    }
+}
+
+impl Handler<Landed> for Notifier {
+    type Result = ();
+
+    fn handle(&mut self, landed: Landed, context: &mut Context<Self>) {
+        let pace = self.pace();
+        for change in &landed.0.get().deliveries {
+            match change {
+                DeliveryChange::Done(id) => self.forget(*id),
+                DeliveryChange::Dead(delivery) => self.forget(delivery.id),
+                // A group that was just made; any other comes back with the journal's hint.
+                DeliveryChange::Wait(delivery) if delivery.attempts == 0 => {
+                    let line = Line::of(delivery, &self.config);
+                    if let Some(queue) = self.queues.get_mut(&delivery.channel) {
+                        queue.landed(&line, pace);
+                    }
+                }
+                DeliveryChange::Wait(_) => {}
+            }
+        }
+        self.pump(context);
+    }
+}
+
+impl Handler<Changed> for Notifier {
+    type Result = ();
+
+    fn handle(&mut self, _: Changed, context: &mut Context<Self>) {
+        let (now, pace) = (self.clock.now(), self.pace());
+        self.queues.values_mut().for_each(|queue| queue.release(now, pace));
+        self.pump(context);
+    }
+}
+
+impl Handler<RetryNow> for Notifier {
+    type Result = bool;
+
+    fn handle(&mut self, retry: RetryNow, context: &mut Context<Self>) -> bool {
+        let (now, pace) = (self.clock.now(), self.pace());
+        let known = self.queues.values_mut().any(|queue| queue.hurry(retry.0, now, pace));
+        self.pump(context);
+        known
+    }
+}
+
+impl Handler<AdoptChannels> for Notifier {
+    type Result = ();
+
+    fn handle(&mut self, adopt: AdoptChannels, context: &mut Context<Self>) {
+        let before = std::mem::replace(&mut self.config, adopt.0);
+        self.build_senders(context);
+        let groups = |config: &Config| -> Vec<_> {
+            config.targets.values().map(|target| (target.name.clone(), target.group.clone())).collect()
+        };
+        let kinds = |config: &Config| -> Vec<_> {
+            config.channels.values().map(|channel| (channel.name.clone(), channel.kind.together())).collect()
+        };
+        if before.alerting.group_by != self.config.alerting.group_by
+            || groups(&before) != groups(&self.config)
+            || kinds(&before) != kinds(&self.config)
+        {
+            let pace = self.pace();
+            self.queues.values_mut().for_each(|queue| queue.forget_idle(pace));
+            self.read_outbox(context);
+        }
+        self.pump(context);
+    }
+}

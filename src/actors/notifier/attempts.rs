@@ -1,0 +1,142 @@
+//! One attempt: the channel tries on the other runtime, and what came of it is committed.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use actix::{AsyncContext, Context, Handler, Message, Recipient};
+use futures_util::FutureExt;
+use rand::Rng;
+
+use super::actor::Notifier;
+use super::voice::Voice;
+use crate::actors::failure_history::GivenUp;
+use crate::actors::journal::{Commit, Landed};
+use crate::domain::change::{Change, DeliveryChange};
+use crate::domain::delivery::{Delivery, Message as Notice, Next, Outcome};
+use crate::domain::id::DeliveryId;
+use crate::metrics::DeliveryResult;
+
+/// An attempt came back.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct AttemptFinished {
+    delivery: Delivery,
+    outcome: Outcome,
+}
+
+/// Members of a group that was given up were read.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct DeadRead {
+    group: DeliveryId,
+    members: Vec<Delivery>,
+}
+
+impl Notifier {
+    /// Lets the channel try it once.
+    pub(super) fn attempt(&mut self, channel: &Arc<str>, id: DeliveryId, context: &Context<Self>) {
+        let Some(mut delivery) = self.read(id) else {
+            // A hint that was doubled: it left the outbox meanwhile.
+            return self.forget(id);
+        };
+        self.signer.link(&mut delivery.message, self.config.alerting.external_url.as_deref());
+        let (sender, myself) = (self.voices.get(channel).and_then(Voice::sender), context.address());
+        self.io.spawn(async move {
+            let attempt = async {
+                match sender {
+                    Some(sender) => sender.deliver(&delivery).await,
+                    None => Outcome::Permanent { error: "no channel of this name is configured any more".into() },
+                }
+            };
+            let outcome = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
+                let error = "the attempt itself fell over; the log says where".into();
+                Outcome::Transient { error, retry_after: None }
+            });
+            myself.do_send(AttemptFinished { delivery, outcome });
+        });
+    }
+
+    fn log(delivery: &Delivery, next: &Next) {
+        match next {
+            Next::Done => {}
+            Next::Wait(waiting) => tracing::info!(
+                channel = %delivery.channel, id = %delivery.id, attempts = waiting.attempts,
+                error = waiting.last_error.as_deref().unwrap_or_default(), "not delivered yet, will be tried again"
+            ),
+            Next::Dead(dead) => tracing::error!(
+                channel = %delivery.channel, id = %delivery.id, attempts = dead.attempts,
+                error = dead.last_error.as_deref().unwrap_or_default(), "given up: nobody was told over this channel"
+            ),
+        }
+    }
+}
+
+impl Handler<AttemptFinished> for Notifier {
+    type Result = ();
+
+    fn handle(&mut self, finished: AttemptFinished, context: &mut Context<Self>) {
+        let AttemptFinished { delivery, outcome } = finished;
+        self.was_tried(&delivery, &outcome);
+        let (id, jitter) = (delivery.id, self.rng.random_range(0.0..=1.0));
+        let next = delivery.clone().after(outcome, jitter, self.clock.now());
+        Self::log(&delivery, &next);
+        let landed: Recipient<Landed> = context.address().recipient();
+        let (result, changes) = match next {
+            Next::Done => {
+                let members = members(&delivery).iter().copied();
+                let done = std::iter::once(id).chain(members).map(DeliveryChange::Done).collect();
+                (DeliveryResult::Delivered, done)
+            }
+            Next::Wait(delivery) => (DeliveryResult::Retried, vec![DeliveryChange::Wait(delivery)]),
+            Next::Dead(delivery) => {
+                self.metrics.notification(&delivery.channel, DeliveryResult::Dead);
+                return self.give_up(delivery, context);
+            }
+        };
+        self.metrics.notification(&delivery.channel, result);
+        let change = Change { deliveries: changes, ..Change::default() };
+        self.journal.do_send(Commit { change, landed: vec![landed], answer: None });
+    }
+}
+
+impl Notifier {
+    /// Who could not be told of a group could not be told of any of its members, which become dead letters each.
+    fn give_up(&self, delivery: Delivery, context: &Context<Self>) {
+        let ids = members(&delivery).to_vec();
+        if ids.is_empty() {
+            let landed = context.address().recipient();
+            return self.histories.do_send(GivenUp { deliveries: vec![delivery], group: None, landed });
+        }
+        let (reader, myself) = (self.reader.clone(), context.address());
+        self.io.spawn_blocking(move || {
+            let read = ids.iter().filter_map(|id| reader.delivery(*id).ok().flatten());
+            let as_tried = |member: Delivery| Delivery {
+                attempts: delivery.attempts,
+                last_error: delivery.last_error.clone(),
+                ..member
+            };
+            myself.do_send(DeadRead { group: delivery.id, members: read.map(as_tried).collect() });
+        });
+    }
+}
+
+fn members(delivery: &Delivery) -> &[DeliveryId] {
+    match &delivery.message {
+        Notice::Grouped(group) => &group.members,
+        Notice::Firing(_)
+        | Notice::Reminder(_)
+        | Notice::Escalated(_)
+        | Notice::Resolved { .. }
+        | Notice::FailureRecorded { .. } => &[],
+    }
+}
+
+impl Handler<DeadRead> for Notifier {
+    type Result = ();
+
+    fn handle(&mut self, read: DeadRead, context: &mut Context<Self>) {
+        let DeadRead { group, members } = read;
+        let landed = context.address().recipient();
+        self.histories.do_send(GivenUp { deliveries: members, group: Some(group), landed });
+    }
+}

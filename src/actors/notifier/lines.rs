@@ -1,0 +1,183 @@
+//! Which messages of a channel must be told in order, and which may leave together.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::config::channel::Together;
+use crate::domain::alert::Severity;
+use crate::domain::delivery::{Delivery, Message, Of};
+use crate::domain::failure_history::FailureType;
+use crate::domain::id::DeliveryId;
+use crate::domain::quiet::{Label, Subject};
+
+/// What stands for a label that a target does not have.
+const NONE: &str = "none";
+
+/// What is told one after another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Line {
+    /// An incident's messages: its beginning before its end.
+    Incident(u64),
+    /// Reports of one target; those that wait for the one before them leave together.
+    Reports(Arc<str>),
+    /// A report by itself, for a channel whose messages never leave together.
+    Report(u64),
+    /// A group's messages; those that wait leave together.
+    Group(Arc<str>),
+    /// Something that was joined under another configuration.
+    Alone(DeliveryId),
+}
+
+impl Line {
+    /// Whether its messages may be joined.
+    pub(super) const fn waits(&self) -> bool {
+        match self {
+            Self::Reports(_) | Self::Group(_) => true,
+            Self::Incident(_) | Self::Report(_) | Self::Alone(_) => false,
+        }
+    }
+
+    /// Whether it waits for more although nothing is before it.
+    pub(super) const fn is_paced(&self) -> bool {
+        match self {
+            Self::Group(_) => true,
+            Self::Incident(_) | Self::Reports(_) | Self::Report(_) | Self::Alone(_) => false,
+        }
+    }
+
+    /// What its messages have in common, in words.
+    pub(super) fn name(&self) -> Box<str> {
+        match self {
+            Self::Reports(name) | Self::Group(name) => (&**name).into(),
+            Self::Incident(_) | Self::Report(_) | Self::Alone(_) => "".into(),
+        }
+    }
+
+    /// The line of a delivery.
+    pub(super) fn of(delivery: &Delivery, config: &Config) -> Self {
+        let by = &*config.alerting.group_by;
+        let together = config.channels.get(&delivery.channel).map_or(Together::Told, |channel| channel.kind.together());
+        let never = together == Together::Never;
+        let alone = never || by.contains(&Label::Target);
+        match &delivery.message {
+            Message::Firing(alert)
+            | Message::Reminder(alert)
+            | Message::Escalated(alert)
+            | Message::Resolved { alert, .. }
+                if alone =>
+            {
+                Self::Incident(alert.incident.0)
+            }
+            Message::FailureRecorded { history, .. } if never => Self::Report(history.0),
+            Message::FailureRecorded { target, .. } if alone => Self::Reports(target.clone()),
+            Message::Firing(alert)
+            | Message::Reminder(alert)
+            | Message::Escalated(alert)
+            | Message::Resolved { alert, .. } => {
+                let failure_type = config.targets.get(&alert.target).map(|target| target.policy.failure_type);
+                let failure_type = failure_type.unwrap_or(FailureType::Other);
+                Self::group(&subject(&alert.target, alert.severity, failure_type, config), by)
+            }
+            Message::FailureRecorded { target, failure_type, .. } => {
+                Self::group(&report(target, *failure_type, config), by)
+            }
+            Message::Grouped(group) if !alone => Self::Group((&*group.name).into()),
+            Message::Grouped(group) if group.of == Of::Reports && !never => Self::Reports((&*group.name).into()),
+            Message::Grouped(_) => Self::Alone(delivery.id),
+        }
+    }
+
+    fn group(subject: &Subject<'_>, by: &[Label]) -> Self {
+        let values: Vec<&str> = by
+            .iter()
+            .map(|label| subject.value(*label, ""))
+            .map(|value| if value.is_empty() { NONE } else { value })
+            .collect();
+        Self::Group(values.join(", ").into())
+    }
+}
+
+/// What a matcher sees of a report: a system that is not configured is of no group, and critical.
+pub(super) fn report<'a>(target: &'a str, failure_type: FailureType, config: &'a Config) -> Subject<'a> {
+    let severity = config.targets.get(target).map_or(Severity::Critical, |target| target.policy.alert.severity);
+    subject(target, severity, failure_type, config)
+}
+
+fn subject<'a>(target: &'a str, severity: Severity, failure_type: FailureType, config: &'a Config) -> Subject<'a> {
+    let group = config.targets.get(target).map_or("", |target| &*target.group);
+    Subject { target, group, severity, failure_type }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::*;
+    use crate::domain::delivery::{Alert, Group};
+    use crate::domain::id::{CorrelationId, HistoryId, IncidentId, NoticeId};
+    use crate::domain::time::Timestamp;
+
+    const AT: Timestamp = Timestamp::from_nanos(1_717_236_000_000_000_000);
+
+    fn config() -> Config {
+        let text = "[alerting]\ngroup_by = [\"group\"]\n\
+            [[channel]]\nname = \"pager\"\nkind = \"pagerduty\"\nrouting_key = \"R0UTINGKEYR0UTINGKEYR0UTINGKEY01\"\n\
+            [[channel]]\nname = \"am\"\nkind = \"alertmanager\"\nurls = [\"http://alertmanager:9093\"]\n";
+        let loaded = Config::parse(text, "test.toml", Path::new(""), &BTreeMap::new());
+        loaded.unwrap_or_else(|problems| panic!("{problems}")).config
+    }
+
+    fn line(channel: &str, message: Message) -> Line {
+        let delivery = Delivery {
+            id: DeliveryId { notice: NoticeId(1), ordinal: 0 },
+            siblings: 1,
+            channel: channel.into(),
+            message,
+            history: None,
+            correlation: CorrelationId::new("c"),
+            queued_at: AT,
+            tried_since: AT,
+            attempts: 0,
+            next_attempt_at: AT,
+            last_error: None,
+        };
+        Line::of(&delivery, &config())
+    }
+
+    fn firing() -> Message {
+        Message::Firing(Alert {
+            incident: IncidentId(7),
+            severity: Severity::Critical,
+            target: "PG_KCP".into(),
+            cause: "503".into(),
+            since: AT,
+            acknowledge: None,
+        })
+    }
+
+    fn reported() -> Message {
+        let (history, failure_type) = (HistoryId(12), FailureType::Other);
+        Message::FailureRecorded { history, failure_type, target: "SMS".into(), cause: "503".into(), occurred_at: AT }
+    }
+
+    #[test]
+    fn messages_of_a_group_wait_for_each_other() {
+        for channel in ["log", "am"] {
+            assert_eq!(line(channel, firing()), Line::Group(NONE.into()));
+            assert_eq!(line(channel, reported()), Line::Group(NONE.into()));
+        }
+    }
+
+    #[test]
+    fn for_a_pager_each_message_goes_by_itself_and_a_group_of_before_alone() {
+        assert_eq!(line("pager", firing()), Line::Incident(7));
+        assert_eq!(line("pager", reported()), Line::Report(12));
+        for line in [line("pager", firing()), line("pager", reported())] {
+            assert!(!line.waits() && !line.is_paced());
+        }
+        let group = Group { of: Of::Reports, name: "SMS".into(), count: 0, messages: Vec::new(), members: Vec::new() };
+        let alone = Line::Alone(DeliveryId { notice: NoticeId(1), ordinal: 0 });
+        assert_eq!(line("pager", Message::Grouped(group)), alone);
+    }
+}

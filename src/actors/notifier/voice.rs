@@ -1,0 +1,118 @@
+//! The channel that a queue sends to, and what it is told again because its receiver takes silence for the end.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{AsyncContext, Context, Handler, Message, SpawnHandle};
+use futures_util::FutureExt;
+
+use super::actor::Notifier;
+use super::repeats::Repeats;
+use crate::domain::delivery::{Delivery, Message as Notice, Outcome};
+use crate::notify::Sender;
+
+/// A channel was told again; next time after this pause.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct SaidAgain {
+    channel: Arc<str>,
+    pause: Duration,
+}
+
+/// One channel.
+#[derive(Default)]
+pub(super) struct Voice {
+    /// Not there where its configuration cannot be used.
+    sender: Option<Arc<Sender>>,
+    /// What it is told again, where it wants that.
+    repeats: Option<Repeats>,
+    repeating: Option<SpawnHandle>,
+}
+
+impl Voice {
+    /// One that was told of these before.
+    pub(super) fn of(repeats: Repeats) -> Self {
+        Self { repeats: Some(repeats), ..Self::default() }
+    }
+
+    pub(super) fn sender(&self) -> Option<Arc<Sender>> {
+        self.sender.clone()
+    }
+}
+
+impl Notifier {
+    /// Makes every configured channel ready; one that is not configured any more falls silent.
+    pub(super) fn build_senders(&mut self, context: &mut Context<Self>) {
+        for voice in self.voices.values_mut() {
+            voice.sender = None;
+            if let Some(timer) = voice.repeating.take() {
+                context.cancel_future(timer);
+            }
+        }
+        for (name, channel) in &self.config.channels {
+            match Sender::new(&self.config, channel, self.clock) {
+                Ok(sender) => {
+                    let voice = self.voices.entry(name.clone()).or_default();
+                    if sender.repeats_every().is_none() {
+                        voice.repeats = None;
+                    } else {
+                        voice.repeats.get_or_insert_default();
+                        let channel = name.clone();
+                        voice.repeating = Some(context.run_later(Duration::ZERO, |notifier, context| {
+                            notifier.say_again(channel, context);
+                        }));
+                    }
+                    voice.sender = Some(Arc::new(sender));
+                }
+                Err(error) => tracing::error!(channel = %name, %error, "this channel cannot be used; mend its config"),
+            }
+        }
+    }
+
+    /// Says again what fires. The next time comes when this one is done, so that they never pile up.
+    fn say_again(&mut self, channel: Arc<str>, context: &Context<Self>) {
+        let Some(voice) = self.voices.get_mut(&channel) else { return };
+        let (Some(sender), Some(repeats)) = (voice.sender.clone(), voice.repeats.as_mut()) else { return };
+        let Some(pause) = sender.repeats_every() else { return };
+        let (standing, myself) = (repeats.due(self.clock.now()), context.address());
+        self.io.spawn(async move {
+            if AssertUnwindSafe(sender.say_again(&standing)).catch_unwind().await.is_err() {
+                tracing::error!(%channel, "saying again what fires fell over; the log says where");
+            }
+            myself.do_send(SaidAgain { channel, pause });
+        });
+    }
+
+    /// A message for this channel is committed.
+    pub(super) fn has_ended(&mut self, channel: &Arc<str>, message: &Notice) {
+        if let Some(repeats) = self.voices.get_mut(channel).and_then(|voice| voice.repeats.as_mut()) {
+            repeats.ended(message, self.clock.now());
+        }
+    }
+
+    /// An attempt came back.
+    pub(super) fn was_tried(&mut self, delivery: &Delivery, outcome: &Outcome) {
+        let now = self.clock.now();
+        let voice = self.voices.get_mut(&delivery.channel);
+        let Some(repeats) = voice.and_then(|voice| voice.repeats.as_mut()) else { return };
+        if *outcome == Outcome::Delivered {
+            repeats.delivered(&delivery.message, now);
+        } else {
+            repeats.ended(&delivery.message, now);
+        }
+    }
+}
+
+impl Handler<SaidAgain> for Notifier {
+    type Result = ();
+
+    fn handle(&mut self, said: SaidAgain, context: &mut Context<Self>) {
+        let SaidAgain { channel, pause } = said;
+        let Some(voice) = self.voices.get_mut(&channel) else { return };
+        if let Some(other) = voice.repeating.take() {
+            context.cancel_future(other);
+        }
+        voice.repeating = Some(context.run_later(pause, |notifier, context| notifier.say_again(channel, context)));
+    }
+}

@@ -1,0 +1,243 @@
+//! The end of a turn: whether people are told, of what, and who.
+
+use std::sync::Arc;
+
+use super::{Context, HistoryStep, Turn, correlation};
+use crate::domain::alert::{self, Acknowledged, Condition, Incident, Reason};
+use crate::domain::delivery::{Alert, Message};
+use crate::domain::event::{Cause, Event, Occurrence};
+use crate::domain::id::{CorrelationId, NoticeId};
+use crate::domain::notice::{About, deliveries};
+use crate::domain::status::IntegrationState;
+use crate::domain::time::Timestamp;
+use crate::domain::watch::{Beside, Watch};
+
+impl Turn {
+    /// Ends the turn: decides whether people are told, given all that is true now, and says what was decided.
+    pub fn settle(&mut self, watch: &mut Watch, beside: &Beside<'_>, context: &Context<'_>) -> Reason {
+        let conditions = watch.conditions(beside);
+        self.note_further(watch, conditions, beside, context);
+        let policy = &context.policy.alert;
+        let reason = alert::due(watch.incident.as_deref(), conditions, policy, beside.holding, context.now);
+        match reason {
+            Reason::NotDue | Reason::Suppressed { .. } => {}
+            Reason::FirstNotification => self.fire(watch, conditions, beside, context),
+            Reason::Reminder => self.remind(watch, context),
+            Reason::Escalated { worse, late } => {
+                let heard = conditions.and(policy.on).without(beside.holding.silenced);
+                self.escalate(watch, (worse, late), heard, context);
+            }
+            Reason::Resolved => self.resolve(watch, context),
+        }
+        reason
+    }
+
+    /// What an incident learns without anybody being told: its outage's history, and what else is wrong.
+    fn note_further(
+        &mut self,
+        watch: &mut Watch,
+        conditions: alert::Conditions,
+        beside: &Beside<'_>,
+        context: &Context<'_>,
+    ) {
+        let history = watch.trouble.as_ref().and_then(|trouble| trouble.history);
+        let Some(before) = watch.incident.as_deref() else { return };
+        let policy = &context.policy.alert;
+        let further = conditions.and(policy.on).without(before.told);
+        let silently = !further.is_empty() && !policy.escalate;
+        let attached = before.history.is_none() && history.is_some();
+        if !silently && !attached {
+            return;
+        }
+        let cause = silently.then(|| self.cause(watch, beside, policy));
+        let Some(incident) = watch.incident.as_mut() else { return };
+        incident.history = incident.history.or(history);
+        if let Some(cause) = cause {
+            incident.told = incident.told.or(further);
+            incident.cause = cause;
+        }
+        self.kept = true;
+        self.record(watch, None);
+    }
+
+    /// For those who look back.
+    fn record(&mut self, watch: &Watch, until: Option<Timestamp>) {
+        let Some(incident) = watch.incident.as_deref() else { return };
+        let (status, target) = (watch.status.id, watch.status.target.system_name.clone());
+        self.alerts.retain(|record| record.incident.id != incident.id);
+        self.alerts.push(alert::Record { incident: incident.clone(), status, target, until });
+    }
+
+    /// The target leaves the configuration: whoever was told that it is in trouble is told that it is over.
+    pub fn retire(&mut self, watch: &mut Watch, context: &Context<'_>) {
+        self.resolve(watch, context);
+    }
+
+    /// Somebody has seen the incident and takes care; the first who says so stays.
+    pub fn acknowledged(&mut self, watch: &mut Watch, by: Acknowledged, context: &Context<'_>) {
+        let Some(incident) = watch.incident.as_mut().filter(|incident| incident.acknowledged.is_none()) else { return };
+        let (which, correlation) = (incident.id, incident.correlation.clone());
+        incident.acknowledged = Some(Box::new(by.clone()));
+        let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
+        let Acknowledged { who, comment, at: _ } = by;
+        let event = Event::AlertAcknowledged { id, target, incident: which, who, comment };
+        self.push_alert(event, correlation, context);
+        self.record(watch, None);
+    }
+
+    fn push_alert(&mut self, event: Event, correlation: CorrelationId, context: &Context<'_>) {
+        let cause = (!self.events.is_empty()).then_some(Cause::Earlier(0));
+        self.events.push(Occurrence { event, at: context.now, correlation, cause });
+    }
+
+    fn fire(&mut self, watch: &mut Watch, conditions: alert::Conditions, beside: &Beside<'_>, context: &Context<'_>) {
+        let policy = &context.policy.alert;
+        let mut incident = Box::new(Incident {
+            id: context.ids.incident(),
+            severity: policy.severity,
+            cause: self.cause(watch, beside, policy),
+            since: watch.trouble.as_ref().map_or(context.now, |trouble| trouble.since),
+            channels: policy.channels.clone(),
+            history: watch.trouble.as_ref().and_then(|trouble| trouble.history),
+            correlation: correlation(watch, context),
+            last_told_at: context.now,
+            fired_at: context.now,
+            notice: NoticeId::default(),
+            siblings: 0,
+            told: conditions.and(policy.on),
+            reminders: 0,
+            escalated_at: None,
+            acknowledged: None,
+        });
+        let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
+        let message = Message::Firing(alert(&incident, &target));
+        self.told_late(watch);
+        self.queue(&incident, &incident.channels, &message, context);
+        if let Some(first) = self.deliveries.last() {
+            (incident.notice, incident.siblings) = (first.id.notice, first.siblings);
+        }
+        self.push(watch, Event::AlertFired { id, target, incident: incident.clone() }, context);
+        watch.incident = Some(incident);
+        self.record(watch, None);
+    }
+
+    /// The outage was recorded by an earlier turn, with nobody told.
+    fn told_late(&mut self, watch: &Watch) {
+        let Some(trouble) = &watch.trouble else { return };
+        let recorded_now = self.steps.iter().any(|step| matches!(step, HistoryStep::Record { .. }));
+        if let Some(id) = trouble.history.filter(|_| !recorded_now) {
+            self.steps.push(HistoryStep::Told { id });
+            self.outage = Some((trouble.correlation.clone(), trouble.began_by));
+        }
+    }
+
+    fn remind(&mut self, watch: &mut Watch, context: &Context<'_>) {
+        let Some(incident) = watch.incident.as_mut() else { return };
+        incident.last_told_at = context.now;
+        incident.reminders = incident.reminders.saturating_add(1);
+        let message = Message::Reminder(alert(incident, &watch.status.target.system_name));
+        let incident = incident.clone();
+        self.queue(&incident, &incident.channels, &message, context);
+        self.kept = true;
+        self.record(watch, None);
+    }
+
+    /// `worse`: those who know of it are told; `late`: others are, from now on.
+    fn escalate(
+        &mut self,
+        watch: &mut Watch,
+        (worse, late): (bool, bool),
+        heard: alert::Conditions,
+        context: &Context<'_>,
+    ) {
+        let said = self.said.clone();
+        let Some(incident) = watch.incident.as_mut() else { return };
+        let mut told: Vec<Arc<str>> = Vec::new();
+        if worse {
+            incident.told = incident.told.or(heard);
+            incident.cause = said.unwrap_or_else(|| incident.cause.clone());
+            told.extend(incident.channels.iter().cloned());
+        }
+        if let Some(escalation) = context.policy.alert.escalation.as_ref().filter(|_| late) {
+            incident.escalated_at = Some(context.now);
+            told.extend(escalation.to.iter().filter(|channel| !told.contains(channel)).cloned().collect::<Vec<_>>());
+            let known = incident.channels.iter().chain(&*escalation.to);
+            let mut channels: Vec<Arc<str>> = Vec::new();
+            known.for_each(|channel| {
+                if !channels.contains(channel) {
+                    channels.push(channel.clone())
+                }
+            });
+            incident.channels = channels.into();
+        }
+        incident.last_told_at = context.now;
+        let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
+        let message = Message::Escalated(alert(incident, &target));
+        let incident = incident.clone();
+        self.queue(&incident, &told, &message, context);
+        let (which, cause) = (incident.id, incident.cause.clone());
+        let event = Event::AlertEscalated { id, target, incident: which, cause, channels: told.into(), worse };
+        self.push_alert(event, incident.correlation.clone(), context);
+        self.record(watch, None);
+    }
+
+    fn resolve(&mut self, watch: &mut Watch, context: &Context<'_>) {
+        self.record(watch, Some(context.now));
+        let Some(incident) = watch.incident.take() else { return };
+        let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
+        let message = Message::Resolved { alert: alert(&incident, &target), until: context.now };
+        self.queue(&incident, &incident.channels, &message, context);
+        let Incident { id: which, severity, since, correlation, .. } = *incident;
+        let event = Event::AlertResolved { id, target, incident: which, severity, since };
+        self.push_alert(event, correlation, context);
+    }
+
+    fn queue(&mut self, incident: &Incident, channels: &[Arc<str>], message: &Message, context: &Context<'_>) {
+        let history = match message {
+            Message::Firing(_) => incident.history,
+            Message::Reminder(_)
+            | Message::Escalated(_)
+            | Message::Resolved { .. }
+            | Message::FailureRecorded { .. }
+            | Message::Grouped(_) => None,
+        };
+        let about = About { message, history, correlation: &incident.correlation };
+        self.deliveries.extend(deliveries(&about, channels, context.ids, context.now));
+    }
+
+    /// In words, of the conditions that somebody asked for.
+    fn cause(&self, watch: &Watch, beside: &Beside<'_>, policy: &alert::Policy) -> Box<str> {
+        let wanted = watch.conditions(beside).and(policy.on);
+        let (down, open) = (wanted.contains(Condition::Down), wanted.contains(Condition::BreakerOpen));
+        if !down && !open {
+            return match beside {
+                Beside { degraded: true, degraded_by, .. } if wanted.contains(Condition::Degraded) => {
+                    degraded_by.unwrap_or("it answers too slowly").into()
+                }
+                Beside { flapping: Some(score), .. } if wanted.contains(Condition::Flapping) => {
+                    format!("it flaps, with a score of {score} %").into()
+                }
+                Beside { certificate, .. } => certificate.unwrap_or("it is not wholly well").into(),
+            };
+        }
+        let said = self.said.as_ref().or(watch.status.failure_reason.as_ref()).filter(|said| !said.is_empty());
+        match (said, watch.breaker.forced.as_ref().filter(|_| open)) {
+            (Some(said), _) => said.clone(),
+            (None, Some(forced)) => format!("the breaker was opened by {}: {}", forced.who, forced.reason).into(),
+            (None, None) if down && !open => "a failure was reported".into(),
+            (None, None) if watch.status.state == IntegrationState::Failed => "a failure was reported".into(),
+            (None, None) => "the circuit breaker opened".into(),
+        }
+    }
+}
+
+fn alert(incident: &Incident, target: &Arc<str>) -> Alert {
+    Alert {
+        incident: incident.id,
+        severity: incident.severity,
+        target: target.clone(),
+        cause: incident.cause.clone(),
+        since: incident.since,
+        acknowledge: None,
+    }
+}

@@ -1,0 +1,179 @@
+//! `/silences` and `/maintenances`: when people are not told, as somebody asks.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+use warp::reply::Response;
+
+use super::dto::alerting::{Silence, path_of};
+use super::dto::command::{AskForMaintenance, AskForSilence};
+use super::dto::list::Content;
+use super::error::Problem;
+use super::fields::Fields;
+use super::openapi::{CommandProblems, QueryProblems};
+use super::reply;
+use super::request::Request;
+use crate::domain::quiet::{Kind, Label, MATCHERS, Matcher, Quiet, TEXT, When};
+use crate::domain::scrub::scrub;
+use crate::domain::time::Timestamp;
+
+/// A longer one is an outage.
+const LENGTH_MS_MAX: u64 = 7 * 86_400_000;
+
+/// SilenceList
+///
+/// Those that hold, that will, and that were over less than a day ago; also those of the configuration.
+#[utoipa::path(
+    get, path = "/silences", tag = "Alerts",
+    responses((status = 200, body = Content<Silence>), QueryProblems),
+)]
+pub(super) async fn silences(request: Request) -> Result<Response, Problem> {
+    list(&request, Kind::Silence)
+}
+
+/// MaintenanceList
+///
+/// As the silences are listed.
+#[utoipa::path(
+    get, path = "/maintenances", tag = "Alerts",
+    responses((status = 200, body = Content<Silence>), QueryProblems),
+)]
+pub(super) async fn maintenances(request: Request) -> Result<Response, Problem> {
+    list(&request, Kind::Maintenance)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it ends a handler")]
+fn list(request: &Request, kind: Kind) -> Result<Response, Problem> {
+    let now = request.http.clock.now();
+    let content = request.http.board.quiets().list(kind).iter().map(|listed| Silence::of(listed, now)).collect();
+    Ok(reply::tagged_json(request, &Content::<Silence> { content }))
+}
+
+/// AskForSilence
+///
+/// In force, and on disk, when it is answered. What it holds back and is still true at its end is told then; an end is
+/// told also in it. At most 1,000.
+#[utoipa::path(
+    post, path = "/silences", tag = "Alerts",
+    request_body = AskForSilence,
+    responses((status = 201, body = Silence), CommandProblems),
+)]
+pub(super) async fn silence(request: Request) -> Result<Response, Problem> {
+    put(request, Kind::Silence).await
+}
+
+/// AskForMaintenance
+///
+/// Once, or again and again by a calendar. As a silence, and the target's health says so. At most 1,000.
+#[utoipa::path(
+    post, path = "/maintenances", tag = "Alerts",
+    request_body = AskForMaintenance,
+    responses((status = 201, body = Silence), CommandProblems),
+)]
+pub(super) async fn maintain(request: Request) -> Result<Response, Problem> {
+    put(request, Kind::Maintenance).await
+}
+
+async fn put(request: Request, kind: Kind) -> Result<Response, Problem> {
+    let who = request.who();
+    let Request { http, correlation, body, .. } = request;
+    let now = http.clock.now();
+    let quiet = body.command(|fields| read(fields, kind, &who, now)).await?;
+    let listed = http.quiets.put(quiet, correlation).await?;
+    let place = format!("{}/{}", path_of(kind), listed.quiet.id);
+    Ok(reply::created(&Silence::of(&listed, now), &place))
+}
+
+fn read(fields: &Fields<'_>, kind: Kind, who: &str, now: Timestamp) -> Option<Quiet> {
+    let matchers = fields.list("matchers", 1..=MATCHERS, read_matcher);
+    let comment = fields.raw_word("comment", TEXT).map(scrub);
+    let created_by = fields.optional("createdBy", |fields, name| fields.raw_word(name, TEXT).map(scrub));
+    let when = if kind == Kind::Maintenance && fields.is_given("cron") {
+        read_recurring(fields)
+    } else {
+        read_once(fields, now)
+    };
+    Some(Quiet {
+        id: Uuid::now_v7().to_string().into(),
+        kind,
+        matchers: matchers?.into(),
+        when: when?,
+        created_by: created_by?.map_or_else(|| who.into(), Into::into),
+        comment: comment?.into(),
+        created_at: now,
+    })
+}
+
+fn read_matcher(fields: &Fields<'_>) -> Option<Matcher> {
+    let label = fields.word_of("name", &Label::ALL, Label::as_str);
+    let value = fields.raw_text("value", TEXT).map(scrub);
+    let is_regex = fields.optional("isRegex", Fields::boolean);
+    let is_equal = fields.optional("isEqual", Fields::boolean);
+    Some(Matcher {
+        label: label?,
+        value: value?.into(),
+        is_regex: is_regex?.unwrap_or(false),
+        is_equal: is_equal?.unwrap_or(true),
+    })
+}
+
+/// It begins now where it does not say when.
+fn read_once(fields: &Fields<'_>, now: Timestamp) -> Option<When> {
+    let from = fields.optional("startsAt", Fields::time);
+    let until = fields.time("endsAt");
+    let (from, until) = (from?.unwrap_or(now), until?);
+    if until <= from {
+        return fields.wrong("endsAt", "must be after `startsAt`");
+    }
+    if until <= now {
+        return fields.wrong("endsAt", "must be in the future");
+    }
+    Some(When::Once { from, until })
+}
+
+/// Whether it is a calendar is seen by who compiles it.
+fn read_recurring(fields: &Fields<'_>) -> Option<When> {
+    let cron = fields.raw_word("cron", TEXT);
+    let zone = fields.optional("timeZone", |fields, name| fields.raw_word(name, TEXT));
+    let length = fields.number("lengthMs").filter(|length| *length > 0);
+    for name in ["startsAt", "endsAt"] {
+        if fields.is_given(name) {
+            fields.wrong::<()>(name, "a recurring one has `cron`, `timeZone` and `lengthMs`");
+        }
+    }
+    let Some(length) = length.filter(|length| *length <= LENGTH_MS_MAX) else {
+        return fields.wrong("lengthMs", format!("must be from 1 to {LENGTH_MS_MAX}, which is 7 days"));
+    };
+    let (cron, zone) = (cron?.into(), zone?.unwrap_or("UTC").into());
+    Some(When::Recurring { cron, zone, length: Duration::from_millis(length) })
+}
+
+/// RemoveSilence
+///
+/// Over, and on disk, when it is answered; what it held back and is still true is told.
+#[utoipa::path(
+    delete, path = "/silences/{id}", tag = "Alerts",
+    params(("id" = String, Path)),
+    responses((status = 204), CommandProblems),
+)]
+pub(super) async fn unsilence(request: Request, id: String) -> Result<Response, Problem> {
+    remove(request, Kind::Silence, &id).await
+}
+
+/// RemoveMaintenance
+///
+/// As a silence is removed.
+#[utoipa::path(
+    delete, path = "/maintenances/{id}", tag = "Alerts",
+    params(("id" = String, Path)),
+    responses((status = 204), CommandProblems),
+)]
+pub(super) async fn end_maintenance(request: Request, id: String) -> Result<Response, Problem> {
+    remove(request, Kind::Maintenance, &id).await
+}
+
+async fn remove(request: Request, kind: Kind, id: &str) -> Result<Response, Problem> {
+    let who = request.who();
+    request.http.quiets.remove(kind, id, who, request.correlation.clone()).await?;
+    Ok(reply::nothing())
+}
