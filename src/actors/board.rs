@@ -18,6 +18,7 @@ use crate::domain::breaker::Rates;
 use crate::domain::id::{StatusId, Target};
 use crate::domain::observation::{Observation, ProviderStatus, Reason};
 use crate::domain::rollup::{Observed, Rollup};
+use crate::domain::slo::Budget;
 use crate::domain::status::IntegrationStatus;
 use crate::domain::time::Timestamp;
 use crate::domain::watch::Watch;
@@ -82,6 +83,8 @@ pub struct Aside {
     pub flapping: Option<u8>,
     /// What the breaker's window held when calls opened it, until it is closed.
     pub opened: Option<Rates>,
+    /// What its objective says of it.
+    pub budget: Option<Budget>,
 }
 
 impl Slot {

@@ -29,7 +29,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::turn::HistoryStep;
 use crate::store::Reader;
 
-pub(crate) use letters::{GivenUp, Resend, Unsaid};
+pub(crate) use letters::{GivenUp, Letters, Resend, TellOfLetters, Unsaid};
 
 /// A turn of a target: its change, and what the histories should add to it.
 #[derive(Debug, Message)]
@@ -101,6 +101,8 @@ pub(crate) struct FailureHistory {
     attached: BTreeMap<IncidentId, (HistoryId, usize)>,
     /// Dead letters that are sent and not yet on disk.
     dying: BTreeSet<DeliveryId>,
+    /// Who hears of which targets there are more or fewer dead letters.
+    tell: Option<Recipient<Letters>>,
     /// Events of other contexts that are sent and not yet on disk, with those who sent them again.
     receiving: BTreeMap<(Box<str>, Box<str>), Vec<Answer>>,
     died: CancellationToken,
@@ -119,7 +121,8 @@ impl FailureHistory {
         let (dying, receiving) = (BTreeSet::new(), BTreeMap::new());
         Self::create(move |context| {
             context.set_mailbox_capacity(super::journal::CROWDED);
-            Self { reader, ids, clock, config, journal, underway, attached, dying, receiving, died }
+            let tell = None;
+            Self { reader, ids, clock, config, journal, underway, attached, dying, tell, receiving, died }
         })
     }
 
@@ -323,11 +326,7 @@ impl Handler<Landed> for FailureHistory {
                 self.attached.remove(&incident.id);
             }
         }
-        for delivery in &change.deliveries {
-            if let DeliveryChange::Dead(delivery) = delivery {
-                self.dying.remove(&delivery.id);
-            }
-        }
+        self.letters_landed(&change.deliveries);
     }
 }
 

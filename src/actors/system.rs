@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Outcome, PATIENCE};
 use super::board::Board;
-use super::failure_history::{FailureHistory, Outage};
+use super::failure_history::{FailureHistory, Outage, TellOfLetters};
 use super::histories::HistoriesHandle;
 use super::journal::{Journal, JournalHandle, Wire};
 use super::links::Signer;
@@ -224,6 +224,7 @@ fn start(parts: Parts, died: &CancellationToken) -> Started {
         io,
         died: died.clone(),
     });
+    histories.do_send(TellOfLetters(registry.clone().recipient()));
     keeper.do_send(Tell(vec![registry.clone().recipient(), notifier.clone().recipient()]));
     let targets = TargetsHandle::new(registry.clone());
     let outbox = OutboxHandle::new(histories.clone(), notifier, reader.clone());

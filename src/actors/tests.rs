@@ -61,6 +61,7 @@ struct Node {
     store: Store,
     board: Arc<Board>,
     metrics: Arc<NodeMetrics>,
+    config: Arc<Config>,
 }
 
 async fn start(folder: &Path, services: &[(&str, &Service)]) -> Node {
@@ -81,6 +82,7 @@ async fn start_with(folder: &Path, services: &[(&str, &Service)], change: impl F
     let text = format!("[node]\nname = \"test\"\ndata_dir = \"unused\"\n{targets}");
     let mut config = Config::parse(&text, "test.toml", folder, &std::collections::BTreeMap::new()).unwrap().config;
     change(&mut config);
+    let config = Arc::new(config);
     let clock = Clock::system();
     let store = Store::open(Options {
         folder: folder.join("data"),
@@ -94,7 +96,7 @@ async fn start_with(folder: &Path, services: &[(&str, &Service)], change: impl F
     let board = Arc::new(Board::default());
     let system = System::start(Parts {
         clock,
-        config: Arc::new(config),
+        config: config.clone(),
         board: board.clone(),
         writer: store.writer(),
         reader: store.reader(),
@@ -107,7 +109,7 @@ async fn start_with(folder: &Path, services: &[(&str, &Service)], change: impl F
     })
     .await
     .unwrap();
-    Node { clock, system, store, board, metrics }
+    Node { clock, system, store, board, metrics, config }
 }
 
 impl Node {
@@ -140,11 +142,20 @@ impl Node {
         panic!("waited in vain for {last}: {:?}", self.names());
     }
 
+    /// Its own numbers, as Prometheus sees them.
+    fn page(&self) -> String {
+        let passive = crate::metrics::PassiveSample::default();
+        let page = crate::metrics::Page { node: &self.metrics, process: None, targets: &[], passive };
+        page.render(crate::metrics::Format::Text)
+    }
+
     async fn stop(self) {
         self.system.stop().await;
         self.store.close().unwrap();
     }
 }
+
+const ONE_RESTART: &str = "breakwater_actor_restarts_total{actor=\"target\"} 1";
 
 fn fresh() -> CorrelationId {
     CorrelationId::new("test")
@@ -214,16 +225,28 @@ async fn a_panic_in_one_target_is_survived_and_the_others_notice_nothing() {
     service.answer(200);
     node.until("BROKEN", |target| target.state == IntegrationState::Connected).await;
     assert_eq!(node.until("OTHER", |_| true).await.id, other.id);
-    let page = crate::metrics::Page {
-        node: &node.metrics,
-        process: None,
-        targets: &[],
-        passive: crate::metrics::PassiveSample::default(),
-    };
-    let page = page.render(crate::metrics::Format::Text);
-    assert!(page.contains("breakwater_actor_restarts_total{actor=\"target\"} 1"), "{page}");
+    assert!(node.page().contains(ONE_RESTART), "{}", node.page());
     let recorded = node.names().iter().filter(|name| **name == "IntegrationFailureRecorded").count();
     assert_eq!(recorded, 2, "one outage each, also for the one that died in it");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_is_told_of_a_target_that_leaves_the_configuration_while_it_has_no_actor() {
+    install_crypto();
+    let (folder, service) = (tempfile::tempdir().unwrap(), Service::start().await);
+    service.answer(503);
+    let node = start(folder.path(), &[("PG", &service)]).await;
+    node.until("PG", |pg| pg.state == IntegrationState::Failed && pg.incident).await;
+    node.names_with("AlertFired").await;
+    node.system.targets.panic("PG").await;
+    while !node.page().contains(ONE_RESTART) {
+        tokio::task::yield_now().await;
+    }
+    let without = Config { targets: std::collections::BTreeMap::new(), ..(*node.config).clone() };
+    node.system.targets.reconfigure(Arc::new(without)).await.unwrap();
+    let names = node.names_with("AlertResolved").await;
+    assert_eq!(names.iter().filter(|name| **name == "AlertResolved").count(), 1);
     node.stop().await;
 }
 

@@ -15,7 +15,7 @@ use super::channel::Channel;
 use super::probe::{Probe, StatusPageProbe};
 use super::proxy::Proxy;
 use crate::domain::quiet::{Label, Quiet};
-use crate::domain::{breaker, guard, maintenance, watch};
+use crate::domain::{breaker, guard, maintenance, slo, watch};
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,6 +181,8 @@ pub struct Target {
     pub probe: Probe,
     /// The provider's own page, read beside the probe as a second opinion.
     pub status_page: Option<Arc<StatusPageProbe>>,
+    /// What it is to be, where somebody says so.
+    pub slo: Option<slo::Objective>,
     /// When it is worked on, as announced.
     pub maintenance: Arc<[maintenance::Window]>,
 }

@@ -45,11 +45,23 @@ pub enum Condition {
     Certificate,
     /// It changes its state too often.
     Flapping,
+    /// It uses up its error budget too fast.
+    Slo,
+    /// Messages about it were given up: somebody was not told.
+    DeadLetters,
 }
 
 impl Condition {
     /// Every condition.
-    pub const ALL: [Self; 5] = [Self::Down, Self::BreakerOpen, Self::Degraded, Self::Certificate, Self::Flapping];
+    pub const ALL: [Self; 7] = [
+        Self::Down,
+        Self::BreakerOpen,
+        Self::Degraded,
+        Self::Certificate,
+        Self::Flapping,
+        Self::Slo,
+        Self::DeadLetters,
+    ];
 
     /// The word in config.
     #[must_use]
@@ -60,6 +72,8 @@ impl Condition {
             Self::Degraded => "degraded",
             Self::Certificate => "certificate",
             Self::Flapping => "flapping",
+            Self::Slo => "slo",
+            Self::DeadLetters => "dead_letters",
         }
     }
 
@@ -70,6 +84,8 @@ impl Condition {
             Self::Degraded => 4,
             Self::Certificate => 8,
             Self::Flapping => 16,
+            Self::Slo => 32,
+            Self::DeadLetters => 64,
         }
     }
 }
@@ -127,7 +143,7 @@ impl Conditions {
     /// From the store's number; bits that mean nothing are dropped.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
-        Self(bits & 31)
+        Self(bits & 127)
     }
 }
 
@@ -593,8 +609,8 @@ mod tests {
     fn a_set_of_conditions_keeps_what_the_store_knows_and_drops_the_rest() {
         for condition in Condition::ALL {
             let set = Conditions::NONE.with(condition);
-            assert_eq!(Conditions::from_bits(set.bits() | 0b1110_0000), set);
+            assert_eq!(Conditions::from_bits(set.bits() | 0b1000_0000), set);
         }
-        assert_eq!(Condition::ALL.into_iter().collect::<Conditions>().bits(), 31);
+        assert_eq!(Condition::ALL.into_iter().collect::<Conditions>().bits(), 127);
     }
 }

@@ -116,6 +116,12 @@ impl Flapping {
         changed.map(weight).sum::<f64>() / f64::from(CHANGES)
     }
 
+    /// Whether enough was seen to say that it does not flap.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.taken as u32 >= SAMPLES
+    }
+
     /// Whether it flaps.
     #[must_use]
     pub const fn is_on(&self) -> bool {

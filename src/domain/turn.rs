@@ -10,6 +10,7 @@ use super::delivery::Delivery;
 use super::event::{Cause, Event, Occurrence, StateChange};
 use super::failure_history::{FailureDetail, Record};
 use super::id::{CorrelationId, Sequence, StatusId};
+use super::recent::Recent;
 use super::status::{Command, IntegrationState, Refusal, RetryOrigin, StatusEvent};
 use super::time::Timestamp;
 use super::watch::{Origin, Trouble, Watch};
@@ -57,9 +58,9 @@ impl Turn {
         let asked_by = (attempt.asked != Asked::No).then(|| context.correlation.clone());
         let mut turn = Self { asked_by, ..Self::default() };
         let before = watch.status.state;
-        let Attempt { at, fault, origin, asked } = attempt;
+        let Attempt { at, fault, origin, asked, recent } = attempt;
         match fault {
-            Some(fault) => turn.failed(watch, fault, Tried { at, origin, asked }, context),
+            Some(fault) => turn.failed(watch, fault, Tried { at, origin, asked, recent }, context),
             None => turn.passed(watch, at, asked, context),
         }
         let status = &mut watch.status;
@@ -112,7 +113,7 @@ impl Turn {
             }
             IntegrationState::Unknown | IntegrationState::Connected | IntegrationState::Retrying => {
                 self.begin_trouble(watch, tried.origin, tried.at, context);
-                if watch.failures_in_row >= context.policy.failure_threshold {
+                if context.policy.is_too_many(watch.failures_in_row, tried.recent) {
                     self.crossed_threshold(watch, fault, tried, context);
                 } else {
                     self.push_retry(watch, false, tried.at, context);
@@ -122,7 +123,7 @@ impl Turn {
     }
 
     fn failed_again(&mut self, watch: &mut Watch, fault: &FailureDetail, tried: Tried, context: &Context<'_>) {
-        let Tried { at, asked, origin: _ } = tried;
+        let Tried { at, asked, origin: _, recent: _ } = tried;
         let news = watch.status.failure_reason.as_deref() != Some(&*fault.error_message);
         if !(news || asked != Asked::No || within(watch, context)) {
             watch.status.retry_count = watch.status.retry_count.saturating_add(1);
@@ -135,7 +136,7 @@ impl Turn {
     }
 
     fn crossed_threshold(&mut self, watch: &mut Watch, fault: FailureDetail, tried: Tried, context: &Context<'_>) {
-        let Tried { at, asked, origin } = tried;
+        let Tried { at, asked, origin, recent: _ } = tried;
         if asked == Asked::Retry {
             self.push_retry(watch, false, at, context);
         }
@@ -312,6 +313,12 @@ impl Turn {
         self.push(watch, event, context);
     }
 
+    /// Whether an outage ends in it.
+    #[must_use]
+    pub fn ends_outage(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, HistoryStep::Recover { .. }))
+    }
+
     /// Whether anything must be stored.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -325,6 +332,7 @@ struct Tried {
     at: Timestamp,
     origin: Origin,
     asked: Asked,
+    recent: Recent,
 }
 
 fn correlation(watch: &Watch, context: &Context<'_>) -> CorrelationId {

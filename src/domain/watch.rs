@@ -7,6 +7,7 @@ use super::breaker;
 use super::failure_history::FailureType;
 use super::flapping;
 use super::id::{CorrelationId, HistoryId, Sequence, StatusId, Target};
+use super::recent::Recent;
 use super::status::{IntegrationState, IntegrationStatus};
 use super::time::Timestamp;
 
@@ -106,6 +107,12 @@ pub struct Beside<'a> {
     pub certificate: Option<&'a str>,
     /// The score of a target that flaps, in percent.
     pub flapping: Option<u8>,
+    /// What its error budget says, where it is used up too fast.
+    pub burning: Option<&'a str>,
+    /// Messages about it that were given up.
+    pub dead_letters: usize,
+    /// Conditions of which nothing is known yet, since the process began: what people were told of them holds.
+    pub unknown: Conditions,
     /// What keeps people from being told now.
     pub holding: Holding,
 }
@@ -113,8 +120,11 @@ pub struct Beside<'a> {
 /// What a target's owner decides by.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// Failed attempts in a row that make it FAILED; at least 1.
+    /// Failed attempts that make it FAILED, in a row or of the `failure_window`; at least 1.
     pub failure_threshold: u32,
+    /// Of how many of the latest attempts; at least the threshold and at most [`WINDOW_MAX`](super::recent::WINDOW_MAX).
+    /// `None`: only those in a row count.
+    pub failure_window: Option<u32>,
     /// Good attempts in a row that make it CONNECTED; at least 1.
     pub success_threshold: u32,
     /// Attempts of one trouble that are events even where they find nothing new.
@@ -125,6 +135,16 @@ pub struct Policy {
     pub alert: alert::Policy,
     /// When it changes so often that nobody is told of each change.
     pub flapping: flapping::Limits,
+}
+
+impl Policy {
+    /// Whether so many failed attempts make a target FAILED. Those in a row are stored with it and outlive the process;
+    /// those of the window do not.
+    #[must_use]
+    pub fn is_too_many(&self, in_row: u32, recent: Recent) -> bool {
+        let of_window = self.failure_window.map_or(0, |window| recent.failed_of(window));
+        in_row.max(of_window) >= self.failure_threshold
+    }
 }
 
 impl Watch {
@@ -165,16 +185,18 @@ impl Watch {
             (breaker::Mode::Enforce, breaker::State::Closed)
             | (breaker::Mode::DryRun | breaker::Mode::Disabled | breaker::Mode::ForcedClosed, _) => false,
         };
-        [
+        let found = [
             (self.is_down(), Condition::Down),
             (breaker_open, Condition::BreakerOpen),
             (beside.degraded, Condition::Degraded),
             (beside.certificate.is_some(), Condition::Certificate),
             (beside.flapping.is_some(), Condition::Flapping),
-        ]
-        .into_iter()
-        .filter_map(|(holds, condition)| holds.then_some(condition))
-        .collect()
+            (beside.burning.is_some(), Condition::Slo),
+            (beside.dead_letters > 0, Condition::DeadLetters),
+        ];
+        let found: Conditions = found.into_iter().filter_map(|(holds, condition)| holds.then_some(condition)).collect();
+        let told = self.incident.as_ref().map_or(Conditions::NONE, |incident| incident.told);
+        found.or(beside.unknown.and(told))
     }
 
     /// Whether a passing probe may end what goes on.

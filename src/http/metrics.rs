@@ -17,6 +17,7 @@ use super::state::Http;
 use crate::actors::board::Slot;
 use crate::config;
 use crate::domain::breaker::{Lifetime, Refused, State, View};
+use crate::domain::slo::Budget;
 use crate::domain::verdict::{Health, verdict};
 use crate::domain::watch::Watch;
 use crate::metrics::{
@@ -119,6 +120,7 @@ struct Taken {
     numbers: TargetNumbers,
     breaker: BreakerSample,
     traffic: Option<TrafficSample>,
+    budget: Option<Budget>,
 }
 
 fn write(http: &Http, format: Format, pieces: &mut Pieces) -> io::Result<()> {
@@ -138,6 +140,7 @@ fn write(http: &Http, format: Format, pieces: &mut Pieces) -> io::Result<()> {
             numbers: &taken.numbers,
             breaker: taken.breaker,
             traffic: taken.traffic,
+            budget: taken.budget,
         })
         .collect();
     let passive = passive(slots.iter().filter(|slot| slot.spec.is_none()));
@@ -152,7 +155,8 @@ fn take(slot: &Slot, http: &Http) -> Option<Taken> {
     let traffic = slot.traffic.sample();
     Some(http.board.seen(slot, http.clock, |live, inputs| {
         let health = verdict(inputs).health;
-        Taken { spec, watch: live.watch.clone(), health, numbers: live.numbers, breaker, traffic }
+        let budget = live.aside().budget;
+        Taken { spec, watch: live.watch.clone(), health, numbers: live.numbers, breaker, traffic, budget }
     }))
 }
 

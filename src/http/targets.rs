@@ -113,6 +113,7 @@ pub(super) async fn details(request: Request, name: String) -> Result<Response, 
             outage: watch.trouble.as_ref().map(Into::into),
             incident: watch.incident.as_deref().map(Into::into),
             traffic,
+            slo: live.aside().budget.map(Into::into),
             config,
         }
     });

@@ -71,6 +71,12 @@ families! {
         "Changes of state; those of targets that nobody configured are summed under _passive.";
     PASSIVE_TARGETS: Gauge "breakwater_integration_passive_targets",
         "Targets that nobody configured and that exist through reports.";
+    SLO_OBJECTIVE: Gauge "breakwater_slo_objective_ratio",
+        "The part of a target's probes that is to be good; only of targets with an objective.";
+    SLO_BUDGET_REMAINING: Gauge "breakwater_slo_error_budget_remaining_ratio",
+        "The part of the failures that the objective allows which is left; below 0 where there were more.";
+    SLO_BURN_RATE: Gauge "breakwater_slo_burn_rate",
+        "How fast the error budget burns, by window: at 1 it is used up exactly at the end of its time.";
     BREAKER_INFO: Gauge "breakwater_circuit_breaker_info",
         "In which mode a breaker is: enforce, dry_run, disabled, forced_open, forced_closed.";
     BREAKER_STATE: Gauge "breakwater_circuit_breaker_state",

@@ -13,6 +13,7 @@ use crate::domain::breaker::Mode;
 use crate::domain::failure_history::FailureType;
 use crate::domain::guard;
 use crate::domain::observation::Reason;
+use crate::domain::slo::{Budget, Window};
 use crate::domain::status::IntegrationState;
 use crate::domain::verdict::Health;
 use crate::domain::watch::Watch;
@@ -43,6 +44,8 @@ pub struct TargetSample<'a> {
     pub breaker: BreakerSample,
     /// The real calls to it; `None` before the first, and then it has no series of them: most targets are only probed.
     pub traffic: Option<TrafficSample>,
+    /// What its objective says of it, where it has one.
+    pub budget: Option<Budget>,
 }
 
 /// All targets that nobody configured and that exist through reports; they have no series of their own, since anybody
@@ -80,6 +83,7 @@ impl Page<'_> {
         self.last_probes(&mut page)?;
         self.probe_counts(&mut page)?;
         self.integrations(&mut page)?;
+        self.budgets(&mut page)?;
         self.breakers(&mut page)?;
         self.traffic(&mut page)?;
         self.node(&mut page)?;
@@ -152,6 +156,21 @@ impl Page<'_> {
             let sum = sample.numbers.latency_sum().as_secs_f64();
             let counts = sample.numbers.latencies().iter().copied().map(u64::from);
             lines.histogram(sample.name, &LATENCY_LABELS, counts, sum);
+        })
+    }
+
+    fn budgets<W: io::Write>(&self, page: &mut Exposition<'_, W>) -> io::Result<()> {
+        let budgets = || self.targets.iter().filter_map(|sample| Some((sample.name, sample.budget?)));
+        page.family(&names::SLO_OBJECTIVE, budgets(), |lines, (name, budget)| {
+            lines.value(&[("target", name)], budget.objective);
+        })?;
+        page.family(&names::SLO_BUDGET_REMAINING, budgets(), |lines, (name, budget)| {
+            lines.value(&[("target", name)], budget.left);
+        })?;
+        page.family(&names::SLO_BURN_RATE, budgets(), |lines, (name, budget)| {
+            for (window, rate) in Window::ALL.into_iter().zip(budget.rates) {
+                lines.value(&[("target", name), ("window", window.as_str())], rate);
+            }
         })
     }
 
@@ -455,6 +474,7 @@ mod tests {
                     half_open_permits: 0,
                 },
                 traffic: busy_traffic().sample(),
+                budget: Some(Budget { objective: 0.999, left: -0.25, rates: [40.0, 16.5, 15.0, 6.25, 0.75] }),
             },
             TargetSample {
                 name: "weather \"Jeju\"",
@@ -467,6 +487,7 @@ mod tests {
                 numbers: &untouched,
                 breaker: BreakerSample::default(),
                 traffic: None,
+                budget: None,
             },
         ];
         let mut passive = PassiveSample { targets: 2, ..PassiveSample::default() };
@@ -547,6 +568,7 @@ mod tests {
             numbers: &numbers,
             breaker: BreakerSample::default(),
             traffic: None,
+            budget: None,
         };
         let node = NodeMetrics::new(Build { version: "0.1.0", revision: "unknown" });
         node.channels_configured(&[Arc::from("ops")]);

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::dead_letters;
 use super::error::Error;
 use super::keys::{self, Kind};
 use super::long_value::{self, LIMIT};
@@ -55,7 +56,7 @@ pub(super) struct Writes<'s> {
 pub(super) struct MemoryChanges {
     rows: Vec<(HistoryId, RowChange)>,
     names: BTreeMap<Box<str>, u32>,
-    dead: BTreeMap<DeliveryId, bool>,
+    dead: dead_letters::Changes,
 }
 
 #[derive(Debug)]
@@ -310,7 +311,7 @@ impl<'s> Batch<'s> {
             DeliveryChange::Done(id) => self.writes.delete(&keys::delivery(Kind::Waiting, *id)),
             DeliveryChange::Dead(delivery) => {
                 self.writes.delete(&keys::delivery(Kind::Waiting, delivery.id))?;
-                self.memory.dead.insert(delivery.id, true);
+                self.memory.dead.came(delivery);
                 let key = keys::delivery(Kind::Dead, delivery.id);
                 self.writes.put(&key, encode_delivery(&mut self.encoder, delivery))
             }
@@ -318,12 +319,12 @@ impl<'s> Batch<'s> {
     }
 
     fn is_dead(&self, id: DeliveryId) -> bool {
-        self.memory.dead.get(&id).copied().unwrap_or_else(|| self.state.durable.read().dead.contains(&id))
+        self.memory.dead.is_dead(id).unwrap_or_else(|| self.state.durable.read().dead.contains(id))
     }
 
     /// Deletes a dead letter.
     pub(super) fn remove_dead(&mut self, id: DeliveryId) -> Result<(), Error> {
-        self.memory.dead.insert(id, false);
+        self.memory.dead.went(id);
         self.writes.delete(&keys::delivery(Kind::Dead, id))
     }
 }
@@ -413,13 +414,7 @@ impl MemoryChanges {
                 RowChange::Remove(occurred_at) => durable.columns.remove(occurred_at, id),
             }
         }
-        for (id, is_dead) in dead {
-            if is_dead {
-                durable.dead.insert(id);
-            } else {
-                durable.dead.remove(&id);
-            }
-        }
+        dead.apply(&mut durable.dead);
     }
 }
 

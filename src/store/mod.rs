@@ -11,6 +11,7 @@
 mod batch;
 mod columns;
 mod copy;
+mod dead_letters;
 mod error;
 mod keys;
 mod last_commit;

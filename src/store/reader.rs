@@ -256,7 +256,7 @@ impl Reader {
     pub fn dead_letters(&self, page: u64, size: usize) -> Result<Page<Delivery>, Error> {
         let durable = self.state.durable.read();
         let skip = usize::try_from(page).unwrap_or(usize::MAX).saturating_mul(size);
-        let ids: Vec<_> = durable.dead.iter().rev().skip(skip).take(size).copied().collect();
+        let ids: Vec<_> = durable.dead.ids().rev().skip(skip).take(size).collect();
         let total = durable.dead.len() as u64;
         drop(durable);
         let items = ids.into_iter().filter_map(|id| self.dead_letter(id).transpose());
@@ -272,8 +272,13 @@ impl Reader {
     /// How many deliveries of this notice are dead letters.
     #[must_use]
     pub fn count_dead(&self, notice: NoticeId) -> usize {
-        let of = |ordinal| DeliveryId { notice, ordinal };
-        self.state.durable.read().dead.range(of(0)..=of(u8::MAX)).count()
+        self.state.durable.read().dead.of_notice(notice)
+    }
+
+    /// How many messages about this target are dead letters.
+    #[must_use]
+    pub fn dead_letters_of(&self, target: &str) -> usize {
+        self.state.durable.read().dead.of_target(target)
     }
 
     /// One incident, also after its end; as far as the log is kept.

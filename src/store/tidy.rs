@@ -200,8 +200,7 @@ impl Tidy {
 
     fn delete_dead_letters(&mut self, batch: &mut Batch<'_>) -> Result<Stage, Error> {
         let old = |notice: NoticeId| notice < self.kept_from.notice;
-        let dead: Vec<_> =
-            batch.state.durable.read().dead.iter().take_while(|id| old(id.notice)).take(STEP).copied().collect();
+        let dead: Vec<_> = batch.state.durable.read().dead.ids().take_while(|id| old(id.notice)).take(STEP).collect();
         let more = dead.len() == STEP;
         for id in dead {
             batch.remove_dead(id)?;

@@ -7,6 +7,7 @@ mod bad_input;
 mod callers;
 mod channels;
 mod command_line;
+mod conditions;
 mod given_when_then;
 mod guard;
 mod heartbeats;

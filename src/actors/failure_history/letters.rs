@@ -1,6 +1,7 @@
 //! What becomes of messages that nobody could be told, or that nobody needs to be told any more: dead letters, and what
 //! they say of a history's `notified`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix::{AsyncContext, Context, Handler, Message, Recipient};
@@ -45,7 +46,37 @@ pub(crate) struct Resend {
     pub(crate) answer: Answer,
 }
 
+/// Of these targets there are more or fewer dead letters; `None`: of any. A hint.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Letters {
+    pub(crate) of: Option<BTreeSet<Arc<str>>>,
+}
+
+/// Who hears of it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct TellOfLetters(pub(crate) Recipient<Letters>);
+
 impl FailureHistory {
+    /// Dead letters came or went.
+    pub(super) fn letters_landed(&mut self, changes: &[DeliveryChange]) {
+        let mut of = Some(BTreeSet::new());
+        for change in changes {
+            match change {
+                DeliveryChange::Dead(delivery) => {
+                    self.dying.remove(&delivery.id);
+                    of = of.map(|names| with_target(names, delivery));
+                }
+                DeliveryChange::Wait(delivery) => of = of.map(|names| with_target(names, delivery)),
+                DeliveryChange::Done(_) => of = None,
+            }
+        }
+        if let Some(tell) = self.tell.as_ref().filter(|_| of.as_ref().is_none_or(|names| !names.is_empty())) {
+            tell.do_send(Letters { of });
+        }
+    }
+
     fn is_dead(&self, id: DeliveryId) -> bool {
         self.dying.contains(&id) || matches!(self.reader.dead_letter(id), Ok(Some(_)))
     }
@@ -94,6 +125,19 @@ impl FailureHistory {
         let mine = context.address().recipient();
         self.note_underway(&change);
         self.journal.do_send(Commit { change, landed: vec![mine, landed], answer: None });
+    }
+}
+
+fn with_target(mut names: BTreeSet<Arc<str>>, delivery: &Delivery) -> BTreeSet<Arc<str>> {
+    names.extend(delivery.message.target().cloned());
+    names
+}
+
+impl Handler<TellOfLetters> for FailureHistory {
+    type Result = ();
+
+    fn handle(&mut self, tell: TellOfLetters, _: &mut Context<Self>) {
+        self.tell = Some(tell.0);
     }
 }
 

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture};
 use futures_util::FutureExt;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::answer::{Answer, Refused};
 use crate::actors::board::{Board, Slot};
-use crate::actors::failure_history::FailureHistory;
+use crate::actors::failure_history::{FailureHistory, Letters};
 use crate::actors::journal::{Journal, JournalHandle};
 use crate::actors::notifier::Notifier;
 use crate::actors::quiet::{Changed, Keeper};
-use crate::actors::target::{Errand, Links, Look, LookAgain, Order, Stop, TargetActor};
+use crate::actors::target::{Errand, Links, Look, LookAgain, Order, Reconsider, Stop, TargetActor};
 use crate::actors::targets::ObservableTarget;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -31,6 +31,9 @@ use crate::store::Reader;
 
 /// Who comes while a target is between two actors, or while too much waits, may come again after this.
 pub(super) const A_MOMENT: Duration = Duration::from_secs(1);
+
+/// Targets that read their past at a time.
+const READING: usize = 2;
 
 /// Of which target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +120,7 @@ pub(crate) struct Registry {
     pub(super) reviving: BTreeSet<Target>,
     /// What a passive target is decided by: it fails when it is said to, and nobody is told.
     pub(super) passive: Arc<Policy>,
+    reading: Arc<Semaphore>,
 }
 
 impl Registry {
@@ -124,7 +128,8 @@ impl Registry {
         Self::create(move |context| {
             context.set_mailbox_capacity(crate::actors::journal::CROWDED);
             let passive = Arc::new(passive_policy(wiring.config.monitor.max_retries));
-            Self { wiring, entries: BTreeMap::new(), reviving: BTreeSet::new(), passive }
+            let reading = Arc::new(Semaphore::new(READING));
+            Self { wiring, entries: BTreeMap::new(), reviving: BTreeSet::new(), passive, reading }
         })
     }
 
@@ -136,6 +141,8 @@ impl Registry {
             histories: self.wiring.histories.clone(),
             metrics: self.wiring.metrics.clone(),
             prober: self.wiring.prober.clone(),
+            reader: self.wiring.reader.clone(),
+            reading: self.reading.clone(),
             io: self.wiring.io.clone(),
             ended: context.address().recipient(),
             passive: self.passive.clone(),
@@ -154,6 +161,7 @@ pub(super) fn passive_policy(max_retries: u32) -> Policy {
     };
     Policy {
         failure_threshold: 1,
+        failure_window: None,
         success_threshold: 1,
         max_retries,
         failure_type: FailureType::Other,
@@ -221,6 +229,22 @@ impl Handler<Changed> for Registry {
     fn handle(&mut self, _: Changed, _: &mut Context<Self>) {
         for entry in self.entries.values() {
             entry.actor.do_send(LookAgain);
+        }
+    }
+}
+
+impl Handler<Letters> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, letters: Letters, _: &mut Context<Self>) {
+        let Letters { of: Some(names) } = letters else {
+            return self.entries.values().for_each(|entry| entry.actor.do_send(Reconsider));
+        };
+        for name in names {
+            let slot = self.wiring.board.named(&name);
+            if let Some(entry) = slot.and_then(|slot| self.entries.get(&slot.target())) {
+                entry.actor.do_send(Reconsider);
+            }
         }
     }
 }

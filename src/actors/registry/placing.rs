@@ -199,13 +199,18 @@ impl Registry {
     }
 
     /// What is configured now decides what the target becomes.
-    fn revive(&mut self, slot: &Slot, watch: Option<Watch>, deaths: u32, context: &Context<Self>) {
+    fn revive(&mut self, slot: &Slot, watch: Option<Watch>, deaths: u32, context: &mut Context<Self>) {
         if let Some(watch) = watch {
             slot.live(|live| live.committed(&watch, false));
         }
         let spec = self.wiring.config.targets.get(&slot.name).cloned();
         let now = self.wiring.clock.moment();
         let Some(spec) = spec else {
+            // It left the configuration while it had no actor: people still hear that it is over.
+            if deaths > 0 && slot.live(|live| live.watch.incident.is_some()) {
+                self.begin_in(slot.with(None, None), now, deaths, context);
+                return self.end(&slot.target(), true, context);
+            }
             return self.wiring.board.put(Arc::new(slot.with(None, None)));
         };
         let mut fresh = Vec::new();

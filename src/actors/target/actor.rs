@@ -6,9 +6,10 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Recipient, SpawnHandle};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
-use super::messages::{Errand, Look, LookAgain, Order, Resettle, Stop};
+use super::budget::Spending;
+use super::messages::{Errand, Look, LookAgain, Order, Reconsider, Resettle, Stop};
 use super::opinion::Opinion;
 use crate::actors::answer::{Answer, Outcome, Refused};
 use crate::actors::board::{Board, Slot};
@@ -20,19 +21,21 @@ use crate::actors::targets::ObservableTarget;
 use crate::breaker::Driver;
 use crate::clock::Clock;
 use crate::config;
-use crate::domain::alert::{Acknowledged, Incident};
+use crate::domain::alert::{Acknowledged, Condition, Incident};
 use crate::domain::change::{Change, DeliveryChange};
 use crate::domain::event::Event;
 use crate::domain::flapping::Flapping;
 use crate::domain::heartbeat::Waiting as Silence;
 use crate::domain::id::{CorrelationId, Ids, IncidentId};
 use crate::domain::observation::Observation;
+use crate::domain::recent::Recent;
 use crate::domain::status::Command;
 use crate::domain::time::{Moment, Timestamp};
 use crate::domain::turn::{Context as Decide, Turn};
 use crate::domain::watch::{Policy, Watch};
 use crate::metrics::NodeMetrics;
 use crate::probes::{Prepared, Prober};
+use crate::store::Reader;
 
 /// What every target's actor is connected to.
 #[derive(Clone)]
@@ -43,6 +46,9 @@ pub(crate) struct Links {
     pub(crate) histories: Addr<FailureHistory>,
     pub(crate) metrics: Arc<NodeMetrics>,
     pub(crate) prober: Arc<Prober>,
+    pub(crate) reader: Reader,
+    /// Who reads much of the store at a start takes turns.
+    pub(crate) reading: Arc<Semaphore>,
     /// The multi-threaded runtime: probes run there.
     pub(crate) io: tokio::runtime::Handle,
     /// Told when an actor ends without having been asked to.
@@ -74,6 +80,10 @@ pub(crate) struct TargetActor {
     /// What the last good probe said of its certificate.
     pub(super) certificate: Option<Box<str>>,
     pub(super) flapping: Flapping,
+    /// For who calls it down after m of n.
+    pub(super) recent: Recent,
+    /// Where it has an objective.
+    pub(super) spending: Option<Box<Spending>>,
     pub(super) opinion: Option<Box<Opinion>>,
     /// The breaker is open, or tries its trials, because of calls.
     pub(super) opened_by_calls: bool,
@@ -120,6 +130,8 @@ impl TargetActor {
             degraded_by: None,
             certificate: None,
             flapping: Flapping::default(),
+            recent: Recent::default(),
+            spending: None,
             opinion: None,
             opened_by_calls: false,
             first_probe_at,
@@ -159,6 +171,9 @@ impl TargetActor {
         let generation = self.take_late(&mut turn, correlation);
         self.settle(&mut turn, correlation);
         self.arm_look(context);
+        if turn.ends_outage() {
+            self.recent.forget();
+        }
         if turn.is_empty() {
             return then.nothing_new();
         }
@@ -268,7 +283,8 @@ impl Actor for TargetActor {
         self.await_beats(context);
         self.seek_opinion(self.first_probe_at, context);
         self.look_at_breaker(context);
-        if self.watch.incident.is_some() || self.watch.is_down() {
+        self.open_account(context);
+        if self.watch.incident.is_some() || self.watch.is_down() || self.dead_letters() > 0 {
             self.look_again(context);
         }
     }
@@ -337,7 +353,19 @@ impl Handler<Resettle> for TargetActor {
         self.seek_opinion(at, context);
         self.resettle_breaker(breaker, context);
         self.sample();
+        self.open_account(context);
         self.look_again(context);
+    }
+}
+
+impl Handler<Reconsider> for TargetActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Reconsider, context: &mut Context<Self>) {
+        let wants = |spec: &config::Target| spec.policy.alert.on.contains(Condition::DeadLetters);
+        if self.spec.as_deref().is_some_and(wants) {
+            self.look_again(context);
+        }
     }
 }
 

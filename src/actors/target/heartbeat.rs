@@ -59,6 +59,7 @@ impl TargetActor {
         silence.heard(now, self.links.clock.moment());
         self.sample();
         let observation = observation(now, beat.took.unwrap_or_default(), fault(&beat));
+        self.book(&observation);
         if self.is_quiet(&observation) {
             self.note_quiet_success(&observation);
             let outcome = Outcome { committed: None, observation: Some(observation.clone()) };
@@ -112,6 +113,7 @@ impl TargetActor {
     fn miss_beat(&mut self, now: Timestamp, reason: Reason, said: String, context: &mut Context<Self>) {
         let failure = Failure { reason, message: said.into(), code: "N/A".into() };
         let observation = observation(now, Duration::ZERO, Some(failure));
+        self.book(&observation);
         self.found(&observation, context);
         let maintenance = self.is_in_maintenance();
         self.slot.live(|live| live.found(observation, &self.watch.status, maintenance));

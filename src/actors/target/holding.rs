@@ -5,11 +5,12 @@ use std::time::Duration;
 use actix::{AsyncContext, Context};
 
 use super::actor::{TargetActor, Then};
+use super::budget::Spending;
 use crate::actors::quiet::Held;
 use crate::actors::sight::subject;
 use crate::actors::system::fresh_correlation;
 use crate::config;
-use crate::domain::alert::{Condition, Hold, Holding, Reason};
+use crate::domain::alert::{Condition, Conditions, Hold, Holding, Reason};
 use crate::domain::flapping::Change;
 use crate::domain::id::CorrelationId;
 use crate::domain::maintenance;
@@ -25,23 +26,49 @@ const LONGEST_LOOK: Duration = Duration::from_secs(24 * 60 * 60);
 impl TargetActor {
     /// Ends a turn: decides whether people are told.
     pub(super) fn settle(&mut self, turn: &mut Turn, correlation: &CorrelationId) {
-        let incident = self.watch.incident.as_ref();
-        // Before the first probe nobody knows how its answer is: what was told stays told.
-        let unknown = incident.filter(|_| self.degraded.is_none()).map(|incident| incident.cause.clone());
-        let degraded = self.degraded.unwrap_or(unknown.is_some());
-        let (certificate, flapping, by) = (self.certificate.take(), self.flapping_score(), self.hold());
-        let certain = certificate.as_deref().or(unknown.as_deref());
-        let holding = Holding { by, ..Holding::default() };
-        let degraded_by = self.degraded_by.take();
-        let mut beside =
-            Beside { degraded, degraded_by: degraded_by.as_deref(), certificate: certain, flapping, holding };
+        let (certificate, degraded_by, spending) =
+            (self.certificate.take(), self.degraded_by.take(), self.spending.take());
+        let mut beside = Beside {
+            degraded: self.degraded == Some(true),
+            degraded_by: degraded_by.as_deref(),
+            certificate: certificate.as_deref(),
+            flapping: self.flapping_score(),
+            burning: spending.as_ref().and_then(|spending| spending.burning.as_deref()),
+            dead_letters: self.dead_letters(),
+            unknown: self.unknown(spending.as_deref()),
+            holding: Holding { by: self.hold(), ..Holding::default() },
+        };
         let held = self.silences(&beside);
         if let Some(held) = &held {
             (beside.holding.silenced, beside.holding.by_window) = (held.conditions, held.by == Kind::Maintenance);
         }
         let reason = self.decide(correlation, |watch, with| turn.settle(watch, &beside, with));
-        (self.certificate, self.degraded_by) = (certificate, degraded_by);
+        (self.certificate, self.degraded_by, self.spending) = (certificate, degraded_by, spending);
         self.look_again_at = self.next_look(reason, held.map(|held| held.until));
+    }
+
+    /// Of what nothing is known yet: how an answer is before the first probe, whether it flaps before enough samples.
+    fn unknown(&self, spending: Option<&Spending>) -> Conditions {
+        let unprobed = self.degraded.is_none();
+        let unread = spending.is_some_and(|spending| !spending.is_known);
+        [
+            (unprobed, Condition::Degraded),
+            (unprobed, Condition::Certificate),
+            (!self.flapping.is_known(), Condition::Flapping),
+            (unread, Condition::Slo),
+        ]
+        .into_iter()
+        .filter_map(|(unknown, condition)| unknown.then_some(condition))
+        .collect()
+    }
+
+    /// Messages about it that were given up, where somebody wants to hear of that.
+    pub(super) fn dead_letters(&self) -> usize {
+        if self.wants(Condition::DeadLetters) { self.links.reader.dead_letters_of(&self.slot.name) } else { 0 }
+    }
+
+    fn wants(&self, condition: Condition) -> bool {
+        self.spec.as_deref().is_some_and(|spec| spec.policy.alert.on.contains(condition))
     }
 
     /// Which of the conditions that people want to hear of are held back.
@@ -173,7 +200,10 @@ impl TargetActor {
 
     /// Whether a good probe, or time, brought something to tell of.
     pub(super) fn has_something_to_tell(&self) -> bool {
-        let wants = || self.spec.as_deref().is_some_and(|spec| spec.policy.alert.on.contains(Condition::Certificate));
-        self.flapping.is_on() || (self.certificate.is_some() && wants())
+        let burns = self.spending.as_ref().is_some_and(|spending| spending.burning.is_some());
+        self.flapping.is_on()
+            || (self.certificate.is_some() && self.wants(Condition::Certificate))
+            || (burns && self.wants(Condition::Slo))
+            || self.dead_letters() > 0
     }
 }

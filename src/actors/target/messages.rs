@@ -72,6 +72,11 @@ pub(crate) struct LookAtBreaker;
 #[rtype(result = "()")]
 pub(crate) struct LookAgain;
 
+/// Messages about it were given up, or are no longer: a hint.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Reconsider;
+
 /// The target is configured differently from now on.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

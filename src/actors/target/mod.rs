@@ -5,6 +5,7 @@
 
 mod actor;
 mod breaker;
+mod budget;
 mod heartbeat;
 mod holding;
 mod messages;
@@ -15,4 +16,4 @@ pub(crate) use actor::{Links, TargetActor};
 pub(crate) use breaker::{Hint, breaker_for};
 #[cfg(test)]
 pub(crate) use messages::Panic;
-pub(crate) use messages::{Errand, Look, LookAgain, Order, Resettle, Stop};
+pub(crate) use messages::{Errand, Look, LookAgain, Order, Reconsider, Resettle, Stop};

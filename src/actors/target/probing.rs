@@ -157,6 +157,7 @@ impl TargetActor {
 
     pub(super) fn note_quiet_success(&mut self, observation: &Observation) {
         let at = Some(observation.at);
+        self.recent.attempted(true);
         self.watch.successes_in_row = self.watch.successes_in_row.saturating_add(1);
         self.watch.failures_in_row = 0;
         let status = &mut self.watch.status;
@@ -180,7 +181,8 @@ impl TargetActor {
             additional_info: format!("probe failed: {}", failure.reason.as_str()).into(),
         });
         let origin = if self.opened_by_calls { Origin::Traffic } else { Origin::Probe };
-        let attempt = Attempt { at: observation.at, fault, origin, asked };
+        self.recent.attempted(observation.is_ok());
+        let attempt = Attempt { at: observation.at, fault, origin, asked, recent: self.recent };
         let mut turn = self.decide(correlation, |watch, with| Turn::attempted(watch, attempt, with));
         self.breaker_saw_probe(observation.is_ok(), &mut turn, correlation);
         let mut waiting = waiting.into_iter();
@@ -278,6 +280,7 @@ impl Handler<ProbeFinished> for TargetActor {
         if self.silence.is_some() {
             return self.no_longer_called();
         }
+        self.book(&observation);
         self.found(&observation, context);
         self.arm_next(&observation, context);
         let maintenance = self.is_in_maintenance();

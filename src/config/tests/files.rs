@@ -66,7 +66,7 @@ fn a_mistake_in_one_file_does_not_hide_those_in_the_others() {
             "a.toml:1:10: this is not TOML: unclosed array table, expected `]`",
             "b.toml:1:11: `include`: this belongs in the main file. An included file holds [[target]] and [[channel]]",
             "b.toml:2:1: `http`: this belongs in the main file. An included file holds [[target]] and [[channel]]",
-            "b.toml:6:1: `target[0].foo`: this key is not known. The keys here are: alert, breaker, depends_on, endpoint, failure_threshold, failure_type, group, interval, maintenance, name, probe, status_page, success_threshold, timeout",
+            "b.toml:6:1: `target[0].foo`: this key is not known. The keys here are: alert, breaker, depends_on, endpoint, failure_threshold, failure_type, failure_window, group, interval, maintenance, name, probe, slo, status_page, success_threshold, timeout",
         ],
     );
 }

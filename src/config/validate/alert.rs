@@ -42,7 +42,6 @@ pub(crate) fn alert(mut section: Section<'_>, known: Known<'_>) -> Policy {
     let reminder = reminders(&mut section, reminder.flatten());
     let escalate = section.take("escalate").and_then(|field| field.boolean());
     let escalation = escalation(&mut section, known);
-    section.not_in_this_version(&["certificate_days", "m_of_n", "dead_letters"]);
     section.finish();
     let severity = severity.unwrap_or(Severity::Critical);
     Policy { on, channels, severity, reminder, escalate: escalate.unwrap_or(false), escalation }
@@ -97,14 +96,5 @@ fn unknown_channel(name: &str, known: Known<'_>) -> String {
 }
 
 fn condition(field: &Field<'_>) -> Option<Condition> {
-    let known = Condition::ALL.map(|condition| (condition.as_str(), Some(condition)));
-    let later = ["slo"].map(|word| (word, None));
-    let condition = field.word(&[known.as_slice(), later.as_slice()].concat())?;
-    if condition.is_none() {
-        field.fail(
-            &format!("{} is not in this version", field.shown()),
-            "down, breaker_open, degraded, certificate and flapping are",
-        );
-    }
-    condition
+    field.word(&Condition::ALL.map(|condition| (condition.as_str(), condition)))
 }

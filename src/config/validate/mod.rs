@@ -40,6 +40,7 @@ pub(crate) mod grpc_probe;
 
 pub(crate) mod icmp_probe;
 
+pub(crate) mod slo;
 pub(crate) mod status_page;
 
 pub(crate) mod proxy;

@@ -9,14 +9,16 @@ use super::attachments::Attachments;
 use super::channel::Channels;
 use super::dependencies::Dependencies;
 use super::probe::Pace;
-use super::{alert, breaker, guard, maintenance, name, probe, status_page};
+use super::{alert, breaker, guard, maintenance, name, probe, slo, status_page};
 use crate::config::model::{LONGEST_TIMEOUT, Monitor, Target};
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
+use crate::domain::alert::Condition;
 use crate::domain::breaker::Policy as BreakerPolicy;
 use crate::domain::failure_history::FailureType;
 use crate::domain::flapping::Limits;
 use crate::domain::guard::Policy as GuardPolicy;
+use crate::domain::recent::WINDOW_MAX;
 use crate::domain::watch;
 
 /// Twice of what one node was measured with.
@@ -25,6 +27,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 const INTERVAL_MAX: Duration = Duration::from_secs(86_400);
 const TIMEOUT: Duration = Duration::from_secs(2);
+const FAILURE_THRESHOLD: u32 = 3;
 const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 
 /// What targets refer to.
@@ -94,8 +97,13 @@ fn target<'t>(
     let endpoint_text = endpoint_text(&section, endpoint_field.as_ref(), kind, name.as_deref());
     let probe = probe::probe(probe_section, kind, endpoint.as_ref(), pace, surroundings.attachments);
     let status_page = status_page::second_opinion(section.section("status_page"), surroundings.attachments);
+    let told = policy.alert.on.contains(Condition::Slo);
+    let slo = slo::slo(section.section("slo"), interval, told);
+    if told && slo.is_none() {
+        section.fail("`slo` is alerted on, and there is no objective", "Write [target.slo] with objective = \"99.9%\"");
+    }
     let maintenance = maintenance::maintenance(&mut section);
-    section.not_in_this_version(&["slo", "enabled", "operation", "heartbeat"]);
+    section.not_in_this_version(&["enabled", "operation", "heartbeat"]);
     section.finish();
     Some(Target {
         name: name?,
@@ -109,6 +117,7 @@ fn target<'t>(
         timeout,
         probe: probe?,
         status_page: status_page.map(Arc::new),
+        slo,
         maintenance,
     })
 }
@@ -149,6 +158,8 @@ fn rules(section: &mut Section<'_>, surroundings: &Surroundings<'_>) -> Rules {
     let mut threshold = |key| section.take(key).and_then(|field| field.whole(1..=1_000));
     let failure_threshold = threshold("failure_threshold");
     let success_threshold = threshold("success_threshold");
+    let failure_threshold = failure_threshold.unwrap_or(FAILURE_THRESHOLD);
+    let failure_window = section.take("failure_window").and_then(|field| window(&field, failure_threshold));
     let interval = interval.unwrap_or(INTERVAL);
     let mut breaker_section = section.section("breaker");
     let guard = guard::guard(&mut breaker_section);
@@ -156,7 +167,8 @@ fn rules(section: &mut Section<'_>, surroundings: &Surroundings<'_>) -> Rules {
     Rules {
         group: group.unwrap_or_default(),
         policy: watch::Policy {
-            failure_threshold: failure_threshold.unwrap_or(3),
+            failure_threshold,
+            failure_window,
             success_threshold: success_threshold.unwrap_or(1),
             max_retries: monitor.max_retries,
             failure_type: failure_type.unwrap_or(FailureType::Other),
@@ -170,6 +182,17 @@ fn rules(section: &mut Section<'_>, surroundings: &Surroundings<'_>) -> Rules {
     }
 }
 
+/// `failure_threshold` of so many; the same number is what holds without it.
+fn window(field: &Field<'_>, threshold: u32) -> Option<u32> {
+    let window = field.whole(1..=WINDOW_MAX)?;
+    if window < threshold {
+        let detail = format!("so many attempts can never hold the {threshold} failures of `failure_threshold`");
+        field.fail(&detail, "Make it as long as the threshold, or longer");
+        return None;
+    }
+    Some(window)
+}
+
 /// The defaults are read once for themselves, so that a mistake in them is told also where no target inherits it.
 fn check_defaults(mut defaults: Section<'_>, surroundings: &Surroundings<'_>) {
     for key in ["name", "endpoint", "maintenance"] {
@@ -181,5 +204,6 @@ fn check_defaults(mut defaults: Section<'_>, surroundings: &Surroundings<'_>) {
     Dependencies::default().read(&mut defaults, None);
     probe::check_defaults(defaults.section("probe"), Pace { interval, timeout }, surroundings.attachments);
     status_page::check_defaults(defaults.section("status_page"), surroundings.attachments);
+    slo::slo(defaults.section("slo"), interval, false);
     defaults.finish();
 }

@@ -1,5 +1,6 @@
 //! The end of a turn: whether people are told, of what, and who.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Context, HistoryStep, Turn, correlation};
@@ -25,7 +26,8 @@ impl Turn {
             Reason::Reminder => self.remind(watch, context),
             Reason::Escalated { worse, late } => {
                 let heard = conditions.and(policy.on).without(beside.holding.silenced);
-                self.escalate(watch, (worse, late), heard, context);
+                let worse = worse.then(|| (heard, self.cause(watch, beside, policy)));
+                self.escalate(watch, worse, late, context);
             }
             Reason::Resolved => self.resolve(watch, context),
         }
@@ -142,20 +144,20 @@ impl Turn {
         self.record(watch, None);
     }
 
-    /// `worse`: those who know of it are told; `late`: others are, from now on.
+    /// `worse`, and what is wrong now: those who know of it are told; `late`: others are, from now on.
     fn escalate(
         &mut self,
         watch: &mut Watch,
-        (worse, late): (bool, bool),
-        heard: alert::Conditions,
+        worse: Option<(alert::Conditions, Box<str>)>,
+        late: bool,
         context: &Context<'_>,
     ) {
-        let said = self.said.clone();
         let Some(incident) = watch.incident.as_mut() else { return };
         let mut told: Vec<Arc<str>> = Vec::new();
-        if worse {
+        let is_worse = worse.is_some();
+        if let Some((heard, cause)) = worse {
             incident.told = incident.told.or(heard);
-            incident.cause = said.unwrap_or_else(|| incident.cause.clone());
+            incident.cause = cause;
             told.extend(incident.channels.iter().cloned());
         }
         if let Some(escalation) = context.policy.alert.escalation.as_ref().filter(|_| late) {
@@ -176,7 +178,8 @@ impl Turn {
         let incident = incident.clone();
         self.queue(&incident, &told, &message, context);
         let (which, cause) = (incident.id, incident.cause.clone());
-        let event = Event::AlertEscalated { id, target, incident: which, cause, channels: told.into(), worse };
+        let event =
+            Event::AlertEscalated { id, target, incident: which, cause, channels: told.into(), worse: is_worse };
         self.push_alert(event, incident.correlation.clone(), context);
         self.record(watch, None);
     }
@@ -205,29 +208,46 @@ impl Turn {
         self.deliveries.extend(deliveries(&about, channels, context.ids, context.now));
     }
 
-    /// In words, of the conditions that somebody asked for.
+    /// In words, of all that is wrong and that somebody asked for.
     fn cause(&self, watch: &Watch, beside: &Beside<'_>, policy: &alert::Policy) -> Box<str> {
         let wanted = watch.conditions(beside).and(policy.on);
         let (down, open) = (wanted.contains(Condition::Down), wanted.contains(Condition::BreakerOpen));
-        if !down && !open {
-            return match beside {
-                Beside { degraded: true, degraded_by, .. } if wanted.contains(Condition::Degraded) => {
-                    degraded_by.unwrap_or("it answers too slowly").into()
-                }
-                Beside { flapping: Some(score), .. } if wanted.contains(Condition::Flapping) => {
-                    format!("it flaps, with a score of {score} %").into()
-                }
-                Beside { certificate, .. } => certificate.unwrap_or("it is not wholly well").into(),
-            };
-        }
+        let outage = (down || open).then(|| self.why_it_is_down(watch, (down, open)));
+        let words =
+            outage.into_iter().chain(beside.words().filter(|(of, _)| wanted.contains(*of)).map(|(_, said)| said));
+        let words = words.collect::<Vec<_>>().join("; ");
+        if words.is_empty() { "it is not wholly well".into() } else { words.into() }
+    }
+
+    fn why_it_is_down<'a>(&'a self, watch: &'a Watch, (down, open): (bool, bool)) -> Cow<'a, str> {
         let said = self.said.as_ref().or(watch.status.failure_reason.as_ref()).filter(|said| !said.is_empty());
         match (said, watch.breaker.forced.as_ref().filter(|_| open)) {
-            (Some(said), _) => said.clone(),
+            (Some(said), _) => Cow::Borrowed(said),
             (None, Some(forced)) => format!("the breaker was opened by {}: {}", forced.who, forced.reason).into(),
             (None, None) if down && !open => "a failure was reported".into(),
             (None, None) if watch.status.state == IntegrationState::Failed => "a failure was reported".into(),
             (None, None) => "the circuit breaker opened".into(),
         }
+    }
+}
+
+impl Beside<'_> {
+    /// What each of the conditions that are known beside the watch is, in words.
+    fn words(&self) -> impl Iterator<Item = (Condition, Cow<'_, str>)> {
+        let Self { degraded, degraded_by, certificate, flapping, burning, dead_letters, unknown: _, holding: _ } =
+            *self;
+        let slow = || Cow::from(degraded_by.unwrap_or("it answers too slowly"));
+        let many = if dead_letters == 1 { "message about it was" } else { "messages about it were" };
+        [
+            degraded.then(|| (Condition::Degraded, slow())),
+            certificate.map(|said| (Condition::Certificate, said.into())),
+            flapping.map(|score| (Condition::Flapping, format!("it flaps, with a score of {score} %").into())),
+            burning.map(|said| (Condition::Slo, said.into())),
+            (dead_letters > 0)
+                .then(|| (Condition::DeadLetters, format!("{dead_letters} {many} given up: see the outbox").into())),
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 

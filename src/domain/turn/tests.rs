@@ -22,6 +22,7 @@ fn at(seconds: i64) -> Timestamp {
 pub(super) fn policy() -> Policy {
     Policy {
         failure_threshold: 3,
+        failure_window: None,
         success_threshold: 1,
         max_retries: 3,
         failure_type: FailureType::PaymentGateway,
@@ -45,6 +46,7 @@ pub(super) struct Stage {
     /// Who else says that an attempt fails.
     pub(super) origin: Origin,
     pub(super) beside: Beside<'static>,
+    recent: Recent,
 }
 
 impl Stage {
@@ -67,6 +69,7 @@ impl Stage {
             breaker: State::Closed,
             origin: Origin::Probe,
             beside: Beside::default(),
+            recent: Recent::default(),
         }
     }
 
@@ -78,8 +81,9 @@ impl Stage {
         let fault = reason.map(|reason| FailureDetail { error_message: reason.into(), ..reported_detail("") });
         let correlation = CorrelationId::new(&format!("c{second}"));
         let with = Context { policy: &self.policy, ids: &self.ids, now: at(second), correlation: &correlation };
-        let mut turn =
-            Turn::attempted(&mut self.watch, Attempt { at: at(second), fault, origin: self.origin, asked }, &with);
+        self.recent.attempted(fault.is_none());
+        let attempt = Attempt { at: at(second), fault, origin: self.origin, asked, recent: self.recent };
+        let mut turn = Turn::attempted(&mut self.watch, attempt, &with);
         follow(&mut turn, &mut self.watch, &mut self.breaker, &with);
         turn.settle(&mut self.watch, &self.beside, &with);
         turn
@@ -193,6 +197,30 @@ fn failures_below_the_threshold_are_retries_and_the_threshold_opens_one_outage()
     check(&turn, &["failed 503", "breaker closed -> open", "AlertFired"], &["record"]);
     assert_eq!(turn.deliveries.len(), 2, "one for each channel");
     assert_eq!(stage.watch.status.last_attempted_at, Some(at(3)));
+}
+
+#[test]
+fn with_a_window_failures_count_that_are_not_in_a_row() {
+    let mut stage = Stage::new(Policy { failure_window: Some(5), ..policy() });
+    let attempts = [Some("503"), None, Some("503"), None];
+    for (second, reason) in (1..).zip(attempts) {
+        let turn = stage.attempt(second, reason);
+        check(&turn, &[if reason.is_some() { "retried 1 FAILURE" } else { "connected" }], &[]);
+    }
+    let turn = stage.attempt(5, Some("503"));
+    check(&turn, &["failed 503", "breaker closed -> open", "AlertFired"], &["record"]);
+    let ends = stage.attempt(6, None);
+    check(&ends, &["connected", "breaker open -> half_open"], &["retry ok", "recover"]);
+    assert!(ends.ends_outage() && !turn.ends_outage());
+}
+
+#[test]
+fn without_a_window_only_those_in_a_row_count() {
+    let mut stage = Stage::new(policy());
+    for (second, reason) in (1..).zip([Some("503"), Some("503"), None, Some("503"), Some("503")]) {
+        stage.attempt(second, reason);
+    }
+    assert_eq!(stage.watch.status.state, IntegrationState::Retrying);
 }
 
 #[test]
@@ -529,4 +557,33 @@ fn an_alert_speaks_of_what_was_asked_for_and_of_nothing_else() {
         check(&stage.attempt(2, None), &["AlertFired"], &[]);
         assert_eq!(&*stage.watch.incident.as_ref().unwrap().cause, cause);
     }
+}
+
+#[test]
+fn what_nobody_knows_yet_ends_nothing_that_was_told_and_is_no_news() {
+    let on = [Condition::Down, Condition::Degraded, Condition::Flapping].into_iter().collect();
+    let asked = alert::Policy { on, escalate: true, ..policy().alert };
+    let mut stage = Stage::new(Policy { alert: asked, ..policy() });
+    stage.attempt(1, None);
+    stage.beside.flapping = Some(24);
+    check(&stage.attempt(2, None), &["AlertFired"], &[]);
+    // A restart: nothing is known of how it answers, or whether it flaps.
+    let unknown = [Condition::Degraded, Condition::Flapping].into_iter().collect();
+    stage.beside = Beside { unknown, ..Beside::default() };
+    check(&stage.attempt(3, None), &[], &[]);
+    assert_eq!(stage.watch.conditions(&stage.beside), Conditions::NONE.with(Condition::Flapping));
+    stage.beside = Beside::default();
+    check(&stage.attempt(4, None), &["AlertResolved"], &[]);
+}
+
+#[test]
+fn an_escalation_tells_all_that_is_wrong() {
+    let on = [Condition::Down, Condition::Certificate, Condition::DeadLetters].into_iter().collect();
+    let asked = alert::Policy { on, escalate: true, ..policy().alert };
+    let mut stage = failed(Policy { alert: asked, ..policy() });
+    stage.beside = Beside { certificate: Some("the certificate ends in 9 days"), dead_letters: 2, ..Beside::default() };
+    let turn = stage.attempt(4, Some("503"));
+    assert!(matches!(turn.deliveries[0].message, Message::Escalated(_)));
+    let cause = &stage.watch.incident.as_ref().unwrap().cause;
+    assert_eq!(&**cause, "503; the certificate ends in 9 days; 2 messages about it were given up: see the outbox");
 }

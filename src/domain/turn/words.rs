@@ -3,6 +3,7 @@
 use crate::domain::breaker;
 use crate::domain::failure_history::{FailureDetail, Record};
 use crate::domain::id::{CorrelationId, HistoryId, Ids};
+use crate::domain::recent::Recent;
 use crate::domain::time::Timestamp;
 use crate::domain::watch::{Origin, Policy};
 
@@ -31,6 +32,8 @@ pub struct Attempt {
     pub origin: Origin,
     /// Whether somebody waits for its event.
     pub asked: Asked,
+    /// Which of the latest attempts failed, this one included.
+    pub recent: Recent,
 }
 
 /// Whether somebody waits for an attempt's event.

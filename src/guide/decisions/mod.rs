@@ -40,3 +40,6 @@ pub mod d0012_an_alertmanager_is_told_by_repetition {}
 
 #[doc = include_str!("0013-what-leaves-together-is-decided-once.md")]
 pub mod d0013_what_leaves_together_is_decided_once {}
+
+#[doc = include_str!("0014-what-else-people-can-be-alerted-of.md")]
+pub mod d0014_what_else_people_can_be_alerted_of {}

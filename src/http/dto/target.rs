@@ -11,6 +11,7 @@ use crate::config;
 use crate::domain::alert::{self, Condition};
 use crate::domain::event::StateChange;
 use crate::domain::observation::{self, Failure, ProviderStatus};
+use crate::domain::slo::{Budget, Window};
 use crate::domain::watch::{self, Origin, Trouble};
 
 /// A target in a list.
@@ -69,9 +70,43 @@ pub(crate) struct TargetDetails {
     /// The real calls to it, as this node let them pass or was told of them; missing before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) traffic: Option<CallsSeen>,
+    /// What its objective says of it; missing where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) slo: Option<ErrorBudget>,
     /// How it is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) config: Option<TargetConfig>,
+}
+
+/// How much of what may fail has failed, and how fast.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ErrorBudget {
+    /// The part of its probes that is to be good.
+    #[schema(example = 0.999)]
+    pub(crate) objective: f64,
+    /// The part of the failures that are allowed which is left; below 0 where there were more.
+    pub(crate) remaining: f64,
+    /// The shortest window first.
+    pub(crate) burn_rates: Vec<BurnRate>,
+}
+
+/// At 1 the budget is used up exactly at the end of its time.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BurnRate {
+    #[schema(example = "1h")]
+    pub(crate) window: &'static str,
+    pub(crate) rate: f64,
+}
+
+impl From<Budget> for ErrorBudget {
+    fn from(budget: Budget) -> Self {
+        let Budget { objective, left, rates } = budget;
+        let rates = Window::ALL.into_iter().zip(rates);
+        let burn_rates = rates.map(|(window, rate)| BurnRate { window: window.as_str(), rate }).collect();
+        Self { objective, remaining: left, burn_rates }
+    }
 }
 
 /// How a target is watched; addresses, headers and credentials of the probe are left out.
@@ -84,6 +119,9 @@ pub(crate) struct TargetConfig {
     pub(crate) timeout_ms: f64,
     pub(crate) failure_type: FailureType,
     pub(crate) failure_threshold: u32,
+    /// Of how many of the latest probes so many must fail; missing where they must fail in a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) failure_window: Option<u32>,
     pub(crate) success_threshold: u32,
     pub(crate) max_retries: u32,
     /// The targets that it needs.
@@ -98,8 +136,15 @@ pub(crate) struct TargetConfig {
 
 impl From<&config::Target> for TargetConfig {
     fn from(target: &config::Target) -> Self {
-        let watch::Policy { failure_threshold, success_threshold, max_retries, failure_type, alert, flapping: _ } =
-            &target.policy;
+        let watch::Policy {
+            failure_threshold,
+            failure_window,
+            success_threshold,
+            max_retries,
+            failure_type,
+            alert,
+            flapping: _,
+        } = &target.policy;
         let alert::Policy { on, channels, severity, reminder: _, escalate: _, escalation: _ } = alert;
         let alert_on = Condition::ALL.into_iter().filter(|condition| on.contains(*condition));
         Self {
@@ -108,6 +153,7 @@ impl From<&config::Target> for TargetConfig {
             timeout_ms: millis(target.timeout),
             failure_type: (*failure_type).into(),
             failure_threshold: *failure_threshold,
+            failure_window: *failure_window,
             success_threshold: *success_threshold,
             max_retries: *max_retries,
             depends_on: target.depends_on.iter().map(ToString::to_string).collect(),
