@@ -55,6 +55,21 @@ pub(super) fn groups() -> [Message; 3] {
     [group(Of::Trouble, trouble), group(Of::Ends, ends), group(Of::Reports, vec![recorded(), recorded()])]
 }
 
+/// A group of 30 whose words are as long as they can be, and take as much room as signs can.
+pub(super) fn crowded() -> Delivery {
+    let of = |n: u64| Alert {
+        incident: IncidentId(n),
+        target: format!("{n:02}{}", "결제대행사_".repeat(10)).into(),
+        cause: "@*_\"🚨\n<b>".repeat(100).into(),
+        ..alert()
+    };
+    let Message::Grouped(mut group) = group(Of::Trouble, (0..30).map(|n| Message::Firing(of(n))).collect()) else {
+        unreachable!("it is a group");
+    };
+    group.name = "결제_&<*".repeat(12).into();
+    delivery(Message::Grouped(group))
+}
+
 pub(super) fn resolved() -> Message {
     Message::Resolved { alert: alert(), until: at("2024-06-01T10:05:00Z") }
 }

@@ -20,8 +20,9 @@ use crate::config::Secret;
 use crate::domain::delivery::Outcome;
 use crate::domain::time::Timestamp;
 
-/// How much of an answer is read: enough for any provider's sentence.
-const ANSWER_MAX_BYTES: usize = 4 * 1024;
+/// How much of an answer is read: enough for those that repeat the message (Discord's, with each Korean letter in six
+/// bytes, is the longest), since one that was cut is no JSON any more.
+const ANSWER_MAX_BYTES: usize = 64 * 1024;
 /// How much of it is kept, in characters.
 pub(super) const WORDS_MAX: usize = 300;
 /// A receiver cannot make a message wait longer than this at a time.

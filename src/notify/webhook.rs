@@ -14,7 +14,7 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use super::grouped::Grouped;
-use super::request::Request;
+use super::request::{PROGRAM, Request};
 use super::told::{Kind, Told};
 use crate::clock;
 use crate::config::Secret;
@@ -42,9 +42,8 @@ pub(super) fn render(told: &Told<'_>, webhook: &Webhook, now_unix: i64) -> Reque
 
 /// This program and its version; the node's name too, where it can stand in a header's comment.
 fn user_agent(node: &str) -> String {
-    let program = concat!("breakwater/", env!("CARGO_PKG_VERSION"));
     let fits = !node.is_empty() && node.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '(' | ')' | '\\'));
-    if fits { format!("{program} ({node})") } else { program.to_owned() }
+    if fits { format!("{PROGRAM} ({node})") } else { PROGRAM.to_owned() }
 }
 
 fn sign(id: &str, now_unix: i64, body: &str, secrets: &[Secret]) -> String {
@@ -153,7 +152,7 @@ fn data<'a>(told: &'a Told<'_>) -> Data<'a> {
 }
 
 fn grouped<'a>(told: &'a Told<'_>, group: &'a Grouped<'_>) -> Data<'a> {
-    let Grouped { of, name, count, members } = group;
+    let Grouped { of, name, count, members, .. } = group;
     let whole = Data { status: told.status(), group: Some(name), count: Some(*count), ..Data::default() };
     match of {
         Of::Trouble | Of::Ends => Data { alerts: members.iter().map(data).collect(), ..whole },
