@@ -126,9 +126,15 @@ pub(super) fn every(language: Language, render: impl Fn(&Told<'_>) -> String) ->
     told.iter().map(render).collect::<Vec<_>>().join("\n\n")
 }
 
-/// The same, a group's messages by themselves.
+/// The same for a receiver that keeps open what nobody closes, a group's messages by themselves.
 pub(super) fn every_apart(language: Language, render: impl Fn(&Told<'_>) -> String) -> String {
-    every(language, |told| told.each().iter().take(3).map(&render).collect::<Vec<_>>().join("\n\n"))
+    every_closed(language, |told| told.each().iter().take(3).map(&render).collect::<Vec<_>>().join("\n\n"))
+}
+
+/// The same with the end of the test.
+pub(super) fn every_closed(language: Language, render: impl Fn(&Told<'_>) -> String) -> String {
+    let end = render(&teller(language).test(Kind::TestOver, at("2024-06-01T10:00:03Z")));
+    format!("{}\n\n{end}", every(language, render))
 }
 
 /// A message whose words try to be more than words.

@@ -76,7 +76,10 @@ mod tests {
         for told in [teller.tell(&crowded), templated.tell(&hostile)] {
             let body = render(&told, &topic()).body;
             let message: serde_json::Value = serde_json::from_str(&body).unwrap();
-            assert!(message["message"].as_str().unwrap().len() <= MESSAGE_MAX && body.len() <= 2 * MESSAGE_MAX, "{body}");
+            assert!(
+                message["message"].as_str().unwrap().len() <= MESSAGE_MAX && body.len() <= 2 * MESSAGE_MAX,
+                "{body}"
+            );
         }
     }
 

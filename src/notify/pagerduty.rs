@@ -22,7 +22,8 @@ const CAUSE_MAX: usize = 32_000;
 pub(super) fn render(told: &Told<'_>, pagerduty: &PagerDuty) -> Request {
     let PagerDuty { url, routing_key } = pagerduty;
     let action = if told.kind.is_over() { "resolve" } else { "trigger" };
-    let mut details = json!({"cause": cut(&told.cause, CAUSE_MAX), "node": told.node, "since": clock::format(told.since)});
+    let mut details =
+        json!({"cause": cut(&told.cause, CAUSE_MAX), "node": told.node, "since": clock::format(told.since)});
     for (name, number) in [("incident", told.incident), ("integrationFailureHistoryId", told.history)] {
         if let Some(number) = number {
             details[name] = json!(number);

@@ -101,7 +101,11 @@ mod tests {
     #[test]
     fn what_went_wrong_is_heard_under_a_good_status() {
         let judged = |status, body: &str| judge(&Answer { status, retry_after: None, body: body.as_bytes() });
-        let told = |code| format!("Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error {code} with ContextId x");
+        let told = |code| {
+            format!(
+                "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error {code} with ContextId x"
+            )
+        };
         let later = Verdict::Transient { retry_after: None };
         assert_eq!((judged(202, ""), judged(200, "1")), (Verdict::Delivered, Verdict::Delivered));
         assert_eq!((judged(200, &told(429)), judged(200, &told(413))), (later, Verdict::Permanent));

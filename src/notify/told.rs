@@ -251,7 +251,8 @@ impl Teller {
     /// receivers refuse), our own words are better than none.
     pub(super) fn custom(&self, template: &Template, told: &Told<'_>) -> Option<String> {
         let rendered = template.render(&self.context(told));
-        let rendered = rendered.inspect_err(|error| tracing::error!(channel = %self.channel, %error, "the template gave nothing"));
+        let rendered =
+            rendered.inspect_err(|error| tracing::error!(channel = %self.channel, %error, "the template gave nothing"));
         rendered.ok().filter(|text| !text.trim().is_empty())
     }
 

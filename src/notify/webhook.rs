@@ -4,8 +4,13 @@
 //! timestamp and with it the signature move), and the word `resolved` stands in messages of an incident's end and
 //! in no other, since receivers look for it.
 //!
-//! Formats: CloudEvents 1.0 JSON (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>),
-//! Standard Webhooks 1.0.0 (<https://github.com/standard-webhooks/standard-webhooks>).
+//! A status of 2xx is the receiver's word that it has the message, whatever the body says, as Standard Webhooks has it;
+//! 410 and other refusals are for good, and a `Retry-After` is heard.
+//!
+//! Formats: CloudEvents 1.0 JSON (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>) in
+//! the structured mode of its HTTP binding
+//! (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md>), Standard Webhooks
+//! 1.0.0 (<https://github.com/standard-webhooks/standard-webhooks>).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
