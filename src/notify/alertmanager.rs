@@ -47,7 +47,8 @@ fn alert(told: &Told<'_>, alertmanager: &Alertmanager, now: Timestamp) -> Value 
         "labels": labels,
         "annotations": {"summary": told.title, "description": told.text(), "cause": told.cause},
         "startsAt": clock::format(told.since),
-        "endsAt": clock::format(told.until.unwrap_or(lasting)),
+        // An end before the beginning (a clock was set back) would be refused for good, and nothing would end.
+        "endsAt": clock::format(told.until.unwrap_or(lasting).max(told.since)),
     });
     if let Some(link) = &told.link {
         alert["generatorURL"] = json!(link);
@@ -75,6 +76,7 @@ mod tests {
     use super::*;
     use crate::config::Language;
     use crate::config::channel::Login;
+    use crate::domain::delivery::Message;
 
     fn channel() -> Alertmanager {
         Alertmanager {
@@ -94,6 +96,15 @@ mod tests {
         insta::assert_snapshot!(every_closed(Language::English, |told| {
             wire(render(told.each(), &channel(), &channel().urls[0], now()))
         }));
+    }
+
+    #[test]
+    fn an_end_is_never_before_its_beginning() {
+        let early = Message::Resolved { alert: an_alert(), until: at("2024-06-01T09:00:00Z") };
+        let early = delivery(early);
+        let told = teller(Language::English);
+        let alert = alert(&told.tell(&early), &channel(), now());
+        assert_eq!(alert["endsAt"], alert["startsAt"]);
     }
 
     #[test]

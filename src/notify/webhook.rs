@@ -217,6 +217,19 @@ mod tests {
     }
 
     #[test]
+    fn an_escalated_alert_on_the_wire() {
+        insta::assert_snapshot!(wire(escalated()));
+    }
+
+    #[test]
+    fn a_test_on_the_wire() {
+        let webhook = Webhook { url: Secret::new(URL.as_bytes()), secrets: vec![], content_type: "text/json".into() };
+        let teller = teller(Language::English);
+        let test = teller.test(Kind::Test, at("2024-06-01T10:00:03Z"));
+        insta::assert_snapshot!(examples::wire(render(&test, &webhook, NOW)));
+    }
+
+    #[test]
     fn a_resolved_alert_on_the_wire() {
         insta::assert_snapshot!(wire(resolved()));
     }
