@@ -24,7 +24,8 @@ pub(super) fn render(told: &Told<'_>, opsgenie: &Opsgenie) -> Request {
     let Opsgenie { url, api_key } = opsgenie;
     let source = cut(&format!("breakwater/{}", told.node), SOURCE_MAX);
     let mut request = if told.kind.is_over() {
-        let alias = utf8_percent_encode(&told.key, NON_ALPHANUMERIC);
+        let alias = alias(told);
+        let alias = utf8_percent_encode(&alias, NON_ALPHANUMERIC);
         let url = format!("{}/v2/alerts/{alias}/close?identifierType=alias", url.text());
         Request::json(url, &json!({"source": source, "note": told.text_in_letters(NOTE_MAX)}))
     } else {
@@ -42,7 +43,7 @@ pub(super) fn render(told: &Told<'_>, opsgenie: &Opsgenie) -> Request {
         }
         let alert = json!({
             "message": cut(&told.title, MESSAGE_MAX),
-            "alias": told.key,
+            "alias": alias(told),
             "description": told.text_in_letters(DESCRIPTION_MAX),
             "entity": told.target,
             "source": source,
@@ -54,6 +55,12 @@ pub(super) fn render(told: &Told<'_>, opsgenie: &Opsgenie) -> Request {
     };
     request.headers.push(("authorization", format!("GenieKey {}", api_key.text())));
     request
+}
+
+/// The key without slashes: it is part of a path, where what stands between us and Opsgenie may turn away an encoded
+/// slash or read it as one, and a close that finds no alert is taken all the same.
+fn alias(told: &Told<'_>) -> String {
+    told.key.replace('/', ":")
 }
 
 /// Requests are taken with 202 and worked on later; what imitates it may say so with another good status and a `result`.
