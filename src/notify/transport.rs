@@ -83,7 +83,7 @@ impl Transport {
         let verdict = match judge(&Answer { status: status.as_u16(), retry_after, body: &body }) {
             // Half a body says neither yes nor no.
             Verdict::Permanent if broke_off && status.is_success() => Verdict::Transient { retry_after },
-            verdict => verdict,
+            verdict @ (Verdict::Delivered | Verdict::Transient { .. } | Verdict::Permanent) => verdict,
         };
         outcome(status, &words, verdict)
     }
