@@ -3,7 +3,7 @@
 //! An alert there is its labels, so they are the same through an incident, whatever else changes: what, since when, and
 //! how bad stands in annotations. One incident is one alert, since its number is a label: the end of one cannot end the
 //! next. What fires is said again and again, because an Alertmanager takes what it does not hear of any more for
-//! resolved: `endsAt` is four intervals away. Format:
+//! resolved: `endsAt` is four intervals away. Format (API v2, since Alertmanager 0.16):
 //! <https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml>.
 
 use std::time::Duration;
@@ -47,7 +47,8 @@ fn alert(told: &Told<'_>, alertmanager: &Alertmanager, now: Timestamp) -> Value 
         "labels": labels,
         "annotations": {"summary": told.title, "description": told.text(), "cause": told.cause},
         "startsAt": clock::format(told.since),
-        "endsAt": clock::format(told.until.unwrap_or(lasting)),
+        // An end before the beginning (a clock was set back) would be refused for good, and nothing would end.
+        "endsAt": clock::format(told.until.unwrap_or(lasting).max(told.since)),
     });
     if let Some(link) = &told.link {
         alert["generatorURL"] = json!(link);
@@ -64,17 +65,18 @@ fn longest_silence(interval: Duration) -> Duration {
     interval * INTERVALS
 }
 
-/// 200 is taken by this replica; 400 is an alert that no replica will ever take.
+/// 200 is taken by this replica, and has no body that could say otherwise; 400 is an alert that no replica will ever take.
 pub(super) fn judge(answer: &Answer<'_>) -> Verdict {
     answer.by_status()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::examples::{alert as an_alert, at, delivery, every, reminder, resolved, teller, wire};
+    use super::super::examples::{alert as an_alert, at, delivery, every_closed, reminder, resolved, teller, wire};
     use super::*;
     use crate::config::Language;
     use crate::config::channel::Login;
+    use crate::domain::delivery::Message;
 
     fn channel() -> Alertmanager {
         Alertmanager {
@@ -91,9 +93,18 @@ mod tests {
 
     #[test]
     fn every_message_on_the_wire() {
-        insta::assert_snapshot!(every(Language::English, |told| {
+        insta::assert_snapshot!(every_closed(Language::English, |told| {
             wire(render(told.each(), &channel(), &channel().urls[0], now()))
         }));
+    }
+
+    #[test]
+    fn an_end_is_never_before_its_beginning() {
+        let early = Message::Resolved { alert: an_alert(), until: at("2024-06-01T09:00:00Z") };
+        let early = delivery(early);
+        let told = teller(Language::English);
+        let alert = alert(&told.tell(&early), &channel(), now());
+        assert_eq!(alert["endsAt"], alert["startsAt"]);
     }
 
     #[test]

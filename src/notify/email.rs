@@ -2,10 +2,12 @@
 //!
 //! All mails of an incident are one conversation: the first has an id that follows from the incident, the later ones
 //! answer to it, whether it arrived or not. A mail that is tried again is the same mail, so that one that arrives twice
-//! is shown once. `Auto-Submitted` (RFC 3834) keeps machines from answering.
+//! is shown once. `Auto-Submitted` (RFC 3834) keeps machines from answering. The form is that of RFC 5322, its words in
+//! other scripts than ASCII's that of RFC 2047; lines that begin with a dot are doubled where it is sent (RFC 5321, 4.5.2).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
 
 use super::quote::one_line;
 use super::told::{Kind, Told};
@@ -15,8 +17,13 @@ use crate::domain::alert::Severity;
 
 /// Letters of a subject.
 const SUBJECT_MAX: usize = 200;
-/// Bytes of an encoded word before it is encoded: it may then have 75 signs (RFC 2047, 2).
-const WORD_BYTES: usize = 45;
+/// Bytes of an encoded word before it is encoded: a line with one, `Subject: ` included, may then have 76 signs
+/// (RFC 2047, 2).
+const WORD_BYTES: usize = 39;
+/// Signs of a message's id before its `@`, so that three of them fit into lines of [`TEXT_LINE_MAX`].
+const ID_MAX: usize = 400;
+/// Bytes of a hash that stand for the rest.
+const ID_HASH: usize = 16;
 /// Signs of a line of a body in Base64 (RFC 2045, 6.8), and of a line of plain text (RFC 5322, 2.1.1).
 const BASE64_LINE: usize = 76;
 const TEXT_LINE_MAX: usize = 998;
@@ -50,9 +57,10 @@ pub(super) fn render(told: &Told<'_>, email: &Email) -> Vec<u8> {
     format!("{headers}\r\n{body}").into_bytes()
 }
 
-/// Text as a header can carry it: as it is in ASCII, else as encoded words (RFC 2047). No control character gets here.
+/// Text as a header can carry it: as it is in ASCII, else as encoded words (RFC 2047), as is what looks like one. No
+/// control character gets here.
 fn words(text: &str) -> String {
-    if text.is_ascii() {
+    if text.is_ascii() && !text.contains("=?") {
         return text.to_owned();
     }
     let mut words: Vec<String> = Vec::new();
@@ -75,7 +83,7 @@ fn mailbox(mailbox: &Mailbox) -> String {
     if name.is_ascii() {
         return format!("\"{}\" <{address}>", name.replace('\\', "\\\\").replace('"', "\\\""));
     }
-    format!("{} <{address}>", words(name))
+    format!("{}\r\n <{address}>", words(name))
 }
 
 /// The body and how it is encoded: as it is where every server takes it, else in Base64.
@@ -110,17 +118,25 @@ fn text(told: &Told<'_>) -> String {
     lines.map(|line| format!("{line}\r\n")).collect()
 }
 
-/// A key as a message's id (RFC 5322, 3.6.4): signs that an atom has not are written by their numbers.
+/// A key as a message's id (RFC 5322, 3.6.4): signs that an atom has not are written by their numbers. One that grows too
+/// long by that ends in its hash.
 fn message_id(key: &str, node: &str) -> String {
     let mut left = String::with_capacity(key.len());
     for byte in key.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => left.push(char::from(byte)),
-            b'/' => left.push('.'),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => left.push(char::from(byte)),
+            // Two dots in a row are no atom.
+            b'.' | b'/' if !left.ends_with('.') => left.push('.'),
             _ => left.push_str(&format!("={byte:02X}")),
         }
     }
-    format!("<{left}@{node}>")
+    if left.len() > ID_MAX {
+        let hash = Sha256::digest(key);
+        left.truncate(ID_MAX - 2 * ID_HASH - 1);
+        left.push('-');
+        left.extend(hash.iter().take(ID_HASH).map(|byte| format!("{byte:02x}")));
+    }
+    format!("<{left}@{}>", node.trim_end_matches('.'))
 }
 
 #[cfg(test)]
@@ -199,7 +215,7 @@ mod tests {
         let decoded: String = folded
             .split("\r\n ")
             .map(|word| {
-                assert!(word.len() <= 75, "{word}");
+                assert!(word.len() <= 76 - "Subject: ".len(), "{word}");
                 let inner = word.strip_prefix("=?utf-8?B?").and_then(|word| word.strip_suffix("?=")).unwrap();
                 String::from_utf8(STANDARD.decode(inner).unwrap()).unwrap()
             })
@@ -208,7 +224,16 @@ mod tests {
     }
 
     #[test]
+    fn what_looks_like_an_encoded_word_is_read_as_it_is_written() {
+        assert_eq!(words("=?utf-8?Q?evil?="), format!("=?utf-8?B?{}?=", STANDARD.encode("=?utf-8?Q?evil?=")));
+    }
+
+    #[test]
     fn a_name_of_any_script_makes_an_id_that_mail_can_carry() {
         assert_eq!(message_id("breakwater/날씨/7.1", "n"), "<breakwater.=EB=82=A0=EC=94=A8.7.1@n>");
+        assert_eq!(message_id("breakwater/a..b./7.1", "n"), "<breakwater.a.=2Eb.=2F7.1@n>");
+        let long = |number: u8| message_id(&format!("breakwater/{}/{number}.1", "날".repeat(64)), "n");
+        assert_eq!(long(7).len(), ID_MAX + "<@n>".len());
+        assert_ne!(long(7), long(8));
     }
 }

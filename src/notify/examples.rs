@@ -55,6 +55,21 @@ pub(super) fn groups() -> [Message; 3] {
     [group(Of::Trouble, trouble), group(Of::Ends, ends), group(Of::Reports, vec![recorded(), recorded()])]
 }
 
+/// A group of 30 whose words are as long as they can be, and take as much room as signs can.
+pub(super) fn crowded() -> Delivery {
+    let of = |n: u64| Alert {
+        incident: IncidentId(n),
+        target: format!("{n:02}{}", "결제대행사_".repeat(10)).into(),
+        cause: "@*_\"🚨\n<b>".repeat(100).into(),
+        ..alert()
+    };
+    let Message::Grouped(mut group) = group(Of::Trouble, (0..30).map(|n| Message::Firing(of(n))).collect()) else {
+        unreachable!("it is a group");
+    };
+    group.name = "결제_&<*".repeat(12).into();
+    delivery(Message::Grouped(group))
+}
+
 pub(super) fn resolved() -> Message {
     Message::Resolved { alert: alert(), until: at("2024-06-01T10:05:00Z") }
 }
@@ -111,9 +126,15 @@ pub(super) fn every(language: Language, render: impl Fn(&Told<'_>) -> String) ->
     told.iter().map(render).collect::<Vec<_>>().join("\n\n")
 }
 
-/// The same, a group's messages by themselves.
+/// The same for a receiver that keeps open what nobody closes, a group's messages by themselves.
 pub(super) fn every_apart(language: Language, render: impl Fn(&Told<'_>) -> String) -> String {
-    every(language, |told| told.each().iter().take(3).map(&render).collect::<Vec<_>>().join("\n\n"))
+    every_closed(language, |told| told.each().iter().take(3).map(&render).collect::<Vec<_>>().join("\n\n"))
+}
+
+/// The same with the end of the test.
+pub(super) fn every_closed(language: Language, render: impl Fn(&Told<'_>) -> String) -> String {
+    let end = render(&teller(language).test(Kind::TestOver, at("2024-06-01T10:00:03Z")));
+    format!("{}\n\n{end}", every(language, render))
 }
 
 /// A message whose words try to be more than words.

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::quote::one_line;
-use super::told::{Content, Kind, Teller, Told, key};
-use super::words::{self, About};
-use crate::clock;
+use super::quote::{LETTERS, Measure, cut_to, one_line, size};
+use super::told::{Content, Kind, Teller, Told, key, to_the_second};
+use super::words::{self, About, Fact};
+use crate::config::Language;
 use crate::domain::alert::Severity;
 use crate::domain::delivery::{Delivery, Group, Of};
 
@@ -29,6 +29,8 @@ pub(super) struct Grouped<'a> {
     pub(super) count: u32,
     /// The first of them, as many as are stored with the group.
     pub(super) members: Vec<Told<'a>>,
+    /// What the rest is counted in, where not all of them have room.
+    language: Language,
 }
 
 impl Teller {
@@ -69,27 +71,52 @@ impl Teller {
             whole.facts.push(words::more(self.language, more));
         }
         whole.link = self.external_url.as_ref().map(|base| format!("{base}/"));
-        whole.group = Some(Box::new(Grouped { of: *of, name, count: *count, members }));
+        whole.group = Some(Box::new(Grouped { of: *of, name, count: *count, members, language: self.language }));
         whole.custom = self.template.as_ref().and_then(|template| self.custom(template, &whole));
         whole
     }
 
-    fn line(&self, member: &Told<'_>) -> words::Fact {
+    fn line(&self, member: &Told<'_>) -> Fact {
         let about = About {
             kind: member.kind,
             target: member.target,
             channel: &self.channel,
             node: &self.node,
-            cause: &one_line(&member.cause, CAUSE_MAX),
+            cause: &one_line(&member.short_cause, CAUSE_MAX),
             severity: member.severity,
-            since: clock::format(member.since),
-            until: member.until.map(clock::format),
+            since: to_the_second(member.since),
+            until: member.until.map(to_the_second),
             lasted: None,
             incident: member.incident,
             history: member.history,
             failure_type: member.failure_type,
         };
         words::member(self.language, &about)
+    }
+}
+
+impl Told<'_> {
+    /// The further lines as one text of at most `limit`. Of a group, as many lines as have room are told whole, and how
+    /// many more there are; any other text is cut.
+    pub(super) fn text_within(&self, limit: usize, measure: Measure) -> String {
+        let text = self.text();
+        let group = self.group.as_ref().filter(|_| self.custom.is_none() && size(&text, measure) > limit);
+        let Some(group) = group else { return cut_to(&text, limit, measure) };
+        let (mut some, mut told) = (String::new(), 0_u64);
+        let rest = |told: u64| words::more(group.language, u64::from(group.count).saturating_sub(told)).line();
+        for fact in self.facts.iter().take(group.members.len().min(LINES_MAX)) {
+            let more = format!("{some}{}\n", fact.line());
+            if size(&more, measure) + size(&rest(told + 1), measure) > limit {
+                break;
+            }
+            (some, told) = (more, told + 1);
+        }
+        if told == 0 { cut_to(&text, limit, measure) } else { some + &rest(told) }
+    }
+
+    /// The same in letters.
+    pub(super) fn text_in_letters(&self, limit: usize) -> String {
+        self.text_within(limit, LETTERS)
     }
 }
 

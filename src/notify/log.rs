@@ -70,22 +70,22 @@ fn render(told: &Told<'_>) -> Line {
 }
 
 fn grouped(group: &Grouped<'_>) -> Line {
-    let Grouped { of, name, count, members } = group;
+    let Grouped { of, name, count, members, .. } = group;
     let (attention, words) = match of {
-        Of::Trouble => (Attention::Wanted, "alerts"),
-        Of::Ends => (Attention::NotWanted, "alerts resolved"),
-        Of::Reports => (Attention::Wanted, "reported failures"),
+        Of::Trouble => (Attention::Wanted, "alerts of"),
+        Of::Ends => (Attention::NotWanted, "resolved alerts of"),
+        Of::Reports => (Attention::Wanted, "reported failures of"),
     };
     let told: Vec<String> = members.iter().take(WRITTEN_OUT).map(|member| render(member).text).collect();
     let name = if name.is_empty() { "everything" } else { name };
     let more = usize::try_from(*count).unwrap_or(usize::MAX).saturating_sub(told.len());
     let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
-    Line { attention, text: format!("{count} {words} of {name}: {}{rest}", told.join("; ")) }
+    Line { attention, text: format!("{count} {words} {name}: {}{rest}", told.join("; ")) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::examples::{delivery, escalated, firing, groups, recorded, reminder, resolved, teller};
+    use super::super::examples::{at, delivery, escalated, firing, groups, recorded, reminder, resolved, teller};
     use super::*;
     use crate::config::Language;
     use crate::domain::delivery::Message;
@@ -104,6 +104,7 @@ mod tests {
                 let (attention, text) = line(message);
                 format!("{attention:?}: {text}")
             })
+            .chain([format!("{:?}", render(&teller(Language::Korean).test(Kind::Test, at("2024-06-01T10:00:03Z"))))])
             .collect();
         insta::assert_snapshot!(lines.join("\n"));
     }

@@ -1,33 +1,42 @@
 //! The `mattermost` channel: an incoming webhook.
 //!
 //! Format: <https://developers.mattermost.com/integrate/webhooks/incoming/> with one attachment
-//! (<https://developers.mattermost.com/integrate/reference/message-attachments/>). All texts are Markdown there.
+//! (<https://developers.mattermost.com/integrate/reference/message-attachments/>). A field's value is Markdown and calls
+//! people; its title and the footer are plain; the attachment's title is plain where it is a link, and Markdown where it
+//! is none (the webapp's `message_attachment.tsx`).
 
 use serde_json::json;
 
+use super::quote::cut;
 use super::request::{Answer, Request, Verdict};
 use super::told::Told;
 use crate::config::channel::Hook;
 use crate::config::template::Escaping;
+
+/// Letters of a post.
+const TEXT_MAX: usize = 16_383;
 
 pub(super) fn render(told: &Told<'_>, hook: &Hook) -> Request {
     let escaped = |text: &str| Escaping::Markdown.escape(text).into_owned();
     let mut attachment = json!({
         "color": told.colour(),
         "fallback": told.title,
-        "title": told.title,
         "footer": told.key,
     });
-    if let Some(link) = &told.link {
-        attachment["title_link"] = json!(link);
+    match &told.link {
+        Some(link) => {
+            attachment["title"] = json!(told.title);
+            attachment["title_link"] = json!(link);
+        }
+        None => attachment["title"] = json!(escaped(&told.title)),
     }
     match &told.custom {
-        Some(custom) => attachment["text"] = json!(custom),
+        Some(custom) => attachment["text"] = json!(cut(custom, TEXT_MAX)),
         None => {
             let one_by_one = told.group.is_some();
             let fields = told.facts.iter().enumerate().map(|(index, fact)| {
                 let is_short = index > 0 && !one_by_one;
-                json!({"title": escaped(&fact.label), "value": escaped(&fact.value), "short": is_short})
+                json!({"title": fact.label, "value": escaped(&fact.value), "short": is_short})
             });
             let acknowledge = told
                 .acknowledge
@@ -38,9 +47,9 @@ pub(super) fn render(told: &Told<'_>, hook: &Hook) -> Request {
     Request::json(hook.url.text().into_owned(), &json!({"attachments": [attachment]}))
 }
 
-/// Its errors are JSON with a sentence; its statuses say what they are worth.
+/// Its errors are JSON with a sentence; its statuses say what they are worth. What was taken is answered `ok`.
 pub(super) fn judge(answer: &Answer<'_>) -> Verdict {
-    answer.by_status()
+    answer.by_ok()
 }
 
 #[cfg(test)]

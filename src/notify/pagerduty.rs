@@ -1,8 +1,10 @@
 //! The `pagerduty` channel: the Events API v2.
 //!
 //! The deduplication key is stored with the incident before the first event leaves, so that reminders update the alert
-//! and the end closes it, also after a restart. Format:
-//! <https://developer.pagerduty.com/docs/events-api-v2-overview>.
+//! and the end closes it, also after a restart. It has at most 168 letters of the 255 that are allowed. Severities are
+//! `critical`, `error`, `warning` and `info`, of which ours are three. Format, limits and answers:
+//! <https://developer.pagerduty.com/docs/events-api-v2-overview>,
+//! <https://developer.pagerduty.com/docs/send-alert-event>.
 
 use serde_json::json;
 
@@ -14,11 +16,14 @@ use crate::config::channel::PagerDuty;
 
 /// Letters of a summary.
 const SUMMARY_MAX: usize = 1_024;
+/// Letters of the cause in the details: all of an event may have 512 KB.
+const CAUSE_MAX: usize = 32_000;
 
 pub(super) fn render(told: &Told<'_>, pagerduty: &PagerDuty) -> Request {
     let PagerDuty { url, routing_key } = pagerduty;
     let action = if told.kind.is_over() { "resolve" } else { "trigger" };
-    let mut details = json!({"cause": told.cause, "node": told.node, "since": clock::format(told.since)});
+    let mut details =
+        json!({"cause": cut(&told.cause, CAUSE_MAX), "node": told.node, "since": clock::format(told.since)});
     for (name, number) in [("incident", told.incident), ("integrationFailureHistoryId", told.history)] {
         if let Some(number) = number {
             details[name] = json!(number);
@@ -33,7 +38,7 @@ pub(super) fn render(told: &Told<'_>, pagerduty: &PagerDuty) -> Request {
         "dedup_key": told.key,
         "client": "Breakwater",
         "payload": {
-            "summary": cut(&format!("{}: {}", told.title, told.cause), SUMMARY_MAX),
+            "summary": cut(&format!("{}: {}", told.title, told.short_cause), SUMMARY_MAX),
             "source": told.target,
             "severity": told.severity.as_str(),
             "timestamp": clock::format(told.since),

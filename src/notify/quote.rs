@@ -1,29 +1,52 @@
 //! The words of strangers, made fit for a line of ours.
 
+/// What ends a text that was cut.
+const CUT: char = '…';
 /// What stands where something confidential stood.
 const HIDDEN: &str = "[hidden]";
 
-/// `text` on one line of at most `limit` characters: control characters and runs of spaces become one space.
+/// `text` on one line of at most `limit` letters: control characters, what turns the direction of writing, and runs of
+/// spaces become one space.
 pub(super) fn one_line(text: &str, limit: usize) -> String {
-    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let steers = |sign: char| sign.is_control() || matches!(sign, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let spaced: String = text.chars().map(|sign| if steers(sign) { ' ' } else { sign }).collect();
     let line = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
     cut(&line, limit)
 }
 
-/// `text` of at most `limit` characters, its lines left as they are.
-pub(super) fn cut(text: &str, limit: usize) -> String {
-    if text.chars().count() <= limit {
-        return text.to_owned();
-    }
-    let mut cut: String = text.chars().take(limit.saturating_sub(1)).collect();
-    cut.push('…');
-    cut
+/// How much one sign takes, in what a receiver counts.
+pub(super) type Measure = fn(char) -> usize;
+
+/// Letters, as Java, JavaScript and Telegram count them (UTF-16); never fewer than a reader sees.
+pub(super) const LETTERS: Measure = char::len_utf16;
+
+/// Bytes of a text within JSON, its quotes not counted.
+pub(super) const JSON_BYTES: Measure = |sign| match sign {
+    '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+    '\0'..='\u{1f}' => 6,
+    _ => sign.len_utf8(),
+};
+
+/// How much a text takes.
+pub(super) fn size(text: &str, measure: Measure) -> usize {
+    text.chars().map(measure).sum()
 }
 
-/// `text` of at most `limit` bytes, and no half letter at its end.
-pub(super) fn cut_bytes(text: &str, limit: usize) -> &str {
-    let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    &text[..end.unwrap_or_default()]
+/// `text` of at most `limit` letters, its lines left as they are.
+pub(super) fn cut(text: &str, limit: usize) -> String {
+    cut_to(text, limit, LETTERS)
+}
+
+/// `text` that takes at most `limit`; its end says whether it was cut.
+pub(super) fn cut_to(text: &str, limit: usize, measure: Measure) -> String {
+    if size(text, measure) <= limit {
+        return text.to_owned();
+    }
+    let mut room = limit.saturating_sub(measure(CUT));
+    let fits = |sign: &char| room.checked_sub(measure(*sign)).map(|rest| room = rest).is_some();
+    let mut cut: String = text.chars().take_while(fits).collect();
+    cut.push(CUT);
+    cut
 }
 
 /// `text` without any of `confidential`. Done before a text is cut, so that no half of a secret stays.
@@ -38,6 +61,7 @@ mod tests {
     #[test]
     fn a_page_becomes_one_line() {
         assert_eq!(one_line("<h1>\r\n  Bad\tGateway\u{1b}[31m </h1>\n", 200), "<h1> Bad Gateway [31m </h1>");
+        assert_eq!(one_line("a\u{202e}b\u{2028}c\u{2066}", 200), "a b c");
     }
 
     #[test]
@@ -48,8 +72,12 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_cut_by_bytes_between_letters() {
-        assert_eq!((cut_bytes("결제", 4), cut_bytes("결제", 6), cut_bytes("", 3)), ("결", "결제", ""));
+    fn what_a_receiver_counts_is_what_is_counted() {
+        assert_eq!(cut(&"🚨".repeat(10), 10), "🚨🚨🚨🚨…", "two in UTF-16, each");
+        assert_eq!(cut_to("결제 대행", 9, JSON_BYTES), "결제…");
+        let quoted = "\"\n\u{1}".repeat(10);
+        assert_eq!(size(&quoted, JSON_BYTES), serde_json::to_string(&quoted).unwrap().len() - 2);
+        assert_eq!(size(&cut_to(&quoted, 24, JSON_BYTES), JSON_BYTES), 23, "no half of an escaped sign");
     }
 
     #[test]

@@ -5,8 +5,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::config::channel::Login;
+
+/// This program, as it calls itself to receivers. Discord turns away who calls himself nothing.
+pub(super) const PROGRAM: &str = concat!("breakwater/", env!("CARGO_PKG_VERSION"));
 
 /// An HTTP request as it goes on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +25,8 @@ impl Request {
     /// A POST of JSON.
     pub(super) fn json(url: String, body: &impl Serialize) -> Self {
         let body = serde_json::to_string(body).expect("texts, numbers and lists of them are always JSON");
-        Self { method: "POST", url, headers: vec![("content-type", "application/json".to_owned())], body }
+        let headers = vec![("content-type", "application/json".to_owned()), ("user-agent", PROGRAM.to_owned())];
+        Self { method: "POST", url, headers, body }
     }
 
     /// The same with the proof of who we are.
@@ -49,6 +54,11 @@ pub(super) struct Answer<'a> {
 }
 
 /// What an answer means.
+///
+/// A good status alone is not believed where the vendor's body says more. Where the body is the vendor's and says no,
+/// its reason decides. Where it is not the vendor's (a proxy's page), nobody took the message, and it is sent again;
+/// except to chats that many programs imitate in their own words (Slack's, Mattermost's, a workflow's): there a message
+/// that did arrive would be repeated for a day, so it becomes a dead letter, which somebody sees and sends again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Delivered,
@@ -66,9 +76,36 @@ impl Answer<'_> {
         }
     }
 
+    /// Whether its status is a good one.
+    pub(super) const fn is_good(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+
+    /// Taken if the body has this member, as the vendor's has; else sent again.
+    pub(super) fn by_member(&self, member: &str) -> Verdict {
+        if self.is_good() && self.member(member).is_none() {
+            return Verdict::Transient { retry_after: self.retry_after };
+        }
+        self.by_status()
+    }
+
+    /// Taken if the body is the word `ok`, or JSON that says so in one of the usual ways.
+    pub(super) fn by_ok(&self) -> Verdict {
+        let says_so = || ["ok", "success"].iter().any(|name| self.member(name) == Some(Value::Bool(true)));
+        if self.is_good() && self.body.trim_ascii() != b"ok" && !says_so() {
+            return Verdict::Permanent;
+        }
+        self.by_status()
+    }
+
+    /// A member of a JSON body.
+    pub(super) fn member(&self, name: &str) -> Option<Value> {
+        serde_json::from_slice::<Value>(self.body).ok()?.get(name).cloned()
+    }
+
     /// The number at a path of members of a JSON body.
     pub(super) fn number(&self, path: &[&str]) -> Option<f64> {
-        let body: serde_json::Value = serde_json::from_slice(self.body).ok()?;
+        let body: Value = serde_json::from_slice(self.body).ok()?;
         path.iter().try_fold(&body, |value, member| value.get(member))?.as_f64()
     }
 

@@ -2,14 +2,21 @@
 //!
 //! An incoming webhook cannot change what it has posted, so each message is a post of its own; the key in its footer is
 //! the same through an incident. Format: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>
-//! with a secondary attachment (<https://docs.slack.dev/messaging/formatting-message-text>) for its colour.
+//! with a secondary attachment (<https://docs.slack.dev/legacy/legacy-messaging/legacy-secondary-message-attachments>),
+//! since only that has a colour, and as many fields as a group has lines where a section of Block Kit has ten. Names are
+//! not linked (`link_names` is left out), so an `@` calls nobody.
 
 use serde_json::json;
 
+use super::quote::cut;
 use super::request::{Answer, Request, Verdict};
 use super::told::Told;
 use crate::config::channel::Hook;
 use crate::config::template::Escaping;
+
+/// Letters of a footer, and of an attachment's text: of more Slack shows no more.
+const FOOTER_MAX: usize = 300;
+const TEXT_MAX: usize = 8_000;
 
 pub(super) fn render(told: &Told<'_>, hook: &Hook) -> Request {
     let escaped = |text: &str| Escaping::Slack.escape(text).into_owned();
@@ -21,11 +28,12 @@ pub(super) fn render(told: &Told<'_>, hook: &Hook) -> Request {
     let mut attachment = json!({
         "color": told.colour(),
         "fallback": escaped(&told.text()),
-        "footer": escaped(&told.key),
+        "footer": cut(&escaped(&told.key), FOOTER_MAX),
     });
     match &told.custom {
         // Its values were escaped where they were put in; what else it says is the user's.
         Some(custom) => {
+            let custom = cut(custom, TEXT_MAX);
             attachment["fallback"] = json!(custom);
             attachment["text"] = json!(custom);
             attachment["mrkdwn_in"] = json!(["text"]);
@@ -47,9 +55,10 @@ pub(super) fn render(told: &Told<'_>, hook: &Hook) -> Request {
 
 /// Slack's errors are words in plain text, and its statuses say what they are worth: `invalid_payload` (400),
 /// `action_prohibited` and `posting_to_general_channel_denied` (403), `channel_not_found` and `no_service` (404),
-/// `channel_is_archived` (410) will not get better; 429 comes with `Retry-After`; `rollup_error` is a 500.
+/// `channel_is_archived` (410) will not get better; 429 comes with `Retry-After`; `rollup_error` is a 500. What was taken
+/// is answered `ok`, and by what imitates Slack with a JSON that says so.
 pub(super) fn judge(answer: &Answer<'_>) -> Verdict {
-    answer.by_status()
+    answer.by_ok()
 }
 
 #[cfg(test)]
@@ -91,6 +100,12 @@ mod tests {
     fn what_will_not_get_better_is_permanent() {
         for (status, body, verdict) in [
             (200, "ok", Verdict::Delivered),
+            (200, "ok\n", Verdict::Delivered),
+            (200, r#"{"ok":true}"#, Verdict::Delivered),
+            (200, r#"{"success":true}"#, Verdict::Delivered),
+            (200, r#"{"ok":false,"error":"invalid_auth"}"#, Verdict::Permanent),
+            (200, "no_text", Verdict::Permanent),
+            (200, "", Verdict::Permanent),
             (400, "invalid_payload", Verdict::Permanent),
             (403, "action_prohibited", Verdict::Permanent),
             (404, "no_service", Verdict::Permanent),

@@ -1,7 +1,8 @@
 //! One message, in the parts that channels put together in their own ways.
 //!
-//! The only place here that looks into a [`Message`], with `grouped.rs` for several in one: a channel's file knows kinds, keys and words, and nothing of what
-//! a message is stored as. All of it follows from the stored delivery, so that a retry says the same.
+//! The only place here that looks into a [`Message`], with `grouped.rs` for several in one: a channel's file knows kinds,
+//! keys and words, and nothing of what a message is stored as. All of it follows from the stored delivery, so that a
+//! retry says the same.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -102,6 +103,8 @@ pub(super) struct Told<'a> {
     pub(super) target: &'a str,
     /// In full; without the word `resolved` where nothing is over.
     pub(super) cause: String,
+    /// For people: in one line, cut, and never empty.
+    pub(super) short_cause: String,
     pub(super) since: Timestamp,
     pub(super) until: Option<Timestamp>,
     /// The target's page.
@@ -195,7 +198,8 @@ impl Teller {
         let Content { kind, key, target, severity, cause, since, until, incident, history, failure_type, acknowledge } =
             content;
         let cause = if kind.is_over() { cause.into_owned() } else { without_resolved(&cause) };
-        let short_cause = one_line(&cause, CAUSE_MAX);
+        let short_cause = Some(one_line(&cause, CAUSE_MAX)).filter(|cause| !cause.is_empty());
+        let short_cause = short_cause.unwrap_or_else(|| words::no_cause(self.language).to_owned());
         let about = About {
             kind,
             target,
@@ -203,9 +207,9 @@ impl Teller {
             node: &self.node,
             cause: &short_cause,
             severity,
-            since: clock::format(since),
-            until: until.map(clock::format),
-            lasted: until.filter(|_| !kind.is_test()).map(|until| until.since(since)),
+            since: to_the_second(since),
+            until: until.map(to_the_second),
+            lasted: until.filter(|_| !kind.is_test()).map(|until| whole_second(until).since(whole_second(since))),
             incident,
             history,
             failure_type,
@@ -227,6 +231,7 @@ impl Teller {
             severity,
             target,
             cause,
+            short_cause,
             since,
             until,
             link,
@@ -242,11 +247,13 @@ impl Teller {
         told
     }
 
-    /// A template was tried with every kind of message before. If it fails all the same, our own words are better
-    /// than none.
+    /// A template was tried with every kind of message before. If it fails all the same, or says nothing (which most
+    /// receivers refuse), our own words are better than none.
     pub(super) fn custom(&self, template: &Template, told: &Told<'_>) -> Option<String> {
         let rendered = template.render(&self.context(told));
-        rendered.inspect_err(|error| tracing::error!(channel = %self.channel, %error, "the template gave nothing")).ok()
+        let rendered =
+            rendered.inspect_err(|error| tracing::error!(channel = %self.channel, %error, "the template gave nothing"));
+        rendered.ok().filter(|text| !text.trim().is_empty())
     }
 
     fn context<'a>(&'a self, told: &'a Told<'_>) -> Context<'a> {
@@ -299,23 +306,6 @@ impl Told<'_> {
             Some(text) => text.clone(),
             None => self.lines().collect::<Vec<_>>().join("\n"),
         }
-    }
-
-    /// Everything as one plain text, the link at its end.
-    pub(super) fn whole_text(&self) -> String {
-        let mut text = match &self.custom {
-            Some(text) => text.clone(),
-            None => format!("{}\n{}", self.title, self.text()),
-        };
-        if let (Some(link), None) = (&self.link, &self.custom) {
-            text.push('\n');
-            text.push_str(link);
-        }
-        if let Some(line) = self.acknowledge_line() {
-            text.push('\n');
-            text.push_str(&line);
-        }
-        text
     }
 
     /// Where to acknowledge it, as a line of a plain text; a user's template has its own place for it.
@@ -381,6 +371,15 @@ fn of_incident(alert: &Alert, kind: Kind, until: Option<Timestamp>) -> Content<'
         failure_type: None,
         acknowledge: acknowledge.as_deref().filter(|_| !kind.is_over()),
     }
+}
+
+/// A time as people are told it. Programs get the whole of it.
+pub(super) fn to_the_second(time: Timestamp) -> String {
+    clock::format(whole_second(time))
+}
+
+const fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_nanos(time.as_nanos() - time.as_nanos().rem_euclid(1_000_000_000))
 }
 
 /// The receiver's key. The time is in it so that two nodes, or a node with a new store, never share one.

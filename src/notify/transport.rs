@@ -20,8 +20,9 @@ use crate::config::Secret;
 use crate::domain::delivery::Outcome;
 use crate::domain::time::Timestamp;
 
-/// How much of an answer is read: enough for any provider's sentence.
-const ANSWER_MAX_BYTES: usize = 4 * 1024;
+/// How much of an answer is read: enough for those that repeat the message (Discord's, with each Korean letter in six
+/// bytes, is the longest), since one that was cut is no JSON any more.
+const ANSWER_MAX_BYTES: usize = 64 * 1024;
 /// How much of it is kept, in characters.
 pub(super) const WORDS_MAX: usize = 300;
 /// A receiver cannot make a message wait longer than this at a time.
@@ -76,10 +77,15 @@ impl Transport {
     async fn judge_response(&self, response: Response, judge: fn(&Answer<'_>) -> Verdict, clock: &Clock) -> Outcome {
         let status = response.status();
         let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let body = beginning(response).await;
+        let (body, broke_off) = beginning(response).await;
         let retry_after = asked.and_then(|asked| retry_after(&asked, clock.now()));
         let words = one_line(&without(&String::from_utf8_lossy(&body), &self.confidential), WORDS_MAX);
-        outcome(status, &words, judge(&Answer { status: status.as_u16(), retry_after, body: &body }))
+        let verdict = match judge(&Answer { status: status.as_u16(), retry_after, body: &body }) {
+            // Half a body says neither yes nor no.
+            Verdict::Permanent if broke_off && status.is_success() => Verdict::Transient { retry_after },
+            verdict @ (Verdict::Delivered | Verdict::Transient { .. } | Verdict::Permanent) => verdict,
+        };
+        outcome(status, &words, verdict)
     }
 
     fn judge_error(&self, error: &reqwest::Error) -> Outcome {
@@ -94,18 +100,22 @@ impl Transport {
     }
 }
 
-/// The first bytes of an answer. It is read even where nobody needs it, so that the connection can be kept; an answer
-/// that breaks off has still said its status.
-async fn beginning(mut response: Response) -> Vec<u8> {
+/// The first bytes of an answer, and whether it broke off. It is read even where nobody needs it, so that the connection
+/// can be kept; an answer that breaks off has still said its status.
+async fn beginning(mut response: Response) -> (Vec<u8>, bool) {
     let mut read = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
+    loop {
+        let chunk = match response.chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return (read, false),
+            Err(_) => return (read, true),
+        };
         let room = ANSWER_MAX_BYTES - read.len();
         read.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() >= room {
-            break;
+            return (read, false);
         }
     }
-    read
 }
 
 /// A verdict with the receiver's words, which are scrubbed and cut by now.

@@ -4,8 +4,13 @@
 //! timestamp and with it the signature move), and the word `resolved` stands in messages of an incident's end and
 //! in no other, since receivers look for it.
 //!
-//! Formats: CloudEvents 1.0 JSON (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>),
-//! Standard Webhooks 1.0.0 (<https://github.com/standard-webhooks/standard-webhooks>).
+//! A status of 2xx is the receiver's word that it has the message, whatever the body says, as Standard Webhooks has it;
+//! 410 and other refusals are for good, and a `Retry-After` is heard.
+//!
+//! Formats: CloudEvents 1.0 JSON (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>) in
+//! the structured mode of its HTTP binding
+//! (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md>), Standard Webhooks
+//! 1.0.0 (<https://github.com/standard-webhooks/standard-webhooks>).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +19,7 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use super::grouped::Grouped;
-use super::request::Request;
+use super::request::{PROGRAM, Request};
 use super::told::{Kind, Told};
 use crate::clock;
 use crate::config::Secret;
@@ -42,9 +47,8 @@ pub(super) fn render(told: &Told<'_>, webhook: &Webhook, now_unix: i64) -> Reque
 
 /// This program and its version; the node's name too, where it can stand in a header's comment.
 fn user_agent(node: &str) -> String {
-    let program = concat!("breakwater/", env!("CARGO_PKG_VERSION"));
     let fits = !node.is_empty() && node.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '(' | ')' | '\\'));
-    if fits { format!("{program} ({node})") } else { program.to_owned() }
+    if fits { format!("{PROGRAM} ({node})") } else { PROGRAM.to_owned() }
 }
 
 fn sign(id: &str, now_unix: i64, body: &str, secrets: &[Secret]) -> String {
@@ -153,7 +157,7 @@ fn data<'a>(told: &'a Told<'_>) -> Data<'a> {
 }
 
 fn grouped<'a>(told: &'a Told<'_>, group: &'a Grouped<'_>) -> Data<'a> {
-    let Grouped { of, name, count, members } = group;
+    let Grouped { of, name, count, members, .. } = group;
     let whole = Data { status: told.status(), group: Some(name), count: Some(*count), ..Data::default() };
     match of {
         Of::Trouble | Of::Ends => Data { alerts: members.iter().map(data).collect(), ..whole },
@@ -210,6 +214,19 @@ mod tests {
     #[test]
     fn a_reminder_on_the_wire() {
         insta::assert_snapshot!(wire(reminder()));
+    }
+
+    #[test]
+    fn an_escalated_alert_on_the_wire() {
+        insta::assert_snapshot!(wire(escalated()));
+    }
+
+    #[test]
+    fn a_test_on_the_wire() {
+        let webhook = Webhook { url: Secret::new(URL.as_bytes()), secrets: vec![], content_type: "text/json".into() };
+        let teller = teller(Language::English);
+        let test = teller.test(Kind::Test, at("2024-06-01T10:00:03Z"));
+        insta::assert_snapshot!(examples::wire(render(&test, &webhook, NOW)));
     }
 
     #[test]

@@ -89,12 +89,12 @@ pub(super) fn member(language: Language, about: &About<'_>) -> Fact {
     let until = about.until.as_deref().unwrap_or_default();
     let value = match (language, about.kind) {
         (Language::English, Kind::Firing | Kind::Test) => format!("{cause}, since {since}"),
-        (Language::English, Kind::Reminder) => format!("still {cause}, since {since}"),
+        (Language::English, Kind::Reminder) => format!("still in trouble: {cause}, since {since}"),
         (Language::English, Kind::Escalated) => format!("worse, or not acknowledged: {cause}, since {since}"),
         (Language::English, Kind::Resolved | Kind::TestOver) => format!("{cause}, from {since} until {until}"),
         (Language::English, Kind::Recorded) => format!("{cause}, at {since}"),
         (Language::Korean, Kind::Firing | Kind::Test) => format!("{cause}, {since}부터"),
-        (Language::Korean, Kind::Reminder) => format!("계속 {cause}, {since}부터"),
+        (Language::Korean, Kind::Reminder) => format!("장애 계속: {cause}, {since}부터"),
         (Language::Korean, Kind::Escalated) => format!("악화 또는 미확인: {cause}, {since}부터"),
         (Language::Korean, Kind::Resolved | Kind::TestOver) => format!("{cause}, {since}부터 {until}까지"),
         (Language::Korean, Kind::Recorded) => format!("{cause}, {since}"),
@@ -109,6 +109,14 @@ pub(super) fn more(language: Language, count: u64) -> Fact {
         Language::Korean => format!("외 {count}건"),
     };
     Fact { label: Cow::Borrowed(ELLIPSIS), value }
+}
+
+/// What stands for a cause that nobody gave: vendors refuse a field without a text.
+pub(super) const fn no_cause(language: Language) -> &'static str {
+    match language {
+        Language::English => "no reason was given",
+        Language::Korean => "원인 미상",
+    }
 }
 
 /// What a test says where others say why.

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::node::{Gateway, Node, Pager, Place, program, until};
 
 /// A receiver that answers every request with these bytes, or (with none) with the request itself and 400; counts them.
-async fn receiver(answer: Option<&'static str>) -> (String, Arc<AtomicUsize>) {
+pub(crate) async fn receiver(answer: Option<&'static str>) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("port 0 can be had");
     let base = format!("http://{}", listener.local_addr().expect("it is bound"));
     let count = Arc::new(AtomicUsize::new(0));

@@ -6,6 +6,7 @@ mod backend;
 mod bad_input;
 mod callers;
 mod channels;
+mod channels_of_every_kind;
 mod command_line;
 mod conditions;
 mod given_when_then;

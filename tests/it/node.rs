@@ -433,7 +433,12 @@ impl Pager {
 
     /// Where it is, for what is no channel of ours.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/hook", self.address)
+        format!("{}/hook", self.base())
+    }
+
+    /// Where it is, without a path: it takes what comes on any.
+    pub(crate) fn base(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// The channel that leads here.

@@ -9,6 +9,8 @@ pub enum Escaping {
     Plain,
     /// A value becomes a JSON value; a text with its quotes.
     Json,
+    /// Only `@` where it calls people (<https://core.telegram.org/api/mentions>).
+    Mentions,
     /// `&`, `<` and `>` (<https://docs.slack.dev/messaging/formatting-message-text#escaping>).
     Slack,
     /// Everything that Markdown gives a meaning, and `@`, which calls people.
@@ -21,6 +23,7 @@ impl Escaping {
     pub fn escape(self, text: &str) -> Cow<'_, str> {
         match self {
             Self::Plain | Self::Json => Cow::Borrowed(text),
+            Self::Mentions => mentions(text),
             Self::Slack => replaced(text, |sign| match sign {
                 '&' => Some("&amp;"),
                 '<' => Some("&lt;"),
@@ -42,6 +45,23 @@ fn replaced(text: &str, by: impl Fn(char) -> Option<&'static str>) -> Cow<'_, st
             Some(instead) => escaped.push_str(instead),
             None => escaped.push(sign),
         }
+    }
+    Cow::Owned(escaped)
+}
+
+/// A space of no width after each `@` that does not stand in a word, as in an address of mail.
+fn mentions(text: &str) -> Cow<'_, str> {
+    if !text.contains('@') {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    let mut is_in_word = false;
+    for sign in text.chars() {
+        escaped.push(sign);
+        if sign == '@' && !is_in_word {
+            escaped.push('\u{200b}');
+        }
+        is_in_word = sign.is_alphanumeric();
     }
     Cow::Owned(escaped)
 }
@@ -79,6 +99,12 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_called_and_addresses_of_mail_stay_whole() {
+        let escaped = Escaping::Mentions.escape("@bob (@ops) ops@example.com");
+        assert_eq!(escaped, "@\u{200b}bob (@\u{200b}ops) ops@example.com");
+    }
+
+    #[test]
     fn markdown_sees_no_style_no_link_and_no_mention() {
         assert_eq!(
             Escaping::Markdown.escape("PG_KCP *x* [a](http://b) @here `c`"),
@@ -88,7 +114,7 @@ mod tests {
 
     #[test]
     fn what_means_nothing_is_left_as_it_is() {
-        for escaping in [Escaping::Plain, Escaping::Slack, Escaping::Markdown] {
+        for escaping in [Escaping::Plain, Escaping::Mentions, Escaping::Slack, Escaping::Markdown] {
             assert!(matches!(escaping.escape("캠핑장 503 at 10:00-11:00."), Cow::Borrowed(_)));
         }
     }

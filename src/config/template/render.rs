@@ -66,6 +66,7 @@ impl Template {
         environment.set_auto_escape_callback(move |_| match escaping {
             Escaping::Plain => AutoEscape::None,
             Escaping::Json => AutoEscape::Json,
+            Escaping::Mentions => AutoEscape::Custom("mentions"),
             Escaping::Slack => AutoEscape::Custom("slack"),
             Escaping::Markdown => AutoEscape::Custom("markdown"),
         });
@@ -81,7 +82,7 @@ impl Template {
 fn write_value(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value, escaping: Escaping) -> Result<(), Jinja> {
     match escaping {
         Escaping::Json => minijinja::escape_formatter(out, state, value),
-        Escaping::Plain | Escaping::Slack | Escaping::Markdown => {
+        Escaping::Plain | Escaping::Mentions | Escaping::Slack | Escaping::Markdown => {
             if value.is_none() {
                 return Ok(());
             }

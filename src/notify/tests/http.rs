@@ -102,6 +102,15 @@ async fn a_connection_that_breaks_may_work_later() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_says_yes_by_its_status_or_is_asked_for_again() {
+    let broken = || Then::Answer("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no".to_owned());
+    assert_eq!(outcome_of(broken(), TIMEOUT).await, Outcome::Delivered);
+    let (base, _) = receiver(vec![broken()]).await;
+    let outcome = sender(&format!("kind = \"slack\"\nurl = \"{base}\"")).deliver(&delivery(firing())).await;
+    assert_eq!(outcome, Outcome::Transient { error: "200 OK: o".into(), retry_after: None });
+}
+
+#[tokio::test]
 async fn a_receiver_that_is_silent_is_given_up_after_the_timeout() {
     let outcome = outcome_of(Then::Silence, "100ms").await;
     assert_eq!(outcome, Outcome::Transient { error: "no answer within 100ms".into(), retry_after: None });

@@ -210,28 +210,38 @@ async fn receive(
         arrival
     };
     tracing::debug!(%arrival, "a webhook arrived");
-    answered(arrival.answer).meet(connection, &desk.closing).await
+    answered(&arrival).meet(connection, &desk.closing).await
+}
+
+/// What is said of a message that was taken: the words of every vendor whose clients do not believe a status alone
+/// (Slack and Telegram `ok`, Discord and ntfy `id`, Opsgenie `result`, KakaoTalk `result_code`).
+#[derive(Serialize)]
+struct Taken {
+    ok: bool,
+    id: String,
+    result: &'static str,
+    result_code: i32,
 }
 
 #[derive(Serialize)]
-struct Said {
+struct Refused {
     ok: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
+    error: &'static str,
 }
 
-fn answered(answer: Answer) -> Fate {
-    match answer {
+fn answered(arrival: &Arrival) -> Fate {
+    let refused = |error| Refused { ok: false, error };
+    match arrival.answer {
         Answer::Hang => Fate::Hang,
         Answer::Reset => Fate::Reset,
-        Answer::Lie => Fate::Answer(json(StatusCode::OK, &Said { ok: false, error: Some("not delivered") })),
+        Answer::Lie => Fate::Answer(json(StatusCode::OK, &refused("not delivered"))),
         Answer::Status(status, seconds) => {
-            let said = if status.is_success() {
-                Said { ok: true, error: None }
+            let response = if status.is_success() {
+                let id = arrival.number.to_string();
+                json(status, &Taken { ok: true, id, result: "taken", result_code: 0 })
             } else {
-                Said { ok: false, error: Some("as the script says") }
+                json(status, &refused("as the script says"))
             };
-            let response = json(status, &said);
             Fate::Answer(match seconds {
                 Some(seconds) => retry_after(response, seconds),
                 None => response,

@@ -29,7 +29,8 @@ async fn it_answers_as_the_script_says() {
     let lie = post(&shop, &[], "{}").await.unwrap();
     assert_eq!((lie.status, &lie.body["ok"]), (StatusCode::OK, &json!(false)));
     assert_eq!(post(&shop, &[], "{}").await.unwrap().status, StatusCode::NO_CONTENT);
-    assert_eq!(post(&shop, &[], "{}").await.unwrap().body, json!({"ok": true}));
+    let taken = json!({"ok": true, "id": "6", "result": "taken", "result_code": 0});
+    assert_eq!(post(&shop, &[], "{}").await.unwrap().body, taken);
     let answers: Vec<String> = shop.handle.arrivals().iter().map(|arrival| arrival.answer.to_string()).collect();
     assert_eq!(answers, ["500", "429(3)", "reset", "lie", "204", "200"]);
 }

@@ -69,7 +69,7 @@ const KINDS: [(&str, Kind); 14] = [
     ("slack", kind(Word::Slack, Some(Escaping::Slack), rate(1, SECOND))),
     ("discord", kind(Word::Discord, Some(Escaping::Markdown), rate(30, MINUTE))),
     ("teams", kind(Word::Teams, Some(Escaping::Markdown), rate(60, MINUTE))),
-    ("telegram", kind(Word::Telegram, Some(Escaping::Plain), rate(20, MINUTE))),
+    ("telegram", kind(Word::Telegram, Some(Escaping::Mentions), rate(20, MINUTE))),
     ("pagerduty", kind(Word::PagerDuty, None, rate(120, MINUTE))),
     ("opsgenie", kind(Word::Opsgenie, None, rate(60, MINUTE))),
     ("mattermost", kind(Word::Mattermost, Some(Escaping::Markdown), rate(10, SECOND))),
