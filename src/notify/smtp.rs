@@ -2,9 +2,10 @@
 //!
 //! Written against the single commands, not lettre's transport, because that ends at the first recipient that is
 //! refused: one address that is gone would keep all others from being told. A mail is delivered if the server took it
-//! for somebody; who is refused for good is named in the log. If somebody is refused for now, all of it is tried again:
-//! the same mail with the same id.
+//! for somebody; who is refused for good is named in the log. If somebody is refused for now, the same mail with the same
+//! id is tried again, for those who do not have it yet. Who has it is kept in memory: after a restart all get it again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lettre::Address;
@@ -13,6 +14,7 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
+use parking_lot::Mutex;
 
 use super::email;
 use super::quote::{one_line, without};
@@ -32,6 +34,29 @@ pub(super) struct Mailer {
     /// The sender's domain: a server may refuse a greeting without one.
     hello: ClientId,
     confidential: Vec<String>,
+    /// Of mails that are to be tried again: who needs no further attempt.
+    partly: Mutex<BTreeMap<String, Done>>,
+}
+
+/// Mails that are remembered; of the oldest beyond them everybody gets another copy.
+const PARTLY_MAX: usize = 1_000;
+
+/// How long a server may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Recipients by their place in the configuration that a mail needs not be sent to any more.
+#[derive(Debug, Clone, Default)]
+struct Done {
+    taken: Vec<usize>,
+    never: Vec<usize>,
+}
+
+/// What became of a mail.
+#[derive(Default)]
+struct Sent {
+    done: Done,
+    later: Option<String>,
+    never: Option<String>,
 }
 
 /// What the server said to one of our commands.
@@ -61,6 +86,7 @@ impl Mailer {
             timeout,
             confidential: confidential(&[], &secrets),
             hello: ClientId::Domain(domain.to_owned()),
+            partly: Mutex::default(),
             email: email.clone(),
         })
     }
@@ -68,8 +94,12 @@ impl Mailer {
     /// Makes one attempt.
     pub(super) async fn send(&self, told: &Told<'_>) -> Outcome {
         let mail = email::render(told, &self.email);
-        let refused = match tokio::time::timeout(self.timeout, self.converse(&mail)).await {
-            Ok(Ok(())) => return Outcome::Delivered,
+        let before = self.partly.lock().get(&told.id).cloned().unwrap_or_default();
+        let refused = match tokio::time::timeout(self.timeout, self.converse(&mail, before)).await {
+            Ok(Ok(sent)) => match self.judge(&told.id, sent) {
+                Ok(()) => return Outcome::Delivered,
+                Err(refused) => refused,
+            },
             Ok(Err(refused)) => refused,
             Err(_) => Refusal::Now(format!("no answer within {:?}", self.timeout)),
         };
@@ -80,7 +110,25 @@ impl Mailer {
         }
     }
 
-    async fn converse(&self, mail: &[u8]) -> Result<(), Refusal> {
+    /// It is over unless somebody is to get it later.
+    fn judge(&self, id: &str, sent: Sent) -> Result<(), Refusal> {
+        let Sent { done, later, never } = sent;
+        let mut partly = self.partly.lock();
+        partly.remove(id);
+        match (later, never) {
+            (Some(words), _) => {
+                partly.insert(id.to_owned(), done);
+                if partly.len() > PARTLY_MAX {
+                    partly.pop_first();
+                }
+                Err(Refusal::Now(words))
+            }
+            (None, Some(words)) if done.taken.is_empty() => Err(Refusal::Ever(words)),
+            (None, _) => Ok(()),
+        }
+    }
+
+    async fn converse(&self, mail: &[u8], before: Done) -> Result<Sent, Refusal> {
         let name = &self.hello;
         let server = (&*self.email.host, self.email.port);
         let at_once = self.tls.clone().filter(|_| self.email.encryption == Encryption::Tls);
@@ -96,17 +144,17 @@ impl Mailer {
             }
             connection.starttls(tls, name).await.map_err(|error| refusal("STARTTLS", &error))?;
         }
-        let sent = self.transact(&mut connection, mail).await;
-        // A mail that was taken is taken, however the goodbye goes.
+        let sent = self.transact(&mut connection, mail, before).await;
         if sent.is_ok() {
-            drop(connection.quit().await)
+            // A mail that was taken is taken, however the goodbye goes and however long it takes.
+            tokio::spawn(async move { drop(tokio::time::timeout(GOODBYE, connection.quit()).await) });
         } else {
-            connection.abort().await
+            connection.abort().await;
         }
         sent
     }
 
-    async fn transact(&self, connection: &mut AsyncSmtpConnection, mail: &[u8]) -> Result<(), Refusal> {
+    async fn transact(&self, connection: &mut AsyncSmtpConnection, mail: &[u8], before: Done) -> Result<Sent, Refusal> {
         if let Some((user, password)) = &self.email.login {
             let credentials = Credentials::new(user.to_string(), password.text().into_owned());
             let mechanisms = [Mechanism::Plain, Mechanism::Login];
@@ -114,28 +162,29 @@ impl Mailer {
         }
         let from = Mail::new(Some(self.from.clone()), Vec::new());
         connection.command(from).await.map_err(|error| refusal("sender", &error))?;
-        let (mut taken, mut later, mut never) = (0_usize, None, None);
-        for recipient in &self.to {
+        let (mut sent, mut takers) = (Sent { done: before, ..Sent::default() }, Vec::new());
+        for (place, recipient) in self.to.iter().enumerate() {
+            if sent.done.taken.contains(&place) || sent.done.never.contains(&place) {
+                continue;
+            }
             let answer = connection.command(Rcpt::new(recipient.clone(), Vec::new())).await;
             match answer.map_err(|error| refusal(recipient.as_ref(), &error)) {
-                Ok(_) => taken += 1,
-                Err(Refusal::Now(words)) => later = Some(words),
+                Ok(_) => takers.push(place),
+                Err(Refusal::Now(words)) => sent.later = Some(words),
                 Err(Refusal::Ever(words)) => {
                     let error = one_line(&without(&words, &self.confidential), WORDS_MAX);
                     tracing::warn!(%error, "the mail server refuses a recipient for good");
-                    never = Some(words);
+                    sent.done.never.push(place);
+                    sent.never = Some(words);
                 }
             }
         }
-        if taken > 0 {
+        if !takers.is_empty() {
             connection.command(Data).await.map_err(|error| refusal("data", &error))?;
             connection.message(mail).await.map_err(|error| refusal("mail", &error))?;
         }
-        match (later, never) {
-            (Some(words), _) => Err(Refusal::Now(words)),
-            (None, Some(words)) if taken == 0 => Err(Refusal::Ever(words)),
-            (None, _) => Ok(()),
-        }
+        sent.done.taken.append(&mut takers);
+        Ok(sent)
     }
 }
 

@@ -14,6 +14,7 @@ mod guard;
 mod heartbeats;
 mod http_examples;
 mod http_surface;
+mod mail;
 mod node;
 mod outage;
 mod proxy;

@@ -29,6 +29,9 @@ struct Heard {
     encrypted: bool,
 }
 
+/// Instead of an answer: none ever comes.
+const HANGS: &str = "hangs";
+
 struct Server {
     port: u16,
     heard: Arc<Mutex<Heard>>,
@@ -125,6 +128,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         heard.lock().commands.push(line.clone());
         let scripted = script.answers.iter().find(|(command, _)| line.starts_with(command)).map(|(_, answer)| *answer);
         let answer = match (scripted, line.split(' ').next().unwrap_or_default()) {
+            (Some(HANGS), _) => std::future::pending().await,
             (Some(answer), _) => answer.to_owned(),
             (None, "EHLO") => {
                 let tls = if stage != Stage::Open || script.without_starttls { "" } else { "250-STARTTLS\r\n" };
@@ -259,8 +263,22 @@ async fn a_recipient_who_is_refused_for_now_is_tried_again_with_the_same_mail() 
         let outcome = channel.deliver(&delivery(firing())).await;
         assert!(matches!(outcome, Outcome::Transient { .. }), "{outcome:?}");
     }
+    assert_eq!(server.mails().len(), 1, "whoever has it does not get it again");
+    let asked =
+        |who: &str| server.commands().iter().filter(|command| command.starts_with(&format!("RCPT TO:<{who}"))).count();
+    assert_eq!((asked("ops"), asked("boss")), (2, 1));
+    let rest = server.channel("").deliver(&delivery(firing())).await;
+    assert!(matches!(rest, Outcome::Transient { .. }), "{rest:?}");
     let mails = server.mails();
-    assert_eq!((mails.len(), &mails[0]), (2, &mails[1]));
+    assert_eq!((mails.len(), &mails[0]), (2, &mails[1]), "another process sends the same mail");
+}
+
+#[tokio::test]
+async fn a_server_that_never_says_goodbye_has_taken_the_mail_all_the_same() {
+    let answers = vec![("QUIT", HANGS)];
+    let server = Server::start(Script { answers, ..Script::default() }, Tls::WhenAsked).await;
+    assert_eq!(server.channel("").deliver(&delivery(firing())).await, Outcome::Delivered);
+    assert_eq!(server.mails().len(), 1);
 }
 
 #[tokio::test]
