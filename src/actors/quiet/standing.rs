@@ -6,13 +6,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use regex::{Regex, RegexBuilder};
 
-use crate::clock::{Calendar, NotACalendar};
+use crate::clock::{Calendar, NotACalendar, Part};
 use crate::domain::alert::{Condition, Conditions};
-use crate::domain::quiet::{Kind, Label, Matcher, Quiet, Subject, When, condition_word};
+use crate::domain::quiet::{Kind, LISTED, Label, Matcher, Quiet, Recurrence, Subject, When, condition_word};
 use crate::domain::time::Timestamp;
 
-/// A compiled expression may take this much memory; a thousand of them take a hundred megabytes at the very most.
+/// What the compiled expressions of one silence or window may take, together.
 const MAX_REGEX_BYTES: usize = 100 << 10;
+/// What one of them may keep from its searches, on each thread that searches; if that is too little, it is slower.
+const MAX_SEARCH_BYTES: usize = 32 << 10;
 
 /// Everything that is in force. Cheap to look at from any thread.
 #[derive(Debug, Default)]
@@ -25,7 +27,10 @@ pub(super) struct Standing {
     pub(super) quiet: Quiet,
     expressions: Vec<Option<Regex>>,
     calendar: Option<Calendar>,
+    /// Of a recurring one: the interval that lasted when this was made, or came next, or was the last.
     interval: Option<(Timestamp, Timestamp)>,
+    /// Its calendar names no further one.
+    is_last: bool,
 }
 
 impl fmt::Debug for Standing {
@@ -34,15 +39,18 @@ impl fmt::Debug for Standing {
     }
 }
 
-/// Why one cannot be.
+/// Why one cannot be; everything that is wrong with it is told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotStanding {
-    /// An expression.
-    #[error("this expression cannot be compiled")]
+pub enum Wrong {
+    /// The expression of this matcher.
+    #[error("this expression cannot be compiled, or would take too much memory")]
     Expression(usize),
     /// The calendar.
     #[error(transparent)]
-    Calendar(#[from] NotACalendar),
+    Calendar(NotACalendar),
+    /// The calendar's last interval is over.
+    #[error("the last that it names is over")]
+    Over(Part),
 }
 
 /// What is held back at a time.
@@ -66,68 +74,135 @@ pub struct Listed {
 }
 
 impl Standing {
-    pub(super) fn of(quiet: Quiet, now: Timestamp) -> Result<Self, NotStanding> {
-        let compiled = quiet.matchers.iter().enumerate().map(|(place, matcher)| {
-            let whole = matcher.is_regex.then(|| format!("^(?:{})$", matcher.value));
-            whole
-                .map(|whole| RegexBuilder::new(&whole).size_limit(MAX_REGEX_BYTES).build())
-                .transpose()
-                .map_err(|_| place)
-        });
-        let expressions = compiled.collect::<Result<_, _>>().map_err(NotStanding::Expression)?;
-        let calendar = match &quiet.when {
-            When::Once { .. } => None,
-            When::Recurring { cron, zone, .. } => Some(Calendar::parse(cron, zone)?),
+    /// Compiles what it is made of. Not on the actors' thread, but at the start of a node: it may take milliseconds.
+    pub(super) fn of(quiet: Quiet, now: Timestamp) -> Result<Self, Vec<Wrong>> {
+        let mut wrong = Vec::new();
+        let expressions = expressions(&quiet.matchers, &mut wrong);
+        let (calendar, interval) = match &quiet.when {
+            When::Once { from, until } => (None, Some((*from, *until))),
+            When::Recurring { by, zone, length } => match Calendar::read(by, zone) {
+                Ok(calendar) => {
+                    let interval = calendar.window(*length, now);
+                    (Some(calendar), interval)
+                }
+                Err(errors) => {
+                    wrong.extend(errors.into_iter().map(Wrong::Calendar));
+                    (None, None)
+                }
+            },
         };
-        let mut standing = Self { quiet, expressions, calendar, interval: None };
-        standing.interval = standing.interval_at(now);
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let is_last = calendar.is_some() && interval.is_none();
+        let mut standing = Self { quiet, expressions, calendar, interval, is_last };
+        if is_last {
+            standing.interval = standing.last_listed(now);
+        }
         Ok(standing)
     }
 
+    /// Whether its calendar names nothing that is to come.
+    pub(super) fn over(&self, now: Timestamp) -> Option<Wrong> {
+        let part = match &self.quiet.when {
+            When::Once { .. } => return None,
+            When::Recurring { by: Recurrence::Cron(_), .. } => Part::Cron,
+            When::Recurring { by: Recurrence::Rule { .. }, .. } => Part::Rule,
+        };
+        (self.is_last && self.interval.is_none_or(|(_, until)| until <= now)).then_some(Wrong::Over(part))
+    }
+
+    /// Whether it is over for ever, and for so long that it is not listed any more.
+    pub(super) fn is_forgotten(&self, now: Timestamp) -> bool {
+        let ends = self.calendar.is_none() || self.is_last;
+        ends && self.interval.is_none_or(|(_, until)| until.plus(LISTED) <= now)
+    }
+
+    /// The interval that lasts at `now` or comes next, or else the last. The actor is told by a timer that one is over,
+    /// and where the next one begins at once nobody shall see a gap.
     fn interval_at(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
-        match (&self.quiet.when, &self.calendar) {
-            (When::Once { from, until }, _) => Some((*from, *until)),
-            (When::Recurring { length, .. }, Some(calendar)) => calendar.window(*length, now),
-            (When::Recurring { .. }, None) => None,
+        match self.interval {
+            Some((_, until)) if until <= now && !self.is_last => self.next_interval(now).or(self.interval),
+            Some(_) | None => self.interval,
         }
+    }
+
+    fn next_interval(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        match (&self.quiet.when, &self.calendar) {
+            (When::Recurring { length, .. }, Some(calendar)) => calendar.window(*length, now),
+            (When::Recurring { .. } | When::Once { .. }, Some(_) | None) => None,
+        }
+    }
+
+    /// The last interval of a calendar that has ended, if it is still listed.
+    fn last_listed(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let (When::Recurring { length, .. }, Some(calendar)) = (&self.quiet.when, &self.calendar) else { return None };
+        let first = calendar.next(now.minus(LISTED).minus(*length));
+        let last = std::iter::successors(first, |from| calendar.next(*from)).last()?;
+        Some((last, last.plus(*length)))
     }
 
     /// The same, with the interval that lasts at `now` or comes next.
     pub(super) fn at(self: &Arc<Self>, now: Timestamp) -> Arc<Self> {
-        let interval = self.interval_at(now);
-        if interval == self.interval {
+        if self.turns_at().is_none_or(|until| now < until) {
             return self.clone();
         }
+        let next = self.next_interval(now);
         let (quiet, expressions) = (self.quiet.clone(), self.expressions.clone());
-        Arc::new(Self { quiet, expressions, calendar: self.calendar.clone(), interval })
+        let (interval, is_last) = (next.or(self.interval), next.is_none());
+        Arc::new(Self { quiet, expressions, calendar: self.calendar.clone(), interval, is_last })
     }
 
     /// When a recurring one needs its next interval.
     pub(super) fn turns_at(&self) -> Option<Timestamp> {
-        self.calendar.as_ref().and(self.interval).map(|(_, until)| until)
+        self.calendar.as_ref().filter(|_| !self.is_last).and(self.interval).map(|(_, until)| until)
     }
 
     fn lasts(&self, now: Timestamp) -> Option<Timestamp> {
-        self.interval.filter(|(from, until)| *from <= now && now < *until).map(|(_, until)| until)
+        self.interval_at(now).filter(|(from, until)| *from <= now && now < *until).map(|(_, until)| until)
     }
 
-    fn matches(&self, subject: &Subject<'_>, condition: &str) -> bool {
-        let of = |matcher: &Matcher| match matcher.label {
-            Label::Condition => condition.to_owned(),
-            label @ (Label::Target | Label::Group | Label::Severity | Label::FailureType) => {
-                subject.value(label, condition).to_owned()
-            }
-        };
-        self.quiet.matchers.iter().zip(&self.expressions).all(|(matcher, expression)| {
-            let value = of(matcher);
-            let same = expression.as_ref().map_or(*matcher.value == value, |expression| expression.is_match(&value));
+    /// What does not hang on the condition.
+    fn is_about(&self, subject: &Subject<'_>) -> bool {
+        self.all(|matcher| matcher.label != Label::Condition, subject, "")
+    }
+
+    /// What does.
+    fn is_about_condition(&self, subject: &Subject<'_>, condition: &str) -> bool {
+        self.all(|matcher| matcher.label == Label::Condition, subject, condition)
+    }
+
+    fn all(&self, which: impl Fn(&Matcher) -> bool, subject: &Subject<'_>, condition: &str) -> bool {
+        let matchers = self.quiet.matchers.iter().zip(&self.expressions).filter(|(matcher, _)| which(matcher));
+        matchers.into_iter().all(|(matcher, expression)| {
+            let value = subject.value(matcher.label, condition);
+            let same = expression.as_ref().map_or(*matcher.value == *value, |expression| expression.is_match(value));
             same == matcher.is_equal
         })
     }
 
-    fn listed(&self) -> Listed {
-        Listed { quiet: self.quiet.clone(), interval: self.interval }
+    fn listed(&self, now: Timestamp) -> Listed {
+        Listed { quiet: self.quiet.clone(), interval: self.interval_at(now) }
     }
+}
+
+/// They share what may be taken.
+fn expressions(matchers: &[Matcher], wrong: &mut Vec<Wrong>) -> Vec<Option<Regex>> {
+    let count = matchers.iter().filter(|matcher| matcher.is_regex).count().max(1);
+    let compile = |value: &str| {
+        RegexBuilder::new(&format!("^(?:{value})$"))
+            .size_limit(MAX_REGEX_BYTES / count)
+            .dfa_size_limit(MAX_SEARCH_BYTES)
+            .build()
+    };
+    let each = matchers.iter().enumerate().map(|(place, matcher)| {
+        let compiled = matcher.is_regex.then(|| compile(&matcher.value)).transpose();
+        compiled.unwrap_or_else(|_| {
+            wrong.push(Wrong::Expression(place));
+            None
+        })
+    });
+    each.collect()
 }
 
 impl Quiets {
@@ -153,8 +228,8 @@ impl Quiets {
     fn look(&self, subject: &Subject<'_>, words: &[(Conditions, &'static str)], now: Timestamp) -> Option<Held> {
         let mut held: Option<Held> = None;
         for standing in self.standing.load().iter() {
-            let Some(until) = standing.lasts(now) else { continue };
-            for (condition, _) in words.iter().filter(|(_, word)| standing.matches(subject, word)) {
+            let Some(until) = standing.lasts(now).filter(|_| standing.is_about(subject)) else { continue };
+            for (condition, _) in words.iter().filter(|(_, word)| standing.is_about_condition(subject, word)) {
                 let kind = standing.quiet.kind;
                 let so_far = held.get_or_insert(Held { conditions: Conditions::NONE, by: kind, until });
                 so_far.conditions = so_far.conditions.or(*condition);
@@ -172,21 +247,22 @@ impl Quiets {
         let standing = self.standing.load();
         let windows = standing.iter().filter(|one| one.quiet.kind == Kind::Maintenance);
         let lasting = windows.filter_map(|one| Some((one.lasts(now)?, one)));
-        let matching = lasting.filter(|(_, one)| one.matches(subject, Condition::Down.as_str()));
+        let is_about = |one: &Standing| one.is_about(subject) && one.is_about_condition(subject, Condition::Down.as_str());
+        let matching = lasting.filter(|(_, one)| is_about(one));
         matching.max_by_key(|(until, _)| *until).map(|(until, one)| (until, one.quiet.comment.clone()))
     }
 
     /// All of a kind, in the order in which they were asked for.
     #[must_use]
-    pub fn list(&self, kind: Kind) -> Vec<Listed> {
-        self.standing.load().iter().filter(|one| one.quiet.kind == kind).map(|one| one.listed()).collect()
+    pub fn list(&self, kind: Kind, now: Timestamp) -> Vec<Listed> {
+        self.standing.load().iter().filter(|one| one.quiet.kind == kind).map(|one| one.listed(now)).collect()
     }
 
     /// One of a kind.
     #[must_use]
-    pub fn named(&self, kind: Kind, id: &str) -> Option<Listed> {
+    pub fn named(&self, kind: Kind, id: &str, now: Timestamp) -> Option<Listed> {
         let standing = self.standing.load();
-        standing.iter().find(|one| one.quiet.kind == kind && *one.quiet.id == *id).map(|one| one.listed())
+        standing.iter().find(|one| one.quiet.kind == kind && *one.quiet.id == *id).map(|one| one.listed(now))
     }
 }
 
@@ -269,7 +345,7 @@ pub(super) mod tests {
         let window = Quiet {
             kind: Kind::Maintenance,
             when: When::Recurring {
-                cron: "0 20 * * *".into(),
+                by: Recurrence::Cron("0 20 * * *".into()),
                 zone: "Asia/Seoul".into(),
                 length: Duration::from_secs(600),
             },
@@ -296,6 +372,6 @@ pub(super) mod tests {
         let matchers =
             vec![matcher(Label::Target, "a"), Matcher { is_regex: true, ..matcher(Label::Target, r"(\w{100}){100}") }];
         let refused = Standing::of(silence("a", matchers), at("2024-06-01T10:00:00Z")).unwrap_err();
-        assert_eq!(refused, NotStanding::Expression(1));
+        assert_eq!(refused, [Wrong::Expression(1)]);
     }
 }
