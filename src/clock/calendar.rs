@@ -113,6 +113,10 @@ impl Calendar {
         match recurrence {
             Recurrence::Cron(cron) => {
                 let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+                let fields = cron.split_ascii_whitespace().count();
+                if fields != 5 {
+                    return Err(NotACalendar::Cron(format!("it has {fields}")));
+                }
                 let cron = parser
                     .parse(cron)
                     .map_err(|error| NotACalendar::Cron(error.to_string().trim_end_matches('.').to_owned()))?;
@@ -138,9 +142,7 @@ impl Calendar {
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         let after = instant(after)?;
         let found = match &self.names {
-            Names::Cron(cron) => {
-                cron.find_next_occurrence(&after.to_zoned(self.zone.clone()), false).ok()?.timestamp()
-            }
+            Names::Cron(cron) => cron.find_next_occurrence(&after.to_zoned(self.zone.clone()), false).ok()?.timestamp(),
             Names::Rule(rule) => rule.next(after)?,
         };
         i64::try_from(found.as_nanosecond()).ok().map(Timestamp::from_nanos)

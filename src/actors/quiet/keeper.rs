@@ -166,7 +166,7 @@ impl Keeper {
         let clock = wiring.clock;
         let now = clock.now();
         let standing = wiring.stored.iter().filter_map(|quiet| stand(quiet.clone(), now)).collect();
-        let configured = configured(&wiring.config, now);
+        let configured = configured(&wiring.config, &[], now);
         let keeper = Self { wiring, standing, configured, tell: Vec::new(), timer: None, unanswered: VecDeque::new() };
         // Before anybody decides by it.
         keeper.publish();
@@ -252,8 +252,10 @@ fn stand(quiet: Quiet, now: Timestamp) -> Option<Arc<Standing>> {
         .ok()
 }
 
-fn configured(config: &Config, now: Timestamp) -> Vec<Arc<Standing>> {
-    config.alerting.quiets.iter().filter_map(|quiet| stand(quiet.clone(), now)).collect()
+/// What stood there before is taken over and not compiled again.
+fn configured(config: &Config, before: &[Arc<Standing>], now: Timestamp) -> Vec<Arc<Standing>> {
+    let known = |quiet: &Quiet| before.iter().find(|one| one.quiet == *quiet).cloned();
+    config.alerting.quiets.iter().filter_map(|quiet| known(quiet).or_else(|| stand(quiet.clone(), now))).collect()
 }
 
 impl Actor for Keeper {
@@ -323,7 +325,7 @@ impl Handler<Adopt> for Keeper {
     type Result = ();
 
     fn handle(&mut self, adopt: Adopt, context: &mut Context<Self>) {
-        self.configured = configured(&adopt.0, self.wiring.clock.now());
+        self.configured = configured(&adopt.0, &self.configured, self.wiring.clock.now());
         self.wiring.config = adopt.0;
         self.turn(context);
         for recipient in &self.tell {

@@ -4,17 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
 use crate::clock::{Calendar, NotACalendar, Part};
+use crate::config::expression;
 use crate::domain::alert::{Condition, Conditions};
 use crate::domain::quiet::{Kind, LISTED, Label, Matcher, Quiet, Recurrence, Subject, When, condition_word};
 use crate::domain::time::Timestamp;
-
-/// What the compiled expressions of one silence or window may take, together.
-const MAX_REGEX_BYTES: usize = 100 << 10;
-/// What one of them may keep from its searches, on each thread that searches; if that is too little, it is slower.
-const MAX_SEARCH_BYTES: usize = 32 << 10;
 
 /// Everything that is in force. Cheap to look at from any thread.
 #[derive(Debug, Default)]
@@ -43,8 +39,13 @@ impl fmt::Debug for Standing {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
     /// The expression of this matcher.
-    #[error("this expression cannot be compiled, or would take too much memory")]
-    Expression(usize),
+    #[error("not a regular expression that can be used: {reason}")]
+    Expression {
+        /// Which matcher, from 0.
+        place: usize,
+        /// Why.
+        reason: String,
+    },
     /// The calendar.
     #[error(transparent)]
     Calendar(NotACalendar),
@@ -186,19 +187,12 @@ impl Standing {
     }
 }
 
-/// They share what may be taken.
 fn expressions(matchers: &[Matcher], wrong: &mut Vec<Wrong>) -> Vec<Option<Regex>> {
-    let count = matchers.iter().filter(|matcher| matcher.is_regex).count().max(1);
-    let compile = |value: &str| {
-        RegexBuilder::new(&format!("^(?:{value})$"))
-            .size_limit(MAX_REGEX_BYTES / count)
-            .dfa_size_limit(MAX_SEARCH_BYTES)
-            .build()
-    };
+    let count = matchers.iter().filter(|matcher| matcher.is_regex).count();
     let each = matchers.iter().enumerate().map(|(place, matcher)| {
-        let compiled = matcher.is_regex.then(|| compile(&matcher.value)).transpose();
-        compiled.unwrap_or_else(|_| {
-            wrong.push(Wrong::Expression(place));
+        let compiled = matcher.is_regex.then(|| expression(&matcher.value, count)).transpose();
+        compiled.unwrap_or_else(|reason| {
+            wrong.push(Wrong::Expression { place, reason });
             None
         })
     });
@@ -247,7 +241,8 @@ impl Quiets {
         let standing = self.standing.load();
         let windows = standing.iter().filter(|one| one.quiet.kind == Kind::Maintenance);
         let lasting = windows.filter_map(|one| Some((one.lasts(now)?, one)));
-        let is_about = |one: &Standing| one.is_about(subject) && one.is_about_condition(subject, Condition::Down.as_str());
+        let is_about =
+            |one: &Standing| one.is_about(subject) && one.is_about_condition(subject, Condition::Down.as_str());
         let matching = lasting.filter(|(_, one)| is_about(one));
         matching.max_by_key(|(until, _)| *until).map(|(until, one)| (until, one.quiet.comment.clone()))
     }
@@ -372,6 +367,115 @@ pub(super) mod tests {
         let matchers =
             vec![matcher(Label::Target, "a"), Matcher { is_regex: true, ..matcher(Label::Target, r"(\w{100}){100}") }];
         let refused = Standing::of(silence("a", matchers), at("2024-06-01T10:00:00Z")).unwrap_err();
-        assert_eq!(refused, [Wrong::Expression(1)]);
+        assert!(matches!(&refused[..], [Wrong::Expression { place: 1, .. }]), "{refused:?}");
+    }
+
+    fn recurring(by: Recurrence, length: Duration) -> Quiet {
+        let when = When::Recurring { by, zone: "UTC".into(), length };
+        Quiet { when, ..silence("a", vec![matcher(Label::Target, "PG_KCP")]) }
+    }
+
+    fn rule(rule: &str, first: &str) -> Recurrence {
+        Recurrence::Rule { rule: rule.into(), first: at(first) }
+    }
+
+    #[test]
+    fn between_windows_that_follow_at_once_there_is_no_gap_until_the_timer_comes() {
+        let day = Duration::from_secs(86_400);
+        let daily = [Recurrence::Cron("0 0 * * *".into()), rule("FREQ=DAILY", "2024-01-01T00:00:00Z")];
+        for by in daily {
+            let quiets = quiets(vec![recurring(by, day)]);
+            let until = |now| quiets.held(&PG, BOTH, at(now)).map(|held| held.until);
+            assert_eq!(until("2024-06-01T23:59:59Z"), Some(at("2024-06-02T00:00:00Z")));
+            assert_eq!(until("2024-06-02T00:00:00Z"), Some(at("2024-06-03T00:00:00Z")));
+            assert_eq!(until("2024-06-04T12:00:00Z"), Some(at("2024-06-05T00:00:00Z")));
+        }
+    }
+
+    #[test]
+    fn a_rule_is_over_after_its_last_and_forgotten_a_day_later() {
+        let hour = Duration::from_secs(3_600);
+        let twice = || recurring(rule("FREQ=DAILY;COUNT=2", "2024-06-01T10:00:00Z"), hour);
+        let standing = Arc::new(Standing::of(twice(), at("2024-06-01T10:30:00Z")).unwrap());
+        assert_eq!((standing.is_last, standing.turns_at()), (false, Some(at("2024-06-01T11:00:00Z"))));
+        let second = standing.at(at("2024-06-01T11:00:00Z"));
+        let last = Some((at("2024-06-02T10:00:00Z"), at("2024-06-02T11:00:00Z")));
+        assert_eq!((second.interval, second.lasts(at("2024-06-02T10:00:00Z")).is_some()), (last, true));
+        let over = second.at(at("2024-06-02T11:00:00Z"));
+        assert_eq!((over.interval, over.turns_at(), over.lasts(at("2024-06-02T11:00:00Z"))), (last, None, None));
+        assert_eq!(over.over(at("2024-06-02T11:00:00Z")), Some(Wrong::Over(Part::Rule)));
+        let read_later = |now| Standing::of(twice(), at(now)).unwrap();
+        assert_eq!(read_later("2024-06-03T10:59:59Z").interval, last, "also after a restart");
+        for (now, is_forgotten) in [("2024-06-03T10:59:59Z", false), ("2024-06-03T11:00:00Z", true)] {
+            assert_eq!(
+                (over.is_forgotten(at(now)), read_later(now).is_forgotten(at(now))),
+                (is_forgotten, is_forgotten)
+            );
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_with_one_is_told() {
+        let expression = |value| Matcher { is_regex: true, ..matcher(Label::Target, value) };
+        let when = When::Recurring {
+            by: Recurrence::Cron("every day".into()),
+            zone: "Mars/Olympus".into(),
+            length: Duration::from_secs(60),
+        };
+        let quiet = Quiet { when, ..silence("a", vec![expression("("), expression("a"), expression(")")]) };
+        let wrong = Standing::of(quiet, at("2024-06-01T10:00:00Z")).unwrap_err();
+        let places = wrong.iter().filter_map(|one| match one {
+            Wrong::Expression { place, .. } => Some(*place),
+            Wrong::Calendar(_) | Wrong::Over(_) => None,
+        });
+        assert_eq!(places.collect::<Vec<_>>(), [0, 2]);
+        let [.., Wrong::Calendar(NotACalendar::Zone), Wrong::Calendar(NotACalendar::Cron(_))] = &wrong[..] else {
+            panic!("{wrong:?}");
+        };
+    }
+
+    /// Text of 256 characters that makes as much of it as may be: each of `of` expressions may take so many classes.
+    fn expensive(number: usize, of: usize) -> Matcher {
+        let value = format!("{}{number:04}", "(?:[a-z]{1,60}_|[가-힣]{0,9}x)".repeat(8 / of.min(8)));
+        assert!(value.len() <= 300 && value.chars().count() <= 256);
+        Matcher { is_regex: true, ..matcher(Label::Target, &value) }
+    }
+
+    const NAMES: usize = 500;
+
+    fn look_at_all(quiets: &Quiets, now: Timestamp) {
+        for number in 0..NAMES {
+            let target = format!("{}{}{number}", "abc_".repeat(number % 9), "가나다x".repeat(number % 7));
+            assert_eq!(quiets.held(&Subject { target: &target, ..PG }, BOTH, now), None);
+        }
+    }
+
+    #[test]
+    fn expensive_silences_take_a_bounded_memory_also_after_many_names() {
+        const MANY: usize = 20;
+        for of in [1, 8] {
+            let mut all = Quiets::default();
+            let taken = allocation_counter::measure(|| {
+                let many =
+                    (0..MANY).map(|number| silence("a", (0..of).map(|one| expensive(number + one, of)).collect()));
+                all = quiets(many.collect());
+                look_at_all(&all, at("2024-06-01T11:00:00Z"));
+            });
+            let each = taken.bytes_current / i64::try_from(MANY).unwrap();
+            assert!((20_000..400_000).contains(&each), "{of} expressions: {each} bytes");
+        }
+    }
+
+    #[test]
+    fn a_look_allocates_no_more_because_of_many_silences() {
+        let names =
+            |number: usize| silence("a", vec![matcher(Label::Target, &format!("PG_{number}")), expensive(number, 8)]);
+        let allocations = |count: usize| {
+            let quiets = quiets((0..count).map(names).collect());
+            let now = at("2024-06-01T11:00:00Z");
+            look_at_all(&quiets, now);
+            allocation_counter::measure(|| look_at_all(&quiets, now)).count_total
+        };
+        assert_eq!(allocations(200), allocations(1));
     }
 }

@@ -75,9 +75,8 @@ pub(super) fn read(text: &str, first: &Zoned) -> Result<(Rule, Option<u32>), Not
     let month_days = list("BYMONTHDAY", parts.month_days, |value| signed(value, 31), "1 to 31 or -31 to -1")?;
     let days = list("BYDAY", parts.days, day, "days such as MO, or 1MO and -1FR for the first and the last")?;
     let positions = list("BYSETPOS", parts.positions, |value| signed(value, 366), "1 to 366 or -366 to -1")?;
-    let week_start = parts.week_start.map(|value| {
-        weekday(value).ok_or_else(|| wrong("WKST", value, "a day of the week, MO to SU"))
-    });
+    let week_start =
+        parts.week_start.map(|value| weekday(value).ok_or_else(|| wrong("WKST", value, "a day of the week, MO to SU")));
     let mut rule = Rule {
         frequency,
         interval: i64::from(interval.transpose()?.unwrap_or(1)),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::{Calendar, Part};
+use crate::config::expression::expression;
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
 use crate::domain::quiet::{Kind, Label, MATCHERS, Matcher, Quiet, Recurrence, TEXT, When};
@@ -46,7 +47,10 @@ fn quiet(mut section: Section<'_>, kind: Kind, number: usize) -> Option<Quiet> {
 }
 
 fn text(field: &Field<'_>) -> Option<Box<str>> {
-    let text = field.filled_text()?;
+    short(field, field.filled_text()?)
+}
+
+fn short(field: &Field<'_>, text: &str) -> Option<Box<str>> {
     if text.chars().count() > TEXT || text.chars().any(char::is_control) {
         field.fail(&format!("it is longer than {TEXT} characters or has a line break"), "Say it in one line");
         return None;
@@ -119,12 +123,16 @@ fn recurring(section: &Section<'_>, keys: &Keys<'_>) -> Option<When> {
             let (field, hint) = match one.part() {
                 Part::Cron => (&keys.cron, "Write cron = \"0 3 * * 1\" for every Monday at 3"),
                 Part::Rule => (&keys.rrule, "Write rrule = \"FREQ=WEEKLY;BYDAY=SU\" for every Sunday"),
-                Part::First => (&keys.from, "`from` is the first of them, at its time of day in `time_zone`"),
+                Part::First => (&keys.from, "Write a first that the rule names, or the time_zone that was meant"),
                 Part::Zone => (&keys.zone, "Write time_zone = \"Asia/Seoul\""),
             };
             if let Some(field) = field {
                 // What a variable gave is not repeated.
-                let detail = if field.is_from_environment() { format!("{} is no calendar", field.shown()) } else { one.to_string() };
+                let detail = if field.is_from_environment() {
+                    format!("{} is no calendar", field.shown())
+                } else {
+                    one.to_string()
+                };
                 field.fail(&detail, hint);
             }
         }
@@ -133,7 +141,7 @@ fn recurring(section: &Section<'_>, keys: &Keys<'_>) -> Option<When> {
     Some(When::Recurring { by, zone: zone.into(), length: length? })
 }
 
-/// As long as one of the API may be, so that each can be shown and stored.
+/// As long as one of the API may be.
 fn calendar_text(field: &Field<'_>, text: &str) -> Option<Box<str>> {
     if text.chars().count() > TEXT {
         field.fail(&format!("it is longer than {TEXT} characters"), "Make two of it");
@@ -148,11 +156,19 @@ fn matchers_of(field: &Field<'_>) -> Option<Box<[Matcher]>> {
         field.fail(&format!("it takes 1 to {MATCHERS} matchers"), "All of them must be so");
         return None;
     }
-    let matchers: Vec<Option<Matcher>> = elements.iter().map(|element| element.section().and_then(matcher)).collect();
-    matchers.into_iter().collect()
+    let matchers: Vec<Option<(Matcher, Field<'_>)>> =
+        elements.iter().map(|element| element.section().and_then(matcher)).collect();
+    let count = matchers.iter().flatten().filter(|(matcher, _)| matcher.is_regex).count();
+    for (matcher, field) in matchers.iter().flatten().filter(|(matcher, _)| matcher.is_regex) {
+        if let Err(reason) = expression(&matcher.value, count) {
+            let hint = "Single quotes keep backslashes as they are, and [A-Z0-9_] takes less than \\w";
+            field.fail(&format!("this is not a regular expression that can be used: {reason}"), hint);
+        }
+    }
+    matchers.into_iter().map(|one| one.map(|(matcher, _)| matcher)).collect()
 }
 
-fn matcher(mut section: Section<'_>) -> Option<Matcher> {
+fn matcher(mut section: Section<'_>) -> Option<(Matcher, Field<'_>)> {
     let labels = Label::ALL.map(|label| (label.as_str(), label));
     let label = section.require("name", "Write name = \"target\"").and_then(|field| field.word(&labels));
     let value_field = section.require("value", "Write value = \"PG_KCP\"");
@@ -160,9 +176,7 @@ fn matcher(mut section: Section<'_>) -> Option<Matcher> {
     let is_equal = section.take("is_equal").and_then(|field| field.boolean()).unwrap_or(true);
     section.finish();
     let field = value_field?;
-    let value = text(&field)?;
-    if is_regex {
-        field.regex()?;
-    }
-    Some(Matcher { label: label?, value, is_regex, is_equal })
+    // What belongs to nothing has the group "".
+    let value = short(&field, field.text()?)?;
+    Some((Matcher { label: label?, value, is_regex, is_equal }, field))
 }

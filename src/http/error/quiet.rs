@@ -23,7 +23,7 @@ impl From<Unwanted> for Problem {
 
 fn pointer_of(wrong: &Wrong) -> String {
     let part = match wrong {
-        Wrong::Expression(place) => return format!("/matchers/{place}/value"),
+        Wrong::Expression { place, .. } => return format!("/matchers/{place}/value"),
         Wrong::Calendar(error) => error.part(),
         Wrong::Over(part) => *part,
     };

@@ -106,9 +106,7 @@ impl<'a> From<&'a Quiet> for QuietV1<'a> {
                     let length = (*length).into();
                     match by {
                         Recurrence::Cron(cron) => When::Recurring { cron, zone, length },
-                        Recurrence::Rule { rule, first } => {
-                            When::ByRule { rule, first: (*first).into(), zone, length }
-                        }
+                        Recurrence::Rule { rule, first } => When::ByRule { rule, first: (*first).into(), zone, length },
                     }
                 }
             },
