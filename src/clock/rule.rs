@@ -19,7 +19,7 @@ use jiff::{Span, Timestamp, Zoned};
 pub use text::NotARule;
 
 /// Days that one look goes through: forty-one years of them. The rarest day that people mean, the 29th of February on a
-/// given day of the week, comes within forty; a look takes a fraction of a millisecond.
+/// given day of the week, comes within forty; a look takes half a millisecond at most.
 const DAYS: i32 = 15_000;
 
 /// A rule with its first time.
@@ -66,7 +66,7 @@ impl Rule {
         let (mut rule, count) = text::read(text, first)?;
         if let Some(count) = count {
             let counted = usize::try_from(count).unwrap_or(usize::MAX).saturating_sub(1);
-            let last = rule.from_period(0).nth(counted);
+            let last = rule.times_from(0).nth(counted);
             if last.is_none() && rule.first().is_some() {
                 return Err(NotARule::FarCount);
             }
@@ -77,14 +77,14 @@ impl Rule {
 
     /// The first time that it names.
     pub(super) fn first(&self) -> Option<Timestamp> {
-        self.within(self.from_period(0).next())
+        self.within(self.times_from(0).next())
     }
 
     /// The first time after this one.
     pub(super) fn next(&self, after: Timestamp) -> Option<Timestamp> {
         // Where clocks are set back over midnight the day before comes again.
         let day = after.to_zoned(self.zone.clone()).date().yesterday().ok()?;
-        self.within(self.from_period(self.period_of(day)).find(|time| *time > after))
+        self.within(self.times_from(self.period_of(day)).find(|time| *time > after))
     }
 
     fn within(&self, time: Option<Timestamp>) -> Option<Timestamp> {
@@ -92,7 +92,7 @@ impl Rule {
     }
 
     /// All that it names, from a period on, up to [`DAYS`] days that were looked at.
-    fn from_period(&self, number: i64) -> impl Iterator<Item = Timestamp> {
+    fn times_from(&self, number: i64) -> impl Iterator<Item = Timestamp> {
         let mut left = DAYS;
         let periods = (number..).map_while(move |number| {
             let (from, length) = self.period(number)?;

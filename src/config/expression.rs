@@ -19,16 +19,14 @@ pub fn expression(value: &str, count: usize) -> Result<Regex, String> {
         .size_limit(MAX_BYTES / count.max(1))
         .dfa_size_limit(MAX_SEARCH_BYTES / count.max(1))
         .build();
-    whole.map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => {
+    whole.map_err(|error| {
+        if matches!(error, regex::Error::CompiledTooBig(_)) {
             let shared = if count > 1 { format!(", which {count} expressions share") } else { String::new() };
-            format!("it would take more than {} KiB{shared}", MAX_BYTES >> 10)
+            return format!("it would take more than {} KiB{shared}", MAX_BYTES >> 10);
         }
-        error => {
-            // The library's report repeats the pattern over several lines; its last line says what is wrong.
-            let report = error.to_string();
-            report.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned()
-        }
+        // The library's report repeats the pattern over several lines; its last line says what is wrong.
+        let report = error.to_string();
+        report.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned()
     })
 }
 

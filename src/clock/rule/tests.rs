@@ -279,7 +279,7 @@ proptest! {
         let Ok(rule) = Rule::parse(&text, &first) else { return Ok(()) };
         let after = Timestamp::from_second(first.timestamp().as_second() + later).unwrap();
         let near = after.as_second() + 20 * 366 * 86_400;
-        let followed = rule.within(rule.from_period(0).find(|time| *time > after));
+        let followed = rule.within(rule.times_from(0).find(|time| *time > after));
         let found = rule.next(after);
         // Following looks at all days from the first and may give up before.
         let comparable = |time: Option<Timestamp>| time.filter(|time| time.as_second() < near);
