@@ -5,7 +5,7 @@ use breakwater::domain::time::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::node::{Api, Node, Pager, seconds_from_now, told, until};
+use crate::node::{Api, Gateway, Node, Pager, seconds_from_now, told, until};
 
 /// Nobody calls it, and nobody misses it within a day.
 const JOB: &str = "[[target]]\nname = \"JOB\"\ninterval = \"1d\"\nfailure_threshold = 1\n\
@@ -29,6 +29,17 @@ async fn made(api: &Api, path: &str, more: Value) -> Value {
 
 async fn fails(api: &Api) {
     api.post("/heartbeats/JOB", json!({"ok": false, "message": "it fell over"})).await.ok();
+    api.target_in("JOB", "FAILED").await;
+}
+
+/// A system of the same name that is called only when somebody asks.
+fn called(gateway: &Gateway) -> String {
+    gateway.quiet_target("JOB", "failure_threshold = 1")
+}
+
+async fn fails_when_called(gateway: &Gateway, api: &Api) {
+    gateway.goes("unavailable");
+    api.post("/targets/JOB/probe", json!({})).await.ok();
     api.target_in("JOB", "FAILED").await;
 }
 
@@ -61,8 +72,9 @@ async fn at_the_end_of_a_silence_people_are_told_although_no_probe_comes_and_nob
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_window_by_a_rule_begins_and_ends_and_comes_again_the_day_after() {
-    let pager = Pager::start();
-    let node = Node::start(&format!("{}{JOB}", pager.channel())).await;
+    let (gateway, pager) = (Gateway::start(), Pager::start());
+    let node = Node::start(&format!("{}{}", pager.channel(), called(&gateway))).await;
+    node.api.target_in("JOB", "CONNECTED").await;
     let rule =
         json!({"rrule": "FREQ=DAILY", "startsAt": seconds_from_now(2), "lengthMs": 2_500, "timeZone": "Asia/Seoul"});
     let window = made(&node.api, "/maintenances", rule.clone()).await;
@@ -70,7 +82,7 @@ async fn a_window_by_a_rule_begins_and_ends_and_comes_again_the_day_after() {
     assert_eq!((&window["rrule"], &window["timeZone"]), (&rule["rrule"], &rule["timeZone"]));
     until("the window", async || (only(&node.api, "/maintenances").await["status"]["state"] == "active").then_some(()))
         .await;
-    fails(&node.api).await;
+    fails_when_called(&gateway, &node.api).await;
     told_after(&pager, at(&window["endsAt"])).await;
     let next = only(&node.api, "/maintenances").await;
     assert_eq!((&next["status"]["state"], &next["firstStartsAt"]), (&json!("pending"), &rule["startsAt"]));
@@ -83,15 +95,16 @@ async fn a_window_by_a_rule_begins_and_ends_and_comes_again_the_day_after() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silence_by_cron_that_has_begun_ends_and_comes_again_the_day_after() {
-    let pager = Pager::start();
-    let node = Node::start(&format!("{}{JOB}", pager.channel())).await;
+    let (gateway, pager) = (Gateway::start(), Pager::start());
+    let node = Node::start(&format!("{}{}", pager.channel(), called(&gateway))).await;
+    node.api.target_in("JOB", "CONNECTED").await;
     let now = Clock::system().now().as_nanos() / 1_000_000;
     let (minute, hour) = (now / 60_000 % 60, now / 3_600_000 % 24);
     // Since the last full minute, and for two and a half seconds more.
     let cron = json!({"cron": format!("{minute} {hour} * * *"), "lengthMs": now % 60_000 + 2_500});
     let silence = made(&node.api, "/silences", cron).await;
     assert_eq!((&silence["status"]["state"], &silence["timeZone"]), (&json!("active"), &json!("UTC")));
-    fails(&node.api).await;
+    fails_when_called(&gateway, &node.api).await;
     told_after(&pager, at(&silence["endsAt"])).await;
     let next = only(&node.api, "/silences").await;
     assert_eq!(next["status"]["state"], "pending");

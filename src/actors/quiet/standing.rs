@@ -75,7 +75,7 @@ pub struct Listed {
 }
 
 impl Standing {
-    /// Compiles what it is made of. Not on the actors' thread, but at the start of a node: it may take milliseconds.
+    /// Compiles what it is made of, which may take milliseconds: on the actors' thread only what the configuration has.
     pub(super) fn of(quiet: Quiet, now: Timestamp) -> Result<Self, Vec<Wrong>> {
         let mut wrong = Vec::new();
         let expressions = expressions(&quiet.matchers, &mut wrong);
@@ -163,9 +163,10 @@ impl Standing {
         self.interval_at(now).filter(|(from, until)| *from <= now && now < *until).map(|(_, until)| until)
     }
 
-    /// What does not hang on the condition.
+    /// What does not hang on the condition. Expressions come last: one costs as much as seventy comparisons.
     fn is_about(&self, subject: &Subject<'_>) -> bool {
-        self.all(|matcher| matcher.label != Label::Condition, subject, "")
+        let is = |is_regex| move |matcher: &Matcher| matcher.label != Label::Condition && matcher.is_regex == is_regex;
+        self.all(is(false), subject, "") && self.all(is(true), subject, "")
     }
 
     /// What does.
