@@ -3,6 +3,7 @@
 //! Timers are tokio's. A [`Clock`] under tokio's paused time follows it: [`Clock::simulated`] counts from a fixed day.
 
 mod calendar;
+mod rule;
 
 use std::fmt;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use tokio::time::Instant;
 
 use crate::domain::time::{Moment, Timestamp};
 
-pub use calendar::{Calendar, NotACalendar};
+pub use calendar::{Calendar, NotACalendar, Part};
+pub use rule::NotARule;
 
 /// Tells the time. Cheap to copy; an argument of every shell.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,10 @@
-//! Calendars become intervals here: a cron expression in a time zone, and the next time that it names.
+//! Calendars become intervals here: a cron expression or a recurrence rule in a time zone, and the next time that it
+//! names.
 //!
-//! Five fields as in crontab(5), with croner's additions (`L`, `#`, `W`). Where clocks are set forward a time that does
-//! not exist is the next one that does; where they are set back a fixed time comes once.
+//! A cron expression has five fields as in crontab(5), with croner's additions (`L`, `#`, `W`). A rule is iCalendar's,
+//! as [`super::rule`] takes it. A time of day is the zone's: where clocks are set forward a time that does not exist is
+//! the next one that does; where they are set back a fixed time comes once. Zones are the machine's, and where it has
+//! none those that were built in.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,18 +13,26 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::TimeZone;
 
+use super::rule::{NotARule, Rule};
+use crate::domain::quiet::Recurrence;
 use crate::domain::time::Timestamp;
 
-/// A cron expression in a time zone.
+/// A cron expression or a recurrence rule in a time zone.
 #[derive(Clone)]
 pub struct Calendar {
-    cron: Cron,
+    names: Names,
     zone: TimeZone,
+}
+
+#[derive(Debug, Clone)]
+enum Names {
+    Cron(Box<Cron>),
+    Rule(Box<Rule>),
 }
 
 impl fmt::Debug for Calendar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Calendar").field(&self.cron.as_str()).field(&self.zone.iana_name()).finish()
+        f.debug_tuple("Calendar").field(&self.names).field(&self.zone.iana_name()).finish()
     }
 }
 
@@ -31,84 +42,124 @@ pub enum NotACalendar {
     /// The expression.
     #[error("not a cron expression of five fields (minute, hour, day of the month, month, day of the week): {0}")]
     Cron(String),
+    /// The rule.
+    #[error("not a rule that can be followed: {0}")]
+    Rule(#[from] NotARule),
     /// The zone.
     #[error("not the name of a time zone, such as Asia/Seoul or UTC")]
     Zone,
     /// It names no time at all, such as the 30th of February.
     #[error("it names no time that ever comes")]
-    Never,
+    Never(Part),
+    /// The rule and its first do not agree, most often because the zone is not the one that was thought of.
+    #[error("the rule does not name its first, which is {first} in this time zone; what it names next is {next}")]
+    First {
+        /// The day and the time of the first.
+        first: String,
+        /// The day and the time that it could be.
+        next: String,
+    },
+}
+
+/// What of a calendar is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The cron expression.
+    Cron,
+    /// The recurrence rule.
+    Rule,
+    /// The rule's first.
+    First,
+    /// The time zone.
+    Zone,
+}
+
+impl NotACalendar {
+    /// What has to be written otherwise.
+    #[must_use]
+    pub const fn part(&self) -> Part {
+        match self {
+            Self::Cron(_) => Part::Cron,
+            Self::Rule(_) => Part::Rule,
+            Self::Zone => Part::Zone,
+            Self::Never(part) => *part,
+            Self::First { .. } => Part::First,
+        }
+    }
 }
 
 impl Calendar {
+    /// Reads both, and tells everything that is wrong.
+    ///
+    /// # Errors
+    /// At least one.
+    pub fn read(recurrence: &Recurrence, zone: &str) -> Result<Self, Vec<NotACalendar>> {
+        Self::parse(recurrence, zone).map_err(|wrong| {
+            let mut all = vec![wrong];
+            if all[0] == NotACalendar::Zone {
+                let elsewhere = Self::parse(recurrence, "UTC").err();
+                all.extend(elsewhere.filter(|wrong| matches!(wrong.part(), Part::Cron | Part::Rule)));
+            }
+            all
+        })
+    }
+
     /// Reads both.
     ///
     /// # Errors
-    /// [`NotACalendar`].
-    pub fn parse(cron: &str, zone: &str) -> Result<Self, NotACalendar> {
-        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let cron = parser
-            .parse(cron)
-            .map_err(|error| NotACalendar::Cron(error.to_string().trim_end_matches('.').to_owned()))?;
+    /// The first thing that is wrong.
+    pub fn parse(recurrence: &Recurrence, zone: &str) -> Result<Self, NotACalendar> {
         let zone = TimeZone::get(zone).map_err(|_| NotACalendar::Zone)?;
-        let calendar = Self { cron, zone };
-        calendar.next(Timestamp::from_nanos(0)).map(|_| calendar).ok_or(NotACalendar::Never)
+        match recurrence {
+            Recurrence::Cron(cron) => {
+                let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+                let fields = cron.split_ascii_whitespace().count();
+                if fields != 5 {
+                    return Err(NotACalendar::Cron(format!("it has {fields}")));
+                }
+                let cron = parser
+                    .parse(cron)
+                    .map_err(|error| NotACalendar::Cron(error.to_string().trim_end_matches('.').to_owned()))?;
+                let calendar = Self { names: Names::Cron(Box::new(cron)), zone };
+                calendar.next(Timestamp::from_nanos(0)).map(|_| calendar).ok_or(NotACalendar::Never(Part::Cron))
+            }
+            Recurrence::Rule { rule, first } => {
+                let first = instant(*first).ok_or(NotACalendar::Never(Part::First))?.to_zoned(zone.clone());
+                let rule = Rule::parse(rule, &first)?;
+                let named = rule.first().ok_or(NotACalendar::Never(Part::Rule))?;
+                if named != first.timestamp() {
+                    let said = |time: &jiff::Zoned| time.strftime("%A, %Y-%m-%d %H:%M").to_string();
+                    let next = said(&named.to_zoned(zone));
+                    return Err(NotACalendar::First { first: said(&first), next });
+                }
+                Ok(Self { names: Names::Rule(Box::new(rule)), zone })
+            }
+        }
     }
 
     /// The first time after this one.
     #[must_use]
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
-        let found = self.cron.find_next_occurrence(&self.zoned(after)?, false).ok()?;
-        i64::try_from(found.timestamp().as_nanosecond()).ok().map(Timestamp::from_nanos)
+        let after = instant(after)?;
+        let found = match &self.names {
+            Names::Cron(cron) => cron.find_next_occurrence(&after.to_zoned(self.zone.clone()), false).ok()?.timestamp(),
+            Names::Rule(rule) => rule.next(after)?,
+        };
+        i64::try_from(found.as_nanosecond()).ok().map(Timestamp::from_nanos)
     }
 
-    /// The window of this length that lasts at `now`, or else the next one: `[from, until)`.
+    /// The window of this length that lasts at `now`, or else the next one: `[from, until)`. `None` where the last is
+    /// over.
     #[must_use]
     pub fn window(&self, length: Duration, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let from = self.next(now.minus(length))?;
         Some((from, from.plus(length)))
     }
+}
 
-    fn zoned(&self, time: Timestamp) -> Option<jiff::Zoned> {
-        let time = jiff::Timestamp::from_nanosecond(i128::from(time.as_nanos())).ok()?;
-        Some(time.to_zoned(self.zone.clone()))
-    }
+fn instant(time: Timestamp) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_nanosecond(i128::from(time.as_nanos())).ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{format, parse};
-    use super::*;
-
-    const HOUR: Duration = Duration::from_secs(3_600);
-
-    #[track_caller]
-    fn window(cron: &str, zone: &str, length: Duration, now: &str) -> (String, String) {
-        let (from, until) = Calendar::parse(cron, zone).unwrap().window(length, parse(now).unwrap()).unwrap();
-        (format(from), format(until))
-    }
-
-    #[test]
-    fn a_window_lasts_from_the_time_that_it_names_until_its_length_is_over() {
-        let at = |now| window("0 3 * * 1", "Asia/Seoul", 2 * HOUR, now);
-        let first = ("2024-06-02T18:00:00Z".to_owned(), "2024-06-02T20:00:00Z".to_owned());
-        for now in ["2024-06-01T00:00:00Z", "2024-06-02T18:00:00Z", "2024-06-02T19:59:59Z"] {
-            assert_eq!(at(now), first, "{now}");
-        }
-        assert_eq!(at("2024-06-02T20:00:00Z").0, "2024-06-09T18:00:00Z", "its end is not in it");
-    }
-
-    #[test]
-    fn a_time_of_day_is_the_zones_also_where_its_clocks_are_set() {
-        let from = |now| window("30 4 * * *", "Europe/Berlin", HOUR, now).0;
-        assert_eq!(from("2024-03-30T12:00:00Z"), "2024-03-31T02:30:00Z", "summer time began at 01:00Z");
-        assert_eq!(from("2024-10-27T01:30:00Z"), "2024-10-27T03:30:00Z", "and ended at 01:00Z");
-    }
-
-    #[test]
-    fn what_is_no_calendar_is_refused() {
-        assert!(matches!(Calendar::parse("every day", "UTC"), Err(NotACalendar::Cron(_))));
-        assert!(matches!(Calendar::parse("0 0 3 * * *", "UTC"), Err(NotACalendar::Cron(_))));
-        assert_eq!(Calendar::parse("0 3 * * *", "Mars/Olympus").unwrap_err(), NotACalendar::Zone);
-        assert_eq!(Calendar::parse("0 0 30 2 *", "UTC").unwrap_err(), NotACalendar::Never);
-    }
-}
+mod tests;

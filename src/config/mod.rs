@@ -17,6 +17,8 @@ mod raw;
 
 mod env;
 
+mod expression;
+
 mod units;
 
 mod validate;
@@ -31,6 +33,7 @@ mod tests;
 pub use change::{Change, change};
 pub use channel::{Channel, ChannelKind};
 pub use error::{Problem, Problems};
+pub use expression::expression;
 pub use load::Loaded;
 pub use model::{
     Alerting, Config, Connectivity, Http, LONGEST_TIMEOUT, Language, Monitor, Node, Scope, Secret, Store, Target,

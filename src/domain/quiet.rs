@@ -123,12 +123,26 @@ pub enum When {
     },
     /// From every time that a calendar names, for a length.
     Recurring {
-        /// Five fields, as in crontab(5).
-        cron: Box<str>,
+        /// The calendar.
+        by: Recurrence,
         /// The name of a time zone, `Asia/Seoul`.
         zone: Box<str>,
         /// How long each lasts.
         length: Duration,
+    },
+}
+
+/// A calendar, as somebody wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recurrence {
+    /// Five fields, as in crontab(5).
+    Cron(Box<str>),
+    /// A recurrence rule of iCalendar (RFC 5545), which says on which days; the time of day is its first's.
+    Rule {
+        /// `FREQ=WEEKLY;BYDAY=SU`.
+        rule: Box<str>,
+        /// Its DTSTART, which the rule names.
+        first: Timestamp,
     },
 }
 
@@ -149,15 +163,4 @@ pub struct Quiet {
     pub comment: Box<str>,
     /// When it was asked for.
     pub created_at: Timestamp,
-}
-
-impl Quiet {
-    /// Whether it is over for ever, and for so long that it is not listed any more.
-    #[must_use]
-    pub fn is_forgotten(&self, now: Timestamp) -> bool {
-        match &self.when {
-            When::Once { until, .. } => until.plus(LISTED) <= now,
-            When::Recurring { .. } => false,
-        }
-    }
 }

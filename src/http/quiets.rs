@@ -6,14 +6,14 @@ use uuid::Uuid;
 use warp::reply::Response;
 
 use super::dto::alerting::{Silence, path_of};
-use super::dto::command::{AskForMaintenance, AskForSilence};
+use super::dto::command::AskForSilence;
 use super::dto::list::Content;
 use super::error::Problem;
 use super::fields::Fields;
 use super::openapi::{CommandProblems, QueryProblems};
 use super::reply;
 use super::request::Request;
-use crate::domain::quiet::{Kind, Label, MATCHERS, Matcher, Quiet, TEXT, When};
+use crate::domain::quiet::{Kind, Label, MATCHERS, Matcher, Quiet, Recurrence, TEXT, When};
 use crate::domain::scrub::scrub;
 use crate::domain::time::Timestamp;
 
@@ -45,14 +45,15 @@ pub(super) async fn maintenances(request: Request) -> Result<Response, Problem> 
 #[expect(clippy::unnecessary_wraps, reason = "it ends a handler")]
 fn list(request: &Request, kind: Kind) -> Result<Response, Problem> {
     let now = request.http.clock.now();
-    let content = request.http.board.quiets().list(kind).iter().map(|listed| Silence::of(listed, now)).collect();
+    let content = request.http.board.quiets().list(kind, now).iter().map(|listed| Silence::of(listed, now)).collect();
     Ok(reply::tagged_json(request, &Content::<Silence> { content }))
 }
 
 /// AskForSilence
 ///
-/// In force, and on disk, when it is answered. What it holds back and is still true at its end is told then; an end is
-/// told also in it. At most 1,000.
+/// Once, from `startsAt` until `endsAt`, or again and again for `lengthMs`: at every time that `cron` names, or that
+/// `rrule` names from `startsAt` on. In force, and on disk, when it is answered. What it holds back and is still true at
+/// its end is told then; an end is told also in it. At most 1,000.
 #[utoipa::path(
     post, path = "/silences", tag = "Alerts",
     request_body = AskForSilence,
@@ -64,10 +65,10 @@ pub(super) async fn silence(request: Request) -> Result<Response, Problem> {
 
 /// AskForMaintenance
 ///
-/// Once, or again and again by a calendar. As a silence, and the target's health says so. At most 1,000.
+/// As a silence, and the target's health says so. At most 1,000.
 #[utoipa::path(
     post, path = "/maintenances", tag = "Alerts",
-    request_body = AskForMaintenance,
+    request_body = AskForSilence,
     responses((status = 201, body = Silence), CommandProblems),
 )]
 pub(super) async fn maintain(request: Request) -> Result<Response, Problem> {
@@ -88,11 +89,8 @@ fn read(fields: &Fields<'_>, kind: Kind, who: &str, now: Timestamp) -> Option<Qu
     let matchers = fields.list("matchers", 1..=MATCHERS, read_matcher);
     let comment = fields.raw_word("comment", TEXT).map(scrub);
     let created_by = fields.optional("createdBy", |fields, name| fields.raw_word(name, TEXT).map(scrub));
-    let when = if kind == Kind::Maintenance && fields.is_given("cron") {
-        read_recurring(fields)
-    } else {
-        read_once(fields, now)
-    };
+    let recurs = fields.is_given("cron") || fields.is_given("rrule");
+    let when = if recurs { read_recurring(fields) } else { read_once(fields, now) };
     Some(Quiet {
         id: Uuid::now_v7().to_string().into(),
         kind,
@@ -121,6 +119,7 @@ fn read_matcher(fields: &Fields<'_>) -> Option<Matcher> {
 fn read_once(fields: &Fields<'_>, now: Timestamp) -> Option<When> {
     let from = fields.optional("startsAt", Fields::time);
     let until = fields.time("endsAt");
+    refuse(fields, &["timeZone", "lengthMs"], "goes with `cron` and `rrule`");
     let (from, until) = (from?.unwrap_or(now), until?);
     if until <= from {
         return fields.wrong("endsAt", "must be after `startsAt`");
@@ -133,19 +132,32 @@ fn read_once(fields: &Fields<'_>, now: Timestamp) -> Option<When> {
 
 /// Whether it is a calendar is seen by who compiles it.
 fn read_recurring(fields: &Fields<'_>) -> Option<When> {
-    let cron = fields.raw_word("cron", TEXT);
-    let zone = fields.optional("timeZone", |fields, name| fields.raw_word(name, TEXT));
-    let length = fields.number("lengthMs").filter(|length| *length > 0);
-    for name in ["startsAt", "endsAt"] {
-        if fields.is_given(name) {
-            fields.wrong::<()>(name, "a recurring one has `cron`, `timeZone` and `lengthMs`");
+    let by = match (fields.is_given("cron"), fields.is_given("rrule")) {
+        (true, true) => fields.wrong("rrule", "must not stand beside `cron`: it is one of the two"),
+        (true, false) => {
+            refuse(fields, &["startsAt"], "does not go with `cron`, which says when");
+            fields.raw_word("cron", TEXT).map(|cron| Recurrence::Cron(cron.into()))
         }
-    }
-    let Some(length) = length.filter(|length| *length <= LENGTH_MS_MAX) else {
-        return fields.wrong("lengthMs", format!("must be from 1 to {LENGTH_MS_MAX}, which is 7 days"));
+        (false, _) => {
+            let (rule, first) = (fields.raw_word("rrule", TEXT), fields.time("startsAt"));
+            rule.zip(first).map(|(rule, first)| Recurrence::Rule { rule: rule.into(), first })
+        }
     };
-    let (cron, zone) = (cron?.into(), zone?.unwrap_or("UTC").into());
-    Some(When::Recurring { cron, zone, length: Duration::from_millis(length) })
+    refuse(fields, &["endsAt"], "does not go with `cron` and `rrule`; a rule may end by UNTIL or COUNT");
+    let zone = fields.optional("timeZone", |fields, name| fields.raw_word(name, TEXT));
+    let length = fields.number("lengthMs").and_then(|length| {
+        let is_right = (1..=LENGTH_MS_MAX).contains(&length);
+        let wrong = || fields.wrong("lengthMs", format!("must be from 1 to {LENGTH_MS_MAX}, which is 7 days"));
+        is_right.then_some(length).or_else(wrong)
+    });
+    let zone = zone?.unwrap_or("UTC").into();
+    Some(When::Recurring { by: by?, zone, length: Duration::from_millis(length?) })
+}
+
+fn refuse(fields: &Fields<'_>, names: &[&str], detail: &str) {
+    for name in names.iter().filter(|name| fields.is_given(name)) {
+        fields.wrong::<()>(name, detail);
+    }
 }
 
 /// RemoveSilence

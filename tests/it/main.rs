@@ -23,6 +23,7 @@ mod proxy_guard;
 mod proxy_slow;
 mod proxy_smuggling;
 mod proxy_wire;
+mod quiets;
 mod reload;
 mod rules;
 mod verdict;

@@ -8,11 +8,11 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, Spa
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::standing::{Listed, NotStanding, Quiets, Standing};
+use super::standing::{Listed, Quiets, Standing, Wrong};
 use crate::actors::answer::PATIENCE;
 use crate::actors::failure_history::{FailureHistory, Outage};
 use crate::actors::journal::Landed;
-use crate::clock::{Clock, NotACalendar};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::change::{Change, QuietChange};
 use crate::domain::event::{Event, Occurrence};
@@ -20,6 +20,8 @@ use crate::domain::id::CorrelationId;
 use crate::domain::quiet::{Kind, MOST, Quiet};
 use crate::domain::time::Timestamp;
 
+/// A time of day may be set, and timers go on.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// How often what is over for long is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -27,14 +29,11 @@ const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unwanted {
     /// There are too many.
-    #[error("there are {MOST} of them; remove one first")]
+    #[error("there are {MOST} of them, with those that were over less than a day ago; remove one first")]
     TooMany,
-    /// The expression of this matcher.
-    #[error("this expression cannot be compiled, or would take too much memory")]
-    Expression(usize),
-    /// The calendar.
-    #[error(transparent)]
-    Calendar(#[from] NotACalendar),
+    /// It cannot be.
+    #[error("it cannot be as it was asked for")]
+    Wrong(Vec<Wrong>),
     /// There is none with this id.
     #[error("there is none with this id")]
     Unknown,
@@ -57,7 +56,7 @@ pub(crate) struct Changed;
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 struct Put {
-    quiet: Quiet,
+    standing: Arc<Standing>,
     correlation: CorrelationId,
     answer: Answer,
 }
@@ -87,6 +86,7 @@ pub(crate) struct Tell(pub(crate) Vec<Recipient<Changed>>);
 #[derive(Debug, Clone)]
 pub struct QuietsHandle {
     keeper: Addr<Keeper>,
+    clock: Clock,
     quiets: Arc<Quiets>,
 }
 
@@ -125,11 +125,17 @@ impl QuietsHandle {
     /// # Errors
     /// See [`Unwanted`].
     pub async fn put(&self, quiet: Quiet, correlation: CorrelationId) -> Result<Listed, Unwanted> {
-        let (kind, id) = (quiet.kind, quiet.id.clone());
+        let (kind, id, now) = (quiet.kind, quiet.id.clone(), self.clock.now());
+        // Expressions and calendars of strangers are compiled where nobody waits for it but who sent them.
+        let compiled = tokio::task::spawn_blocking(move || Standing::of(quiet, now));
+        let standing = compiled.await.map_err(|_| Unwanted::NoAnswer)?.map_err(Unwanted::Wrong)?;
+        if let Some(over) = standing.over(now) {
+            return Err(Unwanted::Wrong(vec![over]));
+        }
         let (answer, done) = oneshot::channel();
-        self.keeper.do_send(Put { quiet, correlation, answer });
+        self.keeper.do_send(Put { standing: Arc::new(standing), correlation, answer });
         wait(done).await?;
-        self.quiets.named(kind, &id).ok_or(Unwanted::NoAnswer)
+        self.quiets.named(kind, &id, self.clock.now()).ok_or(Unwanted::NoAnswer)
     }
 
     /// Removes one; it is not in force any more when this returns.
@@ -157,14 +163,15 @@ async fn wait(done: oneshot::Receiver<Result<(), Unwanted>>) -> Result<(), Unwan
 impl Keeper {
     pub(crate) fn start(wiring: Wiring) -> (Addr<Self>, QuietsHandle) {
         let quiets = wiring.quiets.clone();
-        let now = wiring.clock.now();
+        let clock = wiring.clock;
+        let now = clock.now();
         let standing = wiring.stored.iter().filter_map(|quiet| stand(quiet.clone(), now)).collect();
-        let configured = configured(&wiring.config, now);
+        let configured = configured(&wiring.config, &[], now);
         let keeper = Self { wiring, standing, configured, tell: Vec::new(), timer: None, unanswered: VecDeque::new() };
         // Before anybody decides by it.
         keeper.publish();
         let keeper = keeper.start_actor();
-        (keeper.clone(), QuietsHandle { keeper, quiets })
+        (keeper.clone(), QuietsHandle { keeper, clock, quiets })
     }
 
     fn start_actor(self) -> Addr<Self> {
@@ -208,7 +215,7 @@ impl Keeper {
         }
         let next = self.standing.iter().chain(&self.configured).filter_map(|one| one.turns_at()).min();
         if let Some(next) = next {
-            let pause = next.since(now).max(Duration::from_millis(1));
+            let pause = next.since(now).clamp(Duration::from_millis(1), LONGEST_PAUSE);
             self.timer = Some(context.run_later(pause, |keeper, context| {
                 keeper.timer = None;
                 keeper.turn(context);
@@ -219,7 +226,7 @@ impl Keeper {
     fn forget(&mut self, context: &mut Context<Self>) {
         let now = self.wiring.clock.now();
         let (over, standing): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.standing).into_iter().partition(|one| one.quiet.is_forgotten(now));
+            std::mem::take(&mut self.standing).into_iter().partition(|one| one.is_forgotten(now));
         self.standing = standing;
         if !over.is_empty() {
             let quiets = over.iter().map(|one| QuietChange::Remove(one.quiet.id.clone())).collect();
@@ -237,12 +244,18 @@ fn stand(quiet: Quiet, now: Timestamp) -> Option<Arc<Standing>> {
     let id = quiet.id.clone();
     Standing::of(quiet, now)
         .map(Arc::new)
-        .inspect_err(|error| tracing::error!(%id, %error, "this silence or window cannot be used"))
+        .inspect_err(|errors| {
+            for error in errors {
+                tracing::error!(%id, %error, "this silence or window cannot be used");
+            }
+        })
         .ok()
 }
 
-fn configured(config: &Config, now: Timestamp) -> Vec<Arc<Standing>> {
-    config.alerting.quiets.iter().filter_map(|quiet| stand(quiet.clone(), now)).collect()
+/// What stood there before is taken over and not compiled again.
+fn configured(config: &Config, before: &[Arc<Standing>], now: Timestamp) -> Vec<Arc<Standing>> {
+    let known = |quiet: &Quiet| before.iter().find(|one| one.quiet == *quiet).cloned();
+    config.alerting.quiets.iter().filter_map(|quiet| known(quiet).or_else(|| stand(quiet.clone(), now))).collect()
 }
 
 impl Actor for Keeper {
@@ -262,22 +275,15 @@ impl Handler<Put> for Keeper {
     type Result = ();
 
     fn handle(&mut self, put: Put, context: &mut Context<Self>) {
-        let Put { quiet, correlation, answer } = put;
+        let Put { standing, correlation, answer } = put;
+        let quiet = standing.quiet.clone();
         let of_its_kind = self.standing.iter().filter(|one| one.quiet.kind == quiet.kind).count();
-        let standing = match Standing::of(quiet.clone(), self.wiring.clock.now()) {
-            _ if of_its_kind >= MOST => Err(Unwanted::TooMany),
-            Ok(standing) => Ok(Arc::new(standing)),
-            Err(NotStanding::Expression(place)) => Err(Unwanted::Expression(place)),
-            Err(NotStanding::Calendar(error)) => Err(error.into()),
-        };
-        match standing {
-            Ok(standing) => {
-                self.standing.push(standing);
-                let event = Event::QuietCreated { quiet: Box::new(quiet.clone()) };
-                self.commit(QuietChange::Put(Box::new(quiet)), event, &correlation, answer, context);
-            }
-            Err(unwanted) => drop(answer.send(Err(unwanted))),
+        if of_its_kind >= MOST {
+            return drop(answer.send(Err(Unwanted::TooMany)));
         }
+        self.standing.push(standing);
+        let event = Event::QuietCreated { quiet: Box::new(quiet.clone()) };
+        self.commit(QuietChange::Put(Box::new(quiet)), event, &correlation, answer, context);
     }
 }
 
@@ -319,7 +325,7 @@ impl Handler<Adopt> for Keeper {
     type Result = ();
 
     fn handle(&mut self, adopt: Adopt, context: &mut Context<Self>) {
-        self.configured = configured(&adopt.0, self.wiring.clock.now());
+        self.configured = configured(&adopt.0, &self.configured, self.wiring.clock.now());
         self.wiring.config = adopt.0;
         self.turn(context);
         for recipient in &self.tell {

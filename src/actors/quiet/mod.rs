@@ -8,4 +8,4 @@ mod standing;
 
 pub(crate) use keeper::{Adopt, Changed, Keeper, Tell, Wiring};
 pub use keeper::{QuietsHandle, Unwanted};
-pub use standing::{Held, Listed, Quiets};
+pub use standing::{Held, Listed, Quiets, Wrong};

@@ -4,15 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
-use crate::clock::{Calendar, NotACalendar};
+use crate::clock::{Calendar, NotACalendar, Part};
+use crate::config::expression;
 use crate::domain::alert::{Condition, Conditions};
-use crate::domain::quiet::{Kind, Label, Matcher, Quiet, Subject, When, condition_word};
+use crate::domain::quiet::{Kind, LISTED, Label, Matcher, Quiet, Recurrence, Subject, When, condition_word};
 use crate::domain::time::Timestamp;
-
-/// A compiled expression may take this much memory; a thousand of them take a hundred megabytes at the very most.
-const MAX_REGEX_BYTES: usize = 100 << 10;
 
 /// Everything that is in force. Cheap to look at from any thread.
 #[derive(Debug, Default)]
@@ -25,7 +23,10 @@ pub(super) struct Standing {
     pub(super) quiet: Quiet,
     expressions: Vec<Option<Regex>>,
     calendar: Option<Calendar>,
+    /// Of a recurring one: the interval that lasted when this was made, or came next, or was the last.
     interval: Option<(Timestamp, Timestamp)>,
+    /// Its calendar names no further one.
+    is_last: bool,
 }
 
 impl fmt::Debug for Standing {
@@ -34,15 +35,23 @@ impl fmt::Debug for Standing {
     }
 }
 
-/// Why one cannot be.
+/// Why one cannot be; everything that is wrong with it is told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotStanding {
-    /// An expression.
-    #[error("this expression cannot be compiled")]
-    Expression(usize),
+pub enum Wrong {
+    /// The expression of this matcher.
+    #[error("not a regular expression that can be used: {reason}")]
+    Expression {
+        /// Which matcher, from 0.
+        place: usize,
+        /// Why.
+        reason: String,
+    },
     /// The calendar.
     #[error(transparent)]
-    Calendar(#[from] NotACalendar),
+    Calendar(NotACalendar),
+    /// The calendar's last interval is over.
+    #[error("the last that it names is over")]
+    Over(Part),
 }
 
 /// What is held back at a time.
@@ -66,68 +75,129 @@ pub struct Listed {
 }
 
 impl Standing {
-    pub(super) fn of(quiet: Quiet, now: Timestamp) -> Result<Self, NotStanding> {
-        let compiled = quiet.matchers.iter().enumerate().map(|(place, matcher)| {
-            let whole = matcher.is_regex.then(|| format!("^(?:{})$", matcher.value));
-            whole
-                .map(|whole| RegexBuilder::new(&whole).size_limit(MAX_REGEX_BYTES).build())
-                .transpose()
-                .map_err(|_| place)
-        });
-        let expressions = compiled.collect::<Result<_, _>>().map_err(NotStanding::Expression)?;
-        let calendar = match &quiet.when {
-            When::Once { .. } => None,
-            When::Recurring { cron, zone, .. } => Some(Calendar::parse(cron, zone)?),
+    /// Compiles what it is made of, which may take milliseconds: on the actors' thread only what the configuration has.
+    pub(super) fn of(quiet: Quiet, now: Timestamp) -> Result<Self, Vec<Wrong>> {
+        let mut wrong = Vec::new();
+        let expressions = expressions(&quiet.matchers, &mut wrong);
+        let (calendar, interval) = match &quiet.when {
+            When::Once { from, until } => (None, Some((*from, *until))),
+            When::Recurring { by, zone, length } => match Calendar::read(by, zone) {
+                Ok(calendar) => {
+                    let interval = calendar.window(*length, now);
+                    (Some(calendar), interval)
+                }
+                Err(errors) => {
+                    wrong.extend(errors.into_iter().map(Wrong::Calendar));
+                    (None, None)
+                }
+            },
         };
-        let mut standing = Self { quiet, expressions, calendar, interval: None };
-        standing.interval = standing.interval_at(now);
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let is_last = calendar.is_some() && interval.is_none();
+        let mut standing = Self { quiet, expressions, calendar, interval, is_last };
+        if is_last {
+            standing.interval = standing.last_listed(now);
+        }
         Ok(standing)
     }
 
+    /// Whether its calendar names nothing that is to come.
+    pub(super) fn over(&self, now: Timestamp) -> Option<Wrong> {
+        let part = match &self.quiet.when {
+            When::Once { .. } => return None,
+            When::Recurring { by: Recurrence::Cron(_), .. } => Part::Cron,
+            When::Recurring { by: Recurrence::Rule { .. }, .. } => Part::Rule,
+        };
+        (self.is_last && self.interval.is_none_or(|(_, until)| until <= now)).then_some(Wrong::Over(part))
+    }
+
+    /// Whether it is over for ever, and for so long that it is not listed any more.
+    pub(super) fn is_forgotten(&self, now: Timestamp) -> bool {
+        let ends = self.calendar.is_none() || self.is_last;
+        ends && self.interval.is_none_or(|(_, until)| until.plus(LISTED) <= now)
+    }
+
+    /// The interval that lasts at `now` or comes next, or else the last. The actor is told by a timer that one is over,
+    /// and where the next one begins at once nobody shall see a gap.
     fn interval_at(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
-        match (&self.quiet.when, &self.calendar) {
-            (When::Once { from, until }, _) => Some((*from, *until)),
-            (When::Recurring { length, .. }, Some(calendar)) => calendar.window(*length, now),
-            (When::Recurring { .. }, None) => None,
+        match self.interval {
+            Some((_, until)) if until <= now && !self.is_last => self.next_interval(now).or(self.interval),
+            Some(_) | None => self.interval,
         }
+    }
+
+    fn next_interval(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        match (&self.quiet.when, &self.calendar) {
+            (When::Recurring { length, .. }, Some(calendar)) => calendar.window(*length, now),
+            (When::Recurring { .. } | When::Once { .. }, Some(_) | None) => None,
+        }
+    }
+
+    /// The last interval of a calendar that has ended, if it is still listed.
+    fn last_listed(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let (When::Recurring { length, .. }, Some(calendar)) = (&self.quiet.when, &self.calendar) else { return None };
+        let first = calendar.next(now.minus(LISTED).minus(*length));
+        let last = std::iter::successors(first, |from| calendar.next(*from)).last()?;
+        Some((last, last.plus(*length)))
     }
 
     /// The same, with the interval that lasts at `now` or comes next.
     pub(super) fn at(self: &Arc<Self>, now: Timestamp) -> Arc<Self> {
-        let interval = self.interval_at(now);
-        if interval == self.interval {
+        if self.turns_at().is_none_or(|until| now < until) {
             return self.clone();
         }
+        let next = self.next_interval(now);
         let (quiet, expressions) = (self.quiet.clone(), self.expressions.clone());
-        Arc::new(Self { quiet, expressions, calendar: self.calendar.clone(), interval })
+        let (interval, is_last) = (next.or(self.interval), next.is_none());
+        Arc::new(Self { quiet, expressions, calendar: self.calendar.clone(), interval, is_last })
     }
 
     /// When a recurring one needs its next interval.
     pub(super) fn turns_at(&self) -> Option<Timestamp> {
-        self.calendar.as_ref().and(self.interval).map(|(_, until)| until)
+        self.calendar.as_ref().filter(|_| !self.is_last).and(self.interval).map(|(_, until)| until)
     }
 
     fn lasts(&self, now: Timestamp) -> Option<Timestamp> {
-        self.interval.filter(|(from, until)| *from <= now && now < *until).map(|(_, until)| until)
+        self.interval_at(now).filter(|(from, until)| *from <= now && now < *until).map(|(_, until)| until)
     }
 
-    fn matches(&self, subject: &Subject<'_>, condition: &str) -> bool {
-        let of = |matcher: &Matcher| match matcher.label {
-            Label::Condition => condition.to_owned(),
-            label @ (Label::Target | Label::Group | Label::Severity | Label::FailureType) => {
-                subject.value(label, condition).to_owned()
-            }
-        };
-        self.quiet.matchers.iter().zip(&self.expressions).all(|(matcher, expression)| {
-            let value = of(matcher);
-            let same = expression.as_ref().map_or(*matcher.value == value, |expression| expression.is_match(&value));
+    /// What does not hang on the condition. Expressions come last: one costs as much as seventy comparisons.
+    fn is_about(&self, subject: &Subject<'_>) -> bool {
+        let is = |is_regex| move |matcher: &Matcher| matcher.label != Label::Condition && matcher.is_regex == is_regex;
+        self.all(is(false), subject, "") && self.all(is(true), subject, "")
+    }
+
+    /// What does.
+    fn is_about_condition(&self, subject: &Subject<'_>, condition: &str) -> bool {
+        self.all(|matcher| matcher.label == Label::Condition, subject, condition)
+    }
+
+    fn all(&self, which: impl Fn(&Matcher) -> bool, subject: &Subject<'_>, condition: &str) -> bool {
+        let matchers = self.quiet.matchers.iter().zip(&self.expressions).filter(|(matcher, _)| which(matcher));
+        matchers.into_iter().all(|(matcher, expression)| {
+            let value = subject.value(matcher.label, condition);
+            let same = expression.as_ref().map_or(*matcher.value == *value, |expression| expression.is_match(value));
             same == matcher.is_equal
         })
     }
 
-    fn listed(&self) -> Listed {
-        Listed { quiet: self.quiet.clone(), interval: self.interval }
+    fn listed(&self, now: Timestamp) -> Listed {
+        Listed { quiet: self.quiet.clone(), interval: self.interval_at(now) }
     }
+}
+
+fn expressions(matchers: &[Matcher], wrong: &mut Vec<Wrong>) -> Vec<Option<Regex>> {
+    let count = matchers.iter().filter(|matcher| matcher.is_regex).count();
+    let each = matchers.iter().enumerate().map(|(place, matcher)| {
+        let compiled = matcher.is_regex.then(|| expression(&matcher.value, count)).transpose();
+        compiled.unwrap_or_else(|reason| {
+            wrong.push(Wrong::Expression { place, reason });
+            None
+        })
+    });
+    each.collect()
 }
 
 impl Quiets {
@@ -153,8 +223,8 @@ impl Quiets {
     fn look(&self, subject: &Subject<'_>, words: &[(Conditions, &'static str)], now: Timestamp) -> Option<Held> {
         let mut held: Option<Held> = None;
         for standing in self.standing.load().iter() {
-            let Some(until) = standing.lasts(now) else { continue };
-            for (condition, _) in words.iter().filter(|(_, word)| standing.matches(subject, word)) {
+            let Some(until) = standing.lasts(now).filter(|_| standing.is_about(subject)) else { continue };
+            for (condition, _) in words.iter().filter(|(_, word)| standing.is_about_condition(subject, word)) {
                 let kind = standing.quiet.kind;
                 let so_far = held.get_or_insert(Held { conditions: Conditions::NONE, by: kind, until });
                 so_far.conditions = so_far.conditions.or(*condition);
@@ -172,21 +242,23 @@ impl Quiets {
         let standing = self.standing.load();
         let windows = standing.iter().filter(|one| one.quiet.kind == Kind::Maintenance);
         let lasting = windows.filter_map(|one| Some((one.lasts(now)?, one)));
-        let matching = lasting.filter(|(_, one)| one.matches(subject, Condition::Down.as_str()));
+        let is_about =
+            |one: &Standing| one.is_about(subject) && one.is_about_condition(subject, Condition::Down.as_str());
+        let matching = lasting.filter(|(_, one)| is_about(one));
         matching.max_by_key(|(until, _)| *until).map(|(until, one)| (until, one.quiet.comment.clone()))
     }
 
     /// All of a kind, in the order in which they were asked for.
     #[must_use]
-    pub fn list(&self, kind: Kind) -> Vec<Listed> {
-        self.standing.load().iter().filter(|one| one.quiet.kind == kind).map(|one| one.listed()).collect()
+    pub fn list(&self, kind: Kind, now: Timestamp) -> Vec<Listed> {
+        self.standing.load().iter().filter(|one| one.quiet.kind == kind).map(|one| one.listed(now)).collect()
     }
 
     /// One of a kind.
     #[must_use]
-    pub fn named(&self, kind: Kind, id: &str) -> Option<Listed> {
+    pub fn named(&self, kind: Kind, id: &str, now: Timestamp) -> Option<Listed> {
         let standing = self.standing.load();
-        standing.iter().find(|one| one.quiet.kind == kind && *one.quiet.id == *id).map(|one| one.listed())
+        standing.iter().find(|one| one.quiet.kind == kind && *one.quiet.id == *id).map(|one| one.listed(now))
     }
 }
 
@@ -269,7 +341,7 @@ pub(super) mod tests {
         let window = Quiet {
             kind: Kind::Maintenance,
             when: When::Recurring {
-                cron: "0 20 * * *".into(),
+                by: Recurrence::Cron("0 20 * * *".into()),
                 zone: "Asia/Seoul".into(),
                 length: Duration::from_secs(600),
             },
@@ -296,6 +368,115 @@ pub(super) mod tests {
         let matchers =
             vec![matcher(Label::Target, "a"), Matcher { is_regex: true, ..matcher(Label::Target, r"(\w{100}){100}") }];
         let refused = Standing::of(silence("a", matchers), at("2024-06-01T10:00:00Z")).unwrap_err();
-        assert_eq!(refused, NotStanding::Expression(1));
+        assert!(matches!(&refused[..], [Wrong::Expression { place: 1, .. }]), "{refused:?}");
+    }
+
+    fn recurring(by: Recurrence, length: Duration) -> Quiet {
+        let when = When::Recurring { by, zone: "UTC".into(), length };
+        Quiet { when, ..silence("a", vec![matcher(Label::Target, "PG_KCP")]) }
+    }
+
+    fn rule(rule: &str, first: &str) -> Recurrence {
+        Recurrence::Rule { rule: rule.into(), first: at(first) }
+    }
+
+    #[test]
+    fn between_windows_that_follow_at_once_there_is_no_gap_until_the_timer_comes() {
+        let day = Duration::from_secs(86_400);
+        let daily = [Recurrence::Cron("0 0 * * *".into()), rule("FREQ=DAILY", "2024-01-01T00:00:00Z")];
+        for by in daily {
+            let quiets = quiets(vec![recurring(by, day)]);
+            let until = |now| quiets.held(&PG, BOTH, at(now)).map(|held| held.until);
+            assert_eq!(until("2024-06-01T23:59:59Z"), Some(at("2024-06-02T00:00:00Z")));
+            assert_eq!(until("2024-06-02T00:00:00Z"), Some(at("2024-06-03T00:00:00Z")));
+            assert_eq!(until("2024-06-04T12:00:00Z"), Some(at("2024-06-05T00:00:00Z")));
+        }
+    }
+
+    #[test]
+    fn a_rule_is_over_after_its_last_and_forgotten_a_day_later() {
+        let hour = Duration::from_secs(3_600);
+        let twice = || recurring(rule("FREQ=DAILY;COUNT=2", "2024-06-01T10:00:00Z"), hour);
+        let standing = Arc::new(Standing::of(twice(), at("2024-06-01T10:30:00Z")).unwrap());
+        assert_eq!((standing.is_last, standing.turns_at()), (false, Some(at("2024-06-01T11:00:00Z"))));
+        let second = standing.at(at("2024-06-01T11:00:00Z"));
+        let last = Some((at("2024-06-02T10:00:00Z"), at("2024-06-02T11:00:00Z")));
+        assert_eq!((second.interval, second.lasts(at("2024-06-02T10:00:00Z")).is_some()), (last, true));
+        let over = second.at(at("2024-06-02T11:00:00Z"));
+        assert_eq!((over.interval, over.turns_at(), over.lasts(at("2024-06-02T11:00:00Z"))), (last, None, None));
+        assert_eq!(over.over(at("2024-06-02T11:00:00Z")), Some(Wrong::Over(Part::Rule)));
+        let read_later = |now| Standing::of(twice(), at(now)).unwrap();
+        assert_eq!(read_later("2024-06-03T10:59:59Z").interval, last, "also after a restart");
+        for (now, is_forgotten) in [("2024-06-03T10:59:59Z", false), ("2024-06-03T11:00:00Z", true)] {
+            assert_eq!(
+                (over.is_forgotten(at(now)), read_later(now).is_forgotten(at(now))),
+                (is_forgotten, is_forgotten)
+            );
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_with_one_is_told() {
+        let expression = |value| Matcher { is_regex: true, ..matcher(Label::Target, value) };
+        let when = When::Recurring {
+            by: Recurrence::Cron("every day".into()),
+            zone: "Mars/Olympus".into(),
+            length: Duration::from_secs(60),
+        };
+        let quiet = Quiet { when, ..silence("a", vec![expression("("), expression("a"), expression(")")]) };
+        let wrong = Standing::of(quiet, at("2024-06-01T10:00:00Z")).unwrap_err();
+        let places = wrong.iter().filter_map(|one| match one {
+            Wrong::Expression { place, .. } => Some(*place),
+            Wrong::Calendar(_) | Wrong::Over(_) => None,
+        });
+        assert_eq!(places.collect::<Vec<_>>(), [0, 2]);
+        let [.., Wrong::Calendar(NotACalendar::Zone), Wrong::Calendar(NotACalendar::Cron(_))] = &wrong[..] else {
+            panic!("{wrong:?}");
+        };
+    }
+
+    /// Text of 256 characters that makes as much of it as may be: each of `of` expressions may take so many classes.
+    fn expensive(number: usize, of: usize) -> Matcher {
+        let value = format!("{}{number:04}", "(?:[a-z]{1,60}_|[가-힣]{0,9}x)".repeat(8 / of.min(8)));
+        assert!(value.len() <= 300 && value.chars().count() <= 256);
+        Matcher { is_regex: true, ..matcher(Label::Target, &value) }
+    }
+
+    const NAMES: usize = 500;
+
+    fn look_at_all(quiets: &Quiets, now: Timestamp) {
+        for number in 0..NAMES {
+            let target = format!("{}{}{number}", "abc_".repeat(number % 9), "가나다x".repeat(number % 7));
+            assert_eq!(quiets.held(&Subject { target: &target, ..PG }, BOTH, now), None);
+        }
+    }
+
+    #[test]
+    fn expensive_silences_take_a_bounded_memory_also_after_many_names() {
+        const MANY: usize = 20;
+        for of in [1, 8] {
+            let mut all = Quiets::default();
+            let taken = allocation_counter::measure(|| {
+                let many =
+                    (0..MANY).map(|number| silence("a", (0..of).map(|one| expensive(number + one, of)).collect()));
+                all = quiets(many.collect());
+                look_at_all(&all, at("2024-06-01T11:00:00Z"));
+            });
+            let each = taken.bytes_current / i64::try_from(MANY).unwrap();
+            assert!((20_000..400_000).contains(&each), "{of} expressions: {each} bytes");
+        }
+    }
+
+    #[test]
+    fn a_look_allocates_no_more_because_of_many_silences() {
+        let names =
+            |number: usize| silence("a", vec![matcher(Label::Target, &format!("PG_{number}")), expensive(number, 8)]);
+        let allocations = |count: usize| {
+            let quiets = quiets((0..count).map(names).collect());
+            let now = at("2024-06-01T11:00:00Z");
+            look_at_all(&quiets, now);
+            allocation_counter::measure(|| look_at_all(&quiets, now)).count_total
+        };
+        assert_eq!(allocations(200), allocations(1));
     }
 }

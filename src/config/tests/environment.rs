@@ -70,3 +70,14 @@ fn the_value_of_a_variable_is_not_told_even_where_it_is_wrong() {
     assert!(!told.contains("hunter2"));
     insta::assert_snapshot!(told);
 }
+
+#[test]
+fn a_calendar_that_a_variable_gave_is_not_repeated() {
+    for key in ["cron = \"${CALENDAR}\"", "from = 2026-06-07T03:00:00Z\nrrule = \"FREQ=${CALENDAR}\""] {
+        let text = format!(
+            "[[alerting.silence]]\nmatchers = [{{ name = \"target\", value = \"a\" }}]\n{key}\nlength = \"2h\"\nreason = \"x\"\n"
+        );
+        let told = problems(&text, &[("CALENDAR", "hunter2")]);
+        assert!(told.contains("is no calendar") && !told.to_lowercase().contains("hunter2"), "{told}");
+    }
+}

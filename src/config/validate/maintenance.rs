@@ -35,7 +35,12 @@ fn window(mut section: Section<'_>) -> Option<Window> {
         }
         Some(Box::from(reason))
     });
-    section.not_in_this_version(&["rrule", "cron", "duration", "time_zone"]);
+    for key in ["rrule", "cron", "length", "time_zone"] {
+        if let Some(field) = section.take(key) {
+            let hint = "Write it in [[alerting.maintenance]], with matchers = [{ name = \"target\", value = \"…\" }]";
+            field.fail("a time of maintenance of one target does not recur here", hint);
+        }
+    }
     section.finish();
     let (from, until) = (from?, until?);
     if let Some(field) = until_field.filter(|_| until <= from) {

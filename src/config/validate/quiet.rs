@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crate::clock::{Calendar, Part};
+use crate::config::expression::expression;
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
-use crate::domain::quiet::{Kind, Label, MATCHERS, Matcher, Quiet, TEXT, When};
+use crate::domain::quiet::{Kind, Label, MATCHERS, Matcher, Quiet, Recurrence, TEXT, When};
 use crate::domain::time::Timestamp;
 
 /// Those of each kind in the file; each look at a target in trouble goes through all of them.
@@ -32,7 +34,6 @@ fn quiet(mut section: Section<'_>, kind: Kind, number: usize) -> Option<Quiet> {
     let matchers = matchers.as_ref().and_then(matchers_of);
     let reason = section.require("reason", "Say why, for the people who see it").and_then(|field| text(&field));
     let when = when(&mut section);
-    section.not_in_this_version(&["rrule"]);
     section.finish();
     Some(Quiet {
         id: format!("config-{number}").into(),
@@ -46,7 +47,10 @@ fn quiet(mut section: Section<'_>, kind: Kind, number: usize) -> Option<Quiet> {
 }
 
 fn text(field: &Field<'_>) -> Option<Box<str>> {
-    let text = field.filled_text()?;
+    short(field, field.filled_text()?)
+}
+
+fn short(field: &Field<'_>, text: &str) -> Option<Box<str>> {
     if text.chars().count() > TEXT || text.chars().any(char::is_control) {
         field.fail(&format!("it is longer than {TEXT} characters or has a line break"), "Say it in one line");
         return None;
@@ -54,57 +58,96 @@ fn text(field: &Field<'_>) -> Option<Box<str>> {
     Some(text.into())
 }
 
-/// Once, from `from` until `until`, or again and again by `cron`.
+/// The keys that say when.
+struct Keys<'t> {
+    from: Option<Field<'t>>,
+    until: Option<Field<'t>>,
+    cron: Option<Field<'t>>,
+    rrule: Option<Field<'t>>,
+    length: Option<Field<'t>>,
+    zone: Option<Field<'t>>,
+}
+
+/// Once, from `from` until `until`, or again and again: by `cron`, or by `rrule` and its first, `from`.
 fn when(section: &mut Section<'_>) -> Option<When> {
-    let (from, until) = (section.take("from"), section.take("until"));
-    let (cron, length, zone) = (section.take("cron"), section.take("length"), section.take("time_zone"));
-    match (&from, &until, &cron) {
-        (Some(from), Some(until_field), None) => {
-            for field in [length, zone].iter().flatten() {
-                field.fail("this goes with `cron`", "Write cron, length and time_zone, or from and until");
-            }
-            let (from, until) = (from.time()?, until_field.time()?);
-            if until <= from {
-                until_field.fail("it is not after `from`", "It ends after it began");
-                return None;
-            }
-            Some(When::Once { from, until })
-        }
-        (None, None, Some(cron)) => recurring(section, cron, length, zone),
-        (Some(_), ..) | (_, Some(_), _) | (None, None, None) => {
-            section.fail("it does not say when", "Write from and until, or cron, length and time_zone");
+    let keys = Keys {
+        from: section.take("from"),
+        until: section.take("until"),
+        cron: section.take("cron"),
+        rrule: section.take("rrule"),
+        length: section.take("length"),
+        zone: section.take("time_zone"),
+    };
+    match (&keys.from, &keys.until, &keys.cron, &keys.rrule) {
+        (Some(from), Some(until), None, None) => once(&keys, from, until),
+        (None, None, Some(_), None) | (Some(_), None, None, Some(_)) => recurring(section, &keys),
+        (Some(_) | None, Some(_) | None, Some(_) | None, Some(_) | None) => {
+            let hint = "Write from and until, or cron and length, or rrule, from (its first) and length";
+            section.fail("it does not say when", hint);
             None
         }
     }
 }
 
-fn recurring(
-    section: &Section<'_>,
-    cron: &Field<'_>,
-    length: Option<Field<'_>>,
-    zone: Option<Field<'_>>,
-) -> Option<When> {
-    let Some(length) = length else {
-        section.fail("`length` is missing", "Write length = \"2h\"");
-        return None;
-    };
-    let length = length.duration(LENGTH_MIN..=LENGTH_MAX);
-    let zone_text = zone.as_ref().map_or(Some("UTC"), Field::text)?;
-    let cron_text = cron.text()?;
-    if !is_cron(cron_text) {
-        let detail = "it is not five fields: minute, hour, day of the month, month, day of the week";
-        cron.fail(detail, "Write cron = \"0 3 * * 1\" for every Monday at 3");
+fn once(keys: &Keys<'_>, from: &Field<'_>, until_field: &Field<'_>) -> Option<When> {
+    for field in [&keys.length, &keys.zone].into_iter().flatten() {
+        field.fail("this goes with `cron` and `rrule`", "Remove it, or write one of them instead of `until`");
+    }
+    let (from, until) = (from.time(), until_field.time());
+    let (from, until) = (from?, until?);
+    if until <= from {
+        until_field.fail("it is not after `from`", "It ends after it began");
         return None;
     }
-    Some(When::Recurring { cron: cron_text.into(), zone: zone_text.into(), length: length? })
+    Some(When::Once { from, until })
 }
 
-/// By its looks. What it means, and whether there is such a time zone, is seen where calendars are read: one that cannot
-/// be read holds nothing back, and the log says so.
-fn is_cron(text: &str) -> bool {
-    let is_field = |field: &str| field.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"*,-/#?".contains(&byte));
-    let fields: Vec<&str> = text.split_ascii_whitespace().collect();
-    fields.len() == 5 && fields.into_iter().all(is_field)
+fn recurring(section: &Section<'_>, keys: &Keys<'_>) -> Option<When> {
+    if keys.length.is_none() {
+        section.fail("`length` is missing", "Write length = \"2h\"");
+    }
+    let length = keys.length.as_ref().and_then(|length| length.duration(LENGTH_MIN..=LENGTH_MAX));
+    let cron = keys.cron.as_ref().map(Field::text);
+    let rule = keys.rrule.as_ref().map(Field::text);
+    let first = keys.from.as_ref().map(Field::time);
+    let zone = keys.zone.as_ref().map_or(Some("UTC"), Field::text)?;
+    let by = match (cron, rule, first) {
+        (Some(cron), ..) => Recurrence::Cron(calendar_text(keys.cron.as_ref()?, cron?)?),
+        (None, Some(rule), Some(first)) => {
+            Recurrence::Rule { rule: calendar_text(keys.rrule.as_ref()?, rule?)?, first: first? }
+        }
+        (None, Some(_) | None, None) | (None, None, Some(_)) => return None,
+    };
+    if let Err(wrong) = Calendar::read(&by, zone) {
+        for one in wrong {
+            let (field, hint) = match one.part() {
+                Part::Cron => (&keys.cron, "Write cron = \"0 3 * * 1\" for every Monday at 3"),
+                Part::Rule => (&keys.rrule, "Write rrule = \"FREQ=WEEKLY;BYDAY=SU\" for every Sunday"),
+                Part::First => (&keys.from, "Write a first that the rule names, or the time_zone that was meant"),
+                Part::Zone => (&keys.zone, "Write time_zone = \"Asia/Seoul\""),
+            };
+            if let Some(field) = field {
+                // What a variable gave is not repeated.
+                let detail = if field.is_from_environment() {
+                    format!("{} is no calendar", field.shown())
+                } else {
+                    one.to_string()
+                };
+                field.fail(&detail, hint);
+            }
+        }
+        return None;
+    }
+    Some(When::Recurring { by, zone: zone.into(), length: length? })
+}
+
+/// As long as one of the API may be.
+fn calendar_text(field: &Field<'_>, text: &str) -> Option<Box<str>> {
+    if text.chars().count() > TEXT {
+        field.fail(&format!("it is longer than {TEXT} characters"), "Make two of it");
+        return None;
+    }
+    Some(text.into())
 }
 
 fn matchers_of(field: &Field<'_>) -> Option<Box<[Matcher]>> {
@@ -113,11 +156,19 @@ fn matchers_of(field: &Field<'_>) -> Option<Box<[Matcher]>> {
         field.fail(&format!("it takes 1 to {MATCHERS} matchers"), "All of them must be so");
         return None;
     }
-    let matchers: Vec<Option<Matcher>> = elements.iter().map(|element| element.section().and_then(matcher)).collect();
-    matchers.into_iter().collect()
+    let matchers: Vec<Option<(Matcher, Field<'_>)>> =
+        elements.iter().map(|element| element.section().and_then(matcher)).collect();
+    let count = matchers.iter().flatten().filter(|(matcher, _)| matcher.is_regex).count();
+    for (matcher, field) in matchers.iter().flatten().filter(|(matcher, _)| matcher.is_regex) {
+        if let Err(reason) = expression(&matcher.value, count) {
+            let hint = "Single quotes keep backslashes as they are, and [A-Z0-9_] takes less than \\w";
+            field.fail(&format!("this is not a regular expression that can be used: {reason}"), hint);
+        }
+    }
+    matchers.into_iter().map(|one| one.map(|(matcher, _)| matcher)).collect()
 }
 
-fn matcher(mut section: Section<'_>) -> Option<Matcher> {
+fn matcher(mut section: Section<'_>) -> Option<(Matcher, Field<'_>)> {
     let labels = Label::ALL.map(|label| (label.as_str(), label));
     let label = section.require("name", "Write name = \"target\"").and_then(|field| field.word(&labels));
     let value_field = section.require("value", "Write value = \"PG_KCP\"");
@@ -125,9 +176,7 @@ fn matcher(mut section: Section<'_>) -> Option<Matcher> {
     let is_equal = section.take("is_equal").and_then(|field| field.boolean()).unwrap_or(true);
     section.finish();
     let field = value_field?;
-    let value = text(&field)?;
-    if is_regex {
-        field.regex()?;
-    }
-    Some(Matcher { label: label?, value, is_regex, is_equal })
+    // What belongs to nothing has the group "".
+    let value = short(&field, field.text()?)?;
+    Some((Matcher { label: label?, value, is_regex, is_equal }, field))
 }

@@ -9,7 +9,7 @@ use crate::domain::alert::{Condition, Incident, Record};
 use crate::domain::delivery::{self, Message};
 use crate::domain::event::Event;
 use crate::domain::id::StatusId;
-use crate::domain::quiet::{Kind, When};
+use crate::domain::quiet::{Kind, Recurrence, When};
 use crate::domain::time::Timestamp;
 
 /// An incident: people know, or knew, that a target is in trouble.
@@ -118,7 +118,7 @@ pub(crate) struct Silence {
     pub(crate) id: String,
     pub(crate) status: QuietStatus,
     pub(crate) matchers: Vec<Matcher>,
-    /// Of a recurring one: of the interval that lasts, or the next.
+    /// Of a recurring one: of the interval that lasts, or the next, or the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) starts_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,6 +126,12 @@ pub(crate) struct Silence {
     /// Of a recurring one: five fields, as in crontab(5).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cron: Option<String>,
+    /// Of a recurring one: a rule of RFC 5545.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rrule: Option<String>,
+    /// The rule's first: the `startsAt` that it was asked for with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) first_starts_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) time_zone: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,11 +157,14 @@ impl Silence {
             Some((_, until)) if now < *until => "active",
             Some(_) | None => "expired",
         };
-        let (cron, time_zone, length_ms) = match &quiet.when {
+        let (by, time_zone, length_ms) = match &quiet.when {
             When::Once { .. } => (None, None, None),
-            When::Recurring { cron, zone, length } => {
-                (Some(cron.to_string()), Some(zone.to_string()), Some(millis(*length)))
-            }
+            When::Recurring { by, zone, length } => (Some(by), Some(zone.to_string()), Some(millis(*length))),
+        };
+        let (cron, rrule, first_starts_at) = match by {
+            None => (None, None, None),
+            Some(Recurrence::Cron(cron)) => (Some(cron.to_string()), None, None),
+            Some(Recurrence::Rule { rule, first }) => (None, Some(rule.to_string()), Some(Time(*first))),
         };
         let matchers = quiet.matchers.iter().map(|matcher| Matcher {
             name: matcher.label.as_str().to_owned(),
@@ -170,6 +179,8 @@ impl Silence {
             starts_at: interval.map(|(from, _)| Time(from)),
             ends_at: interval.map(|(_, until)| Time(until)),
             cron,
+            rrule,
+            first_starts_at,
             time_zone,
             length_ms,
             created_by: quiet.created_by.to_string(),
@@ -277,6 +288,15 @@ pub(crate) struct QuietChanged {
     pub(crate) ends_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cron: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rrule: Option<String>,
+    /// The rule's first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) first_starts_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) time_zone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) length_ms: Option<f64>,
     pub(crate) created_by: String,
     pub(crate) comment: String,
     /// Who removed it.
@@ -349,10 +369,35 @@ fn quiet_changed(quiet: &crate::domain::quiet::Quiet, removed_by: Option<&str>) 
         When::Once { from, until } => Some((from, until)),
         When::Recurring { .. } => None,
     };
-    let Silence { id, matchers, starts_at, ends_at, cron, created_by, comment, .. } =
-        Silence::of(&Listed { quiet: quiet.clone(), interval }, quiet.created_at);
-    let removed_by = removed_by.map(str::to_owned);
-    QuietChanged { id, matchers, starts_at, ends_at, cron, created_by, comment, removed_by }
+    let Silence {
+        id,
+        status: _,
+        matchers,
+        starts_at,
+        ends_at,
+        cron,
+        rrule,
+        first_starts_at,
+        time_zone,
+        length_ms,
+        created_by,
+        comment,
+        updated_at: _,
+    } = Silence::of(&Listed { quiet: quiet.clone(), interval }, quiet.created_at);
+    QuietChanged {
+        id,
+        matchers,
+        starts_at,
+        ends_at,
+        cron,
+        rrule,
+        first_starts_at,
+        time_zone,
+        length_ms,
+        created_by,
+        comment,
+        removed_by: removed_by.map(str::to_owned),
+    }
 }
 
 /// The word of a kind in paths.

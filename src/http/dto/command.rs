@@ -164,43 +164,30 @@ pub(crate) struct AcknowledgeAlert {
     comment: String,
 }
 
-/// Nobody is told of what all matchers match.
+/// Nobody is told of what all matchers match, and if it is maintenance somebody works on it: once, or again and again.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "a description")]
 pub(crate) struct AskForSilence {
     #[schema(min_items = 1, max_items = 20)]
     matchers: Vec<Matcher>,
-    /// Now, where it is missing.
+    /// Now, where it is missing. With `rrule` it is needed: the first, which the rule names, and the time of day of all.
     #[schema(required = false)]
     starts_at: Time,
-    ends_at: Time,
-    #[schema(required = false, max_length = 256)]
-    created_by: String,
-    #[schema(min_length = 1, max_length = 256)]
-    comment: String,
-}
-
-/// Somebody works on what all matchers match: once, or again and again.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "a description")]
-pub(crate) struct AskForMaintenance {
-    #[schema(min_items = 1, max_items = 20)]
-    matchers: Vec<Matcher>,
-    /// Now, where it is missing.
-    #[schema(required = false)]
-    starts_at: Time,
-    /// Needed without `cron`.
+    /// Needed without `cron` and `rrule`.
     #[schema(required = false)]
     ends_at: Time,
     /// Five fields, as in crontab(5).
-    #[schema(required = false, example = "0 3 * * 1")]
+    #[schema(required = false, example = "0 3 * * 1", max_length = 256)]
     cron: String,
-    /// UTC, where it is missing.
+    /// A recurrence rule of RFC 5545: FREQ (DAILY, WEEKLY, MONTHLY or YEARLY), INTERVAL, COUNT, UNTIL, BYMONTH,
+    /// BYMONTHDAY, BYDAY, BYSETPOS and WKST.
+    #[schema(required = false, example = "FREQ=MONTHLY;BYDAY=1SU", max_length = 256)]
+    rrule: String,
+    /// Of `cron` and `rrule`; UTC, where it is missing. A time of day stays what it is where the zone's clocks are set.
     #[schema(required = false, example = "Asia/Seoul")]
     time_zone: String,
-    /// How long each lasts.
+    /// How long each lasts; needed with `cron` and `rrule`.
     #[schema(required = false, minimum = 1, maximum = 604800000)]
     length_ms: u64,
     #[schema(required = false, max_length = 256)]

@@ -10,7 +10,7 @@ use super::words::{IncidentV2, Length, Time, time, timestamp};
 use crate::domain::alert::Record;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, IncidentId, NoticeId, StatusId};
-use crate::domain::quiet::{self, Quiet};
+use crate::domain::quiet::{self, Quiet, Recurrence};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct AlertV1<'a> {
@@ -56,6 +56,7 @@ enum Kind {
 enum When<'a> {
     Once { from: Time, until: Time },
     Recurring { cron: &'a str, zone: &'a str, length: Length },
+    ByRule { rule: &'a str, first: Time, zone: &'a str, length: Length },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,8 +102,12 @@ impl<'a> From<&'a Quiet> for QuietV1<'a> {
             matchers: matchers.iter().map(Matcher::from).collect(),
             when: match when {
                 quiet::When::Once { from, until } => When::Once { from: (*from).into(), until: (*until).into() },
-                quiet::When::Recurring { cron, zone, length } => {
-                    When::Recurring { cron, zone, length: (*length).into() }
+                quiet::When::Recurring { by, zone, length } => {
+                    let length = (*length).into();
+                    match by {
+                        Recurrence::Cron(cron) => When::Recurring { cron, zone, length },
+                        Recurrence::Rule { rule, first } => When::ByRule { rule, first: (*first).into(), zone, length },
+                    }
                 }
             },
             created_by,
@@ -125,7 +130,12 @@ impl From<QuietV1<'_>> for Quiet {
             when: match when {
                 When::Once { from, until } => quiet::When::Once { from: from.into(), until: until.into() },
                 When::Recurring { cron, zone, length } => {
-                    quiet::When::Recurring { cron: cron.into(), zone: zone.into(), length: Duration::from(length) }
+                    let by = Recurrence::Cron(cron.into());
+                    quiet::When::Recurring { by, zone: zone.into(), length: Duration::from(length) }
+                }
+                When::ByRule { rule, first, zone, length } => {
+                    let by = Recurrence::Rule { rule: rule.into(), first: first.into() };
+                    quiet::When::Recurring { by, zone: zone.into(), length: Duration::from(length) }
                 }
             },
             created_by: created_by.into(),

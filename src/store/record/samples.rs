@@ -15,7 +15,7 @@ use crate::domain::failure_history::{
 use crate::domain::id::{
     CorrelationId, DeliveryId, HistoryId, IncidentId, NoticeId, Sequence, Shard, StatusId, Target,
 };
-use crate::domain::quiet::{Kind, Label, Matcher, Quiet, When};
+use crate::domain::quiet::{Kind, Label, Matcher, Quiet, Recurrence, When};
 use crate::domain::rollup::Rollup;
 use crate::domain::status::{IntegrationState, IntegrationStatus, StatusEvent};
 use crate::domain::time::Timestamp;
@@ -116,8 +116,16 @@ fn silence() -> Quiet {
 }
 
 fn window() -> Quiet {
+    recurring(Recurrence::Cron("0 3 * * 1".into()))
+}
+
+fn window_by_rule() -> Quiet {
+    recurring(Recurrence::Rule { rule: "FREQ=MONTHLY;BYDAY=1SU".into(), first: at(86_400) })
+}
+
+fn recurring(by: Recurrence) -> Quiet {
     let length = Duration::from_secs(7_200);
-    quiet(Kind::Maintenance, When::Recurring { cron: "0 3 * * 1".into(), zone: "Asia/Seoul".into(), length })
+    quiet(Kind::Maintenance, When::Recurring { by, zone: "Asia/Seoul".into(), length })
 }
 
 fn watch() -> Watch {
@@ -490,7 +498,7 @@ fn alerts_silences_and_windows_are_read_and_written() {
     for (name, record) in [("alert-firing", record(None)), ("alert-resolved", record(Some(at(90))))] {
         check(name, encode_alert(encoder, &record), &record, decode_alert);
     }
-    for (name, quiet) in [("silence", silence()), ("window", window())] {
+    for (name, quiet) in [("silence", silence()), ("window", window()), ("window-by-rule", window_by_rule())] {
         check(name, encode_quiet(encoder, &quiet), &quiet, decode_quiet);
     }
 }
