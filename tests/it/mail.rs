@@ -129,7 +129,7 @@ async fn a_real_mail_server_gets_an_outage_as_one_conversation() {
     assert_eq!(begun.to, "ops@shop.example, Kim <kim@shop.example>");
     assert!(begun.subject.contains("PG_KCP") && begun.text.contains("503"), "{begun:?}");
     assert!(begun.text.contains("https://breakwater.example/"), "{begun:?}");
-    assert!(over.subject.contains("PG_KCP") && over.text.contains("복구"), "{over:?}");
+    assert!(over.subject.contains("PG_KCP") && over.text.contains("해소"), "{over:?}");
     assert!(!over.references.is_empty() && over.references == begun.references, "{begun:?}\n{over:?}");
     node.stop().await;
 }

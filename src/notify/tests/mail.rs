@@ -176,6 +176,10 @@ async fn a_mail_goes_out_after_starttls_and_login() {
     let server = Server::start(Script::default(), Tls::WhenAsked).await;
     let outcome = server.channel("user = \"me\"\npassword = \"hunter2-password\"").deliver(&delivery(firing())).await;
     assert_eq!(outcome, Outcome::Delivered);
+    // The goodbye is nobody's business any more.
+    while !server.commands().iter().any(|command| command == "QUIT") {
+        tokio::task::yield_now().await;
+    }
     let commands = server.commands();
     let login = format!("AUTH PLAIN {}", STANDARD.encode("\0me\0hunter2-password"));
     assert_eq!(
