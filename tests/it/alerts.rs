@@ -2,7 +2,7 @@
 //!
 //! Where it makes the difference, the node is a process of its own and is killed at the worst moment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use breakwater::simulator::receiver::{Answer, Script};
 use reqwest::Method;
@@ -54,6 +54,13 @@ async fn silence(api: &Api, seconds: i64) -> Value {
     answer.json()
 }
 
+/// The worst that can happen to a node, and what comes after it.
+async fn killed(process: Process, place: &Place) -> Process {
+    process.signal("KILL");
+    drop(process);
+    Process::serve(place).await
+}
+
 async fn delete(api: &Api, path: &str) -> u16 {
     api.send(Method::DELETE, path, &[], String::new()).await.status
 }
@@ -85,53 +92,64 @@ async fn failure_1_a_resolution_survives_that_the_pager_is_down_and_that_the_nod
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failure_2_a_reminder_is_the_same_incident() {
-    let (gateway, pager) = (Gateway::start(), Pager::start());
-    let node = Node::start(&format!("{}{}", pager.channel(), quiet(&gateway, "reminder = \"1s\""))).await;
-    goes_down(&gateway, &node.api).await;
-    // No probe comes: it is the time alone that reminds.
-    let arrivals = pager.arrivals(3).await;
+    let (gateway, pager, place) = (Gateway::start(), Pager::start(), Place::new());
+    place.configure(&format!("{}{}", pager.channel(), quiet(&gateway, "reminder = \"1s\"")));
+    let process = Process::serve(&place).await;
+    goes_down(&gateway, &process.api).await;
+    // No probe comes: it is the time alone that reminds, also in a node that was killed between two reminders.
+    pager.arrivals(2).await;
+    let process = killed(process, &place).await;
+    let so_far = pager.handle.arrivals().len();
+    let arrivals = pager.arrivals(so_far + 1).await;
     assert_eq!(kinds(&pager)[..3], ["firing", "reminder", "reminder"]);
     let incidents: BTreeSet<String> =
         arrivals.iter().map(|arrival| told(arrival)["data"]["incident"].to_string()).collect();
     assert_eq!(incidents.len(), 1);
     let id = told(&arrivals[0])["data"]["incident"].clone();
     let path = format!("/alerts/{id}/acknowledge");
-    let alert = node.api.post(&path, json!({"who": "kim", "comment": "on it"})).await.ok();
+    let alert = process.api.post(&path, json!({"who": "kim", "comment": "on it"})).await.ok();
     assert_eq!((&alert["acknowledged"]["who"], &alert["state"]), (&json!("kim"), &json!("firing")));
-    let again = node.api.post(&path, json!({"who": "lee"})).await.ok();
+    let process = killed(process, &place).await;
+    let again = process.api.post(&path, json!({"who": "lee"})).await.ok();
     assert_eq!(again["acknowledged"]["who"], "kim", "the first stays");
     gateway.goes("none");
-    probe(&node.api).await;
+    probe(&process.api).await;
     until("the end", async || kinds(&pager).contains(&"resolved".to_owned()).then_some(())).await;
-    let alerts = node.api.read("/alerts?state=resolved&target=PG_KCP").await;
+    let alerts = process.api.read("/alerts?state=resolved&target=PG_KCP").await;
     assert_eq!((&alerts["content"][0]["id"], &alerts["page"]["totalElements"]), (&id, &json!(1)));
-    assert_eq!(node.api.read("/alerts?state=firing").await["page"]["totalElements"], 0);
-    node.api.post(&path, json!({})).await.refused(409, "alert-over");
-    node.api.post("/alerts/999/acknowledge", json!({})).await.refused(404, "no-such-alert");
-    node.stop().await;
+    assert_eq!(process.api.read("/alerts?state=firing").await["page"]["totalElements"], 0);
+    process.api.post(&path, json!({})).await.refused(409, "alert-over");
+    process.api.post("/alerts/999/acknowledge", json!({})).await.refused(404, "no-such-alert");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failure_3_an_incident_outlives_that_its_rules_are_edited() {
-    let (gateway, pager) = (Gateway::start(), Pager::start());
-    let node = Node::start(&format!("{}{}", pager.channel(), quiet(&gateway, "severity = \"critical\""))).await;
-    goes_down(&gateway, &node.api).await;
+    let (gateway, pager, place) = (Gateway::start(), Pager::start(), Place::new());
+    place.configure(&format!("{}{}", pager.channel(), quiet(&gateway, "severity = \"critical\"")));
+    let process = Process::serve(&place).await;
+    goes_down(&gateway, &process.api).await;
     pager.arrivals(1).await;
     let edited = quiet(&gateway, "severity = \"info\"").replace("failure_threshold = 1", "failure_threshold = 7");
-    let node = node.restart(Some(&format!("{}{edited}", pager.channel()))).await;
+    place.configure(&format!("{}{edited}", pager.channel()));
+    let process = killed(process, &place).await;
     gateway.goes("none");
-    probe(&node.api).await;
-    node.api.target_in("PG_KCP", "CONNECTED").await;
-    let arrivals = pager.arrivals(2).await;
-    assert_eq!(kinds(&pager), ["firing", "resolved"]);
-    assert_eq!(told(&arrivals[1])["data"]["incident"], told(&arrivals[0])["data"]["incident"]);
-    node.stop().await;
+    probe(&process.api).await;
+    process.api.target_in("PG_KCP", "CONNECTED").await;
+    outbox_is_empty(&process.api).await;
+    // What was on its way when the node was killed may have come twice, under one id.
+    let by_id: BTreeMap<_, _> =
+        pager.handle.arrivals().iter().map(|arrival| (arrival.webhook_id.clone(), told(arrival))).collect();
+    let statuses: Vec<&Value> = by_id.values().map(|event| &event["data"]["status"]).collect();
+    assert_eq!(statuses, ["firing", "resolved"]);
+    let incidents: BTreeSet<String> = by_id.values().map(|event| event["data"]["incident"].to_string()).collect();
+    assert_eq!(incidents.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failure_4_down_then_maintenance_then_up_is_told() {
-    let (gateway, pager) = (Gateway::start(), Pager::start());
-    let node = Node::start(&format!("{}{}", pager.channel(), quiet(&gateway, "reminder = \"1s\""))).await;
+    let (gateway, pager, place) = (Gateway::start(), Pager::start(), Place::new());
+    place.configure(&format!("{}{}", pager.channel(), quiet(&gateway, "reminder = \"1s\"")));
+    let node = Process::serve(&place).await;
     goes_down(&gateway, &node.api).await;
     pager.arrivals(1).await;
     let body = json!({
@@ -141,11 +159,13 @@ async fn failure_4_down_then_maintenance_then_up_is_told() {
     assert_eq!(window.status, 201, "{}", window.text);
     assert_eq!(window.json()["status"]["state"], "active");
     node.api.target_when("PG_KCP", |target| target["health"] == "maintenance").await;
-    let so_far = kinds(&pager).len();
+    // It comes back while nobody looks: the node was killed in the window, and its next life finds it well.
+    node.signal("KILL");
+    drop(node);
     gateway.goes("none");
+    let node = Process::serve(&place).await;
     probe(&node.api).await;
-    pager.arrivals(so_far + 1).await;
-    assert_eq!(kinds(&pager).last().map(String::as_str), Some("resolved"));
+    until("the end", async || kinds(&pager).last().is_some_and(|kind| kind == "resolved").then_some(())).await;
     // And what begins and ends in it is nobody's.
     gateway.goes("unavailable");
     probe(&node.api).await;
@@ -156,21 +176,22 @@ async fn failure_4_down_then_maintenance_then_up_is_told() {
     assert_eq!(delete(&node.api, &format!("/maintenances/{id}")).await, 404);
     outbox_is_empty(&node.api).await;
     assert_eq!(kinds(&pager).iter().filter(|kind| *kind == "firing").count(), 1);
-    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failure_5_what_was_given_up_is_listed_counted_and_can_be_sent_again() {
     let (gateway, pager) = (Gateway::start(), Pager::start());
     play(&pager, &["400"], true);
-    let rest = format!("[alerting]\nlog = false\n{}{}", pager.channel(), quiet(&gateway, ""));
-    let node = Node::start(&rest).await;
+    let place = Place::new();
+    place.configure(&format!("[alerting]\nlog = false\n{}{}", pager.channel(), quiet(&gateway, "")));
+    let node = Process::serve(&place).await;
     goes_down(&gateway, &node.api).await;
-    let dead = until("the dead letter", async || {
-        let dead = node.api.read("/outbox?state=dead").await;
-        (dead["page"]["totalElements"] == 1).then_some(dead)
+    until("the dead letter", async || {
+        (node.api.read("/outbox?state=dead").await["page"]["totalElements"] == 1).then_some(())
     })
     .await;
+    let node = killed(node, &place).await;
+    let dead = node.api.read("/outbox?state=dead").await;
     let letter = &dead["content"][0];
     assert_eq!(
         (&letter["state"], &letter["channel"], &letter["message"]),
@@ -194,7 +215,6 @@ async fn failure_5_what_was_given_up_is_listed_counted_and_can_be_sent_again() {
     let notified = node.api.read("/integrationFailureHistories?notified=true").await;
     assert_eq!(notified["page"]["totalElements"], 1);
     node.api.post(&format!("/outbox/{id}/retry"), json!({})).await.refused(404, "no-such-delivery");
-    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,7 +223,9 @@ async fn failure_6_a_channel_that_fails_keeps_the_others_from_nothing() {
     play(&broken, &["503"], true);
     let target = quiet(&gateway, "").replace("[\"ops\"]", "[\"broken\", \"ops\"]");
     let other = broken.channel().replace("\"ops\"", "\"broken\"");
-    let node = Node::start(&format!("{other}{}{target}", pager.channel())).await;
+    let place = Place::new();
+    place.configure(&format!("{other}{}{target}", pager.channel()));
+    let node = Process::serve(&place).await;
     goes_down(&gateway, &node.api).await;
     pager.arrivals(1).await;
     gateway.goes("none");
@@ -212,9 +234,17 @@ async fn failure_6_a_channel_that_fails_keeps_the_others_from_nothing() {
     assert_eq!(kinds(&pager), ["firing", "resolved"]);
     broken.arrivals(1).await;
     assert!(kinds(&broken).iter().all(|kind| kind == "firing"), "nobody hears of the end before the beginning");
-    let waiting = node.api.read("/outbox?state=pending").await;
-    assert_eq!(waiting["page"]["totalElements"], 2);
-    node.stop().await;
+    until("the two messages that wait", async || {
+        (node.api.read("/outbox?state=pending").await["page"]["totalElements"] == 2).then_some(())
+    })
+    .await;
+    // Killed while one channel waits: the other hears nothing again, and the first hears both in their order.
+    let node = killed(node, &place).await;
+    play(&broken, &["200"], true);
+    outbox_is_empty(&node.api).await;
+    assert_eq!(kinds(&broken).last().map(String::as_str), Some("resolved"));
+    let ids: BTreeSet<_> = broken.handle.arrivals().iter().map(|arrival| arrival.webhook_id.clone()).collect();
+    assert_eq!((ids.len(), kinds(&pager).len()), (2, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,27 +295,31 @@ fn storm(gateway: &Gateway) -> String {
     format!("{alerting}{}", (0..STORM).map(target).collect::<String>())
 }
 
-/// Of each group message of a status: how many alerts are in it.
+/// Of each group message of a status: how many alerts are in it. One that came again is the same.
 fn counts(pager: &Pager, status: &str) -> Vec<u64> {
-    let events: Vec<Value> = pager.handle.arrivals().iter().map(|arrival| told(arrival)).collect();
-    let wanted = events.iter().filter(|event| event["data"]["status"] == status);
+    let events: BTreeMap<_, Value> =
+        pager.handle.arrivals().iter().map(|arrival| (arrival.webhook_id.clone(), told(arrival))).collect();
+    let wanted = events.values().filter(|event| event["data"]["status"] == status);
     wanted.map(|event| event["data"]["count"].as_u64().unwrap_or(1)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failure_8_when_the_line_drops_a_group_is_a_few_messages_and_all_of_it_is_resolved() {
-    let (gateway, pager) = (Gateway::start(), Pager::start());
-    let node = Node::start(&format!("{}{}", storm(&gateway), pager.channel())).await;
-    let in_state = async |state: &str| {
+    let (gateway, pager, place) = (Gateway::start(), Pager::start(), Place::new());
+    place.configure(&format!("{}{}", storm(&gateway), pager.channel()));
+    let node = Process::serve(&place).await;
+    let in_state = async |node: &Process, state: &str| {
         until("every target", async || {
             let page = node.api.read(&format!("/integrationStatuses?state={state}&size=1")).await;
             (page["page"]["totalElements"] == STORM).then_some(())
         })
         .await;
     };
-    in_state("CONNECTED").await;
+    in_state(&node, "CONNECTED").await;
     gateway.goes("unavailable");
-    in_state("FAILED").await;
+    in_state(&node, "FAILED").await;
+    // Killed while the group waits: all that it is made of is on disk.
+    let node = killed(node, &place).await;
     let all = async |status: &str| {
         until("all of them told", async || (counts(&pager, status).iter().sum::<u64>() == STORM as u64).then_some(()))
             .await;
@@ -306,11 +340,13 @@ async fn failure_8_when_the_line_drops_a_group_is_a_few_messages_and_all_of_it_i
         biggest["data"]["count"].as_u64().expect("a number").min(100),
         "at most a hundred, and the number"
     );
+    // And again while the ends of it wait.
     gateway.goes("none");
+    in_state(&node, "CONNECTED").await;
+    let node = killed(node, &place).await;
     all("resolved").await;
     outbox_is_empty(&node.api).await;
     assert_eq!(counts(&pager, "firing").iter().sum::<u64>(), STORM as u64, "nobody twice");
-    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -340,8 +376,7 @@ async fn a_group_that_was_joined_is_the_same_to_the_byte_after_the_node_was_kill
         again.iter().filter(|arrival| arrival.webhook_id == first[0].webhook_id).map(|arrival| &arrival.body).collect();
     assert_eq!(bodies.len(), 1);
     let firing: u64 = {
-        let by_id: std::collections::BTreeMap<_, _> =
-            again.iter().map(|arrival| (arrival.webhook_id.clone(), told(arrival))).collect();
+        let by_id: BTreeMap<_, _> = again.iter().map(|arrival| (arrival.webhook_id.clone(), told(arrival))).collect();
         let wanted = by_id.values().filter(|event| event["data"]["status"] == "firing");
         wanted.map(|event| event["data"]["count"].as_u64().unwrap_or(1)).sum()
     };
