@@ -23,6 +23,8 @@ mod validate;
 
 mod change;
 
+mod show;
+
 mod error;
 
 #[cfg(test)]
