@@ -46,6 +46,7 @@
 //! | `GET /-/ready` | `health` | |
 //! | `GET /healthz` | `health` | |
 //! | `POST /-/reload` | `health` | admin |
+//! | `GET /config` | `configuration` | admin |
 //! | `GET /metrics` | `metrics` | read |
 //! | `GET /openapi.json` | `openapi` | |
 //! | `GET /` | `page` | read |
@@ -97,6 +98,8 @@ mod outbox;
 mod callers;
 
 mod channels;
+
+mod configuration;
 
 mod health;
 

@@ -14,8 +14,8 @@ use super::error::Problem;
 use super::reply;
 use super::request::Request;
 use super::{
-    alerts, breaker, callers, channels, events, health, heartbeats, histories, metrics, outbox, quiets, statuses,
-    stream, targets,
+    alerts, breaker, callers, channels, configuration, events, health, heartbeats, histories, metrics, outbox, quiets,
+    statuses, stream, targets,
 };
 
 /// What a command may be refused with.
@@ -136,6 +136,7 @@ pub(super) enum PermitProblems {
         health::readyz,
         health::healthz,
         health::reload,
+        configuration::show,
         metrics::metrics,
         openapi,
     ),
