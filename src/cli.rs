@@ -164,6 +164,11 @@ async fn carry_out(command: Command, environment: &BTreeMap<String, String>) -> 
 fn install_log(format: LogFormat, level: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    // warp writes out every part of a path that it looks at, at this level; a path may hold what nobody should read.
+    let filter = match "warp::filters::path=debug".parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with_target(false).init(),
