@@ -36,9 +36,12 @@
 //! | `POST /maintenances` | `quiets` | operate |
 //! | `DELETE /maintenances/{id}` | `quiets` | operate |
 //! | `GET /outbox` | `outbox` | read |
+//! | `POST /outbox/retry` | `outbox` | operate |
 //! | `POST /outbox/{id}/retry` | `outbox` | operate |
+//! | `DELETE /outbox/{id}` | `outbox` | operate |
 //! | `GET /targets/{name}/permit` | `callers` | report |
 //! | `POST /targets/{name}/observations` | `callers` | report |
+//! | `GET /channels` | `channels` | read |
 //! | `POST /channels/{name}/test` | `channels` | operate |
 //! | `GET /livez` | `health` | |
 //! | `GET /readyz` | `health` | |

@@ -3,7 +3,9 @@
 use utoipa::{IntoResponses, OpenApi};
 use warp::reply::Response;
 
-use super::dto::alerting::{AlertAcknowledged, AlertEscalated, NotificationResent, QuietChanged};
+use super::dto::alerting::{
+    AlertAcknowledged, AlertEscalated, NotificationDismissed, NotificationResent, QuietChanged,
+};
 use super::dto::event::{
     AlertFired, AlertResolved, CircuitBreakerControlled, CircuitBreakerTransitioned, IntegrationFailureRecorded,
     IntegrationFailureRecovered, IntegrationFailureRetried, LocationWeatherInfoFailed, NotificationDeadLettered,
@@ -129,8 +131,11 @@ pub(super) enum PermitProblems {
         quiets::end_maintenance,
         outbox::list,
         outbox::retry,
+        outbox::retry_all,
+        outbox::dismiss,
         callers::permit,
         callers::observations,
+        channels::list,
         channels::test,
         health::livez,
         health::readyz,
@@ -155,6 +160,7 @@ pub(super) enum PermitProblems {
         AlertEscalated,
         QuietChanged,
         NotificationResent,
+        NotificationDismissed,
         NotificationDeadLettered,
         LocationWeatherInfoFailed,
     )),

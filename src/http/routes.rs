@@ -151,7 +151,8 @@ fn channels_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     let test = path!("channels" / String / "test").and(asked(http)).then(|name: String, asked: Asked| {
         asked.answer(OPERATE, move |request| channels::test(request, decoded(&name)))
     });
-    test.boxed()
+    let list = path!("channels").and(asked(http)).then(|asked: Asked| asked.answer(LOOK, channels::list));
+    test.or(list).unify().boxed()
 }
 
 fn events_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
@@ -185,8 +186,14 @@ fn alerting_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     let retry = path!("outbox" / String / "retry")
         .and(asked(http))
         .then(|id: String, asked: Asked| asked.answer(OPERATE, move |request| outbox::retry(request, decoded(&id))));
+    let retry_all =
+        path!("outbox" / "retry").and(asked(http)).then(|asked: Asked| asked.answer(OPERATE, outbox::retry_all));
+    let dismiss = path!("outbox" / String)
+        .and(asked(http))
+        .then(|id: String, asked: Asked| asked.answer(REMOVE, move |request| outbox::dismiss(request, decoded(&id))));
+    let outbox = outbox.or(retry).unify().or(retry_all).unify().or(dismiss).unify().boxed();
     let told = list.or(details).unify().or(acknowledge).unify().boxed();
-    told.or(outbox).unify().or(retry).unify().or(quiets_routes(http)).unify().boxed()
+    told.or(outbox).unify().or(quiets_routes(http)).unify().boxed()
 }
 
 fn quiets_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {

@@ -1,6 +1,5 @@
 //! Opening a store, or saying why not.
 
-use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -11,16 +10,17 @@ use parking_lot::Mutex;
 use rand::TryRngCore;
 
 use super::columns::Columns;
+use super::dead::DeadLetters;
 use super::error::Error;
 use super::keys::{self, Kind};
 use super::last_commit::{self, Found, LastCommit, LastCommitFile, sync_folder};
 use super::migrate::{self, FORMAT};
 use super::reader::Reader;
-use super::record::{ColumnBlock, Encoder, Head, Mark, ROWS_PER_BLOCK};
+use super::record::{ColumnBlock, Encoder, Head, Mark, ROWS_PER_BLOCK, decode_delivery};
 use super::state::{Durable, State, not_decodable};
 use super::writer::{BatchWritten, LastMark, Writer, WriterThread, panic_text};
 use crate::clock::Clock;
-use crate::domain::id::{DeliveryId, HistoryId, Sequence};
+use crate::domain::id::{HistoryId, Sequence};
 
 /// As long as what HMAC-SHA256 gives.
 pub(super) const SECRET_BYTES: usize = 32;
@@ -261,13 +261,15 @@ pub(super) fn read_name<'a>(key: &[u8], value: &'a [u8]) -> Result<(u32, &'a str
     number.zip(name).ok_or_else(|| Error::damaged(keys::describe(key), "it is no name"))
 }
 
-fn load_dead(tree: &sled::Db) -> Result<BTreeSet<DeliveryId>, Error> {
-    let keys = tree.scan_prefix([Kind::Dead.letter()]).keys();
-    keys.map(|key| {
-        let key = key.map_err(Error::sled("read the dead letters"))?;
-        keys::delivery_of(&key).ok_or_else(|| Error::damaged(keys::describe(&key), "its key has no id"))
-    })
-    .collect()
+fn load_dead(tree: &sled::Db) -> Result<DeadLetters, Error> {
+    let mut dead = DeadLetters::default();
+    for pair in tree.scan_prefix([Kind::Dead.letter()]) {
+        let (key, value) = pair.map_err(Error::sled("read the dead letters"))?;
+        let id = keys::delivery_of(&key).ok_or_else(|| Error::damaged(keys::describe(&key), "its key has no id"))?;
+        let value = super::long_value::whole(tree, &key, value)?;
+        dead.insert(id, &decode_delivery(id, &value).map_err(not_decodable(&key))?.channel);
+    }
+    Ok(dead)
 }
 
 fn load_last_mark(tree: &sled::Db) -> Result<Option<LastMark>, Error> {

@@ -3,15 +3,14 @@
 //! The writer changes the tree before a batch is synced and everything else here only after it. A reader that met a
 //! record of the batch in between waits until that batch is on disk, so that nobody is told what could still be lost.
 
-use std::collections::BTreeSet;
-
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::columns::Columns;
+use super::dead::DeadLetters;
 use super::error::Error;
 use super::keys;
 use super::record::{Head, NotDecodable};
-use crate::domain::id::{DeliveryId, HistoryId};
+use crate::domain::id::HistoryId;
 
 /// Everything that is open.
 #[derive(Debug)]
@@ -31,8 +30,8 @@ pub(super) struct Durable {
     pub(super) head: Head,
     /// The histories' columns.
     pub(super) columns: Columns,
-    /// The dead letters' ids.
-    pub(super) dead: BTreeSet<DeliveryId>,
+    /// The dead letters.
+    pub(super) dead: DeadLetters,
 }
 
 /// The histories of the batch that is being written.

@@ -22,4 +22,6 @@ mod proxy_smuggling;
 mod proxy_wire;
 mod reload;
 mod rules;
+mod secrets;
+mod steering;
 mod verdict;

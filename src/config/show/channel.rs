@@ -4,10 +4,9 @@ use super::sheet::{SECRET, Sheet, server, table, text, texts};
 use crate::config::Secret;
 use crate::config::channel::{
     Alertmanager, Channel, ChannelKind, Email, Encryption, Exec, Hook, KakaoTalk, Login, Mailbox, Ntfy, Opsgenie,
-    PagerDuty, Rate, Telegram, Webhook,
+    PagerDuty, Telegram, Webhook,
 };
 use crate::config::template::Template;
-use crate::config::units::write_rate;
 
 pub(super) fn show(sheet: &mut Sheet, channel: &Channel) {
     let Channel { name, kind, timeout, rate_limit, template } = channel;
@@ -19,8 +18,7 @@ pub(super) fn show(sheet: &mut Sheet, channel: &Channel) {
     }
     show_kind(sheet, kind);
     sheet.duration("timeout", *timeout);
-    let rate = rate_limit.map(|Rate { count, per }| write_rate(u64::from(count), per));
-    sheet.key("rate_limit", rate.unwrap_or_else(|| "off".to_owned()));
+    sheet.key("rate_limit", rate_limit.map_or_else(|| "off".to_owned(), |rate| rate.to_string()));
     sheet.maybe("template", template.as_ref().map(Template::source));
     if let (ChannelKind::Webhook(webhook), Some(_)) = (kind, template) {
         // Without a template there is nothing that could be called otherwise.
