@@ -96,6 +96,9 @@ enum Command {
         /// The configuration.
         #[arg(default_value = DEFAULT_CONFIG)]
         file: PathBuf,
+        /// Print it with every key's value, without secrets, as GET /config answers.
+        #[arg(long)]
+        show: bool,
     },
     /// Looks after a store that no node is using.
     #[command(subcommand)]
@@ -151,7 +154,7 @@ async fn carry_out(command: Command, environment: &BTreeMap<String, String>) -> 
         Command::Serve(serve) => serve_node(&serve.config, environment).await,
         Command::Demo => demo::run(environment).await,
         Command::Simulate(simulate) => run_simulator(*simulate).await,
-        Command::CheckConfig { file } => check_config(&file, environment),
+        Command::CheckConfig { file, show } => check_config(&file, show, environment),
         Command::Store(command) => store::run(command),
         Command::Alert(command) => alert::run(command, environment).await,
         Command::Probe { target, serve } => probe::run(&target, &serve.config, environment).await,
@@ -161,6 +164,11 @@ async fn carry_out(command: Command, environment: &BTreeMap<String, String>) -> 
 fn install_log(format: LogFormat, level: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    // warp writes out every part of a path that it looks at, at this level; a path may hold what nobody should read.
+    let filter = match "warp::filters::path=debug".parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with_target(false).init(),
@@ -205,13 +213,17 @@ async fn told_to_stop() {
     tracing::info!("told to stop: answering what was begun, then saving");
 }
 
-fn check_config(path: &Path, environment: &BTreeMap<String, String>) -> Exit {
+fn check_config(path: &Path, show: bool, environment: &BTreeMap<String, String>) -> Exit {
     match Config::load(path, environment) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 say_error(&format!("warning: {warning}"));
             }
             let Config { targets, channels, .. } = &loaded.config;
+            if show {
+                say(loaded.config.show().trim_end());
+                return Exit::Done;
+            }
             say(&format!("{} is right: {} targets, {} channels", path.display(), targets.len(), channels.len()));
             Exit::Done
         }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+use super::channels::Channels;
 use super::connectivity::Connectivity;
 use super::quiet::Quiets;
 use crate::breaker::Gate;
@@ -30,6 +31,7 @@ pub struct Board {
     slots: RwLock<Slots>,
     connectivity: Connectivity,
     quiets: Arc<Quiets>,
+    channels: Arc<Channels>,
     version: AtomicU64,
 }
 
@@ -239,6 +241,12 @@ impl Board {
     #[must_use]
     pub const fn quiets(&self) -> &Arc<Quiets> {
         &self.quiets
+    }
+
+    /// How the channels do.
+    #[must_use]
+    pub const fn channels(&self) -> &Arc<Channels> {
+        &self.channels
     }
 
     /// Whether this node is cut off: then it knows nothing of any target.

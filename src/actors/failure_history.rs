@@ -29,7 +29,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::turn::HistoryStep;
 use crate::store::Reader;
 
-pub(crate) use letters::{GivenUp, Letters, Resend, TellOfLetters, Unsaid};
+pub(crate) use letters::{Dismiss, GivenUp, Letters, Resend, TellOfLetters, Unsaid};
 
 /// A turn of a target: its change, and what the histories should add to it.
 #[derive(Debug, Message)]

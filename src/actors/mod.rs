@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod board;
 pub mod callers;
+pub mod channels;
 pub mod connectivity;
 mod failure_history;
 pub mod histories;

@@ -4,7 +4,7 @@ use actix::Addr;
 use tokio::sync::oneshot;
 
 use super::answer::{Outcome, PATIENCE, Refused, wait};
-use super::failure_history::{FailureHistory, Resend};
+use super::failure_history::{Dismiss, FailureHistory, Resend};
 use super::notifier::{Notifier, RetryNow};
 use crate::domain::id::{CorrelationId, DeliveryId};
 use crate::store::Reader;
@@ -37,6 +37,16 @@ impl OutboxHandle {
         }
         let (answer, outcome) = oneshot::channel();
         self.histories.do_send(Resend { id, who, correlation, answer });
+        wait(outcome, PATIENCE).await
+    }
+
+    /// A dead letter that nobody wants any more is gone when this is answered. What waits is not let go of: it is told.
+    ///
+    /// # Errors
+    /// [`Refused::NoSuchDelivery`], [`Refused::NoAnswer`], [`Refused::Unreadable`].
+    pub async fn dismiss(&self, id: DeliveryId, who: Box<str>, correlation: CorrelationId) -> Result<Outcome, Refused> {
+        let (answer, outcome) = oneshot::channel();
+        self.histories.do_send(Dismiss { id, who, correlation, answer });
         wait(outcome, PATIENCE).await
     }
 }

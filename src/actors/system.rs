@@ -200,7 +200,7 @@ fn start(parts: Parts, died: &CancellationToken) -> Started {
         metrics: metrics.clone(),
         io: io.clone(),
         config: config.clone(),
-        quiets: board.quiets().clone(),
+        board: board.clone(),
         signer,
         watches: &watches,
         died: died.clone(),

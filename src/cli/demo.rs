@@ -260,6 +260,9 @@ fn sentence(logged: &Logged) -> String {
         Event::NotificationResent { delivery, channel, .. } => {
             format!("message {delivery} is sent again over {channel}")
         }
+        Event::NotificationDismissed { delivery, channel, who } => {
+            format!("{who} gave up message {delivery} for {channel}")
+        }
         Event::NotificationDeadLettered { channel, error, .. } => {
             format!("nobody could be told over {channel}: {error}")
         }

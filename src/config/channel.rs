@@ -4,12 +4,14 @@
 //! nobody, so that all of this may derive `Debug`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::model::Secret;
 use super::template::Template;
+use super::units::write_rate;
 
 /// One way to tell people.
 #[derive(Debug, Clone, PartialEq)]
@@ -264,4 +266,11 @@ pub enum Together {
     Each,
     /// Never: a request opens or closes one alert.
     Never,
+}
+
+impl fmt::Display for Rate {
+    /// As config writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&write_rate(u64::from(self.count), self.per))
+    }
 }

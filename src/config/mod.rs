@@ -25,6 +25,8 @@ mod validate;
 
 mod change;
 
+mod show;
+
 mod error;
 
 #[cfg(test)]

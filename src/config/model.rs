@@ -142,6 +142,8 @@ pub struct Alerting {
     /// Where people reach this node, without a slash at its end, for links in messages: to a target's page, and to
     /// acknowledge an alert.
     pub external_url: Option<Arc<str>>,
+    /// Whether channels may start programs; looked at where channels are read.
+    pub allow_exec: bool,
 }
 
 /// A language that people are told in.

@@ -13,6 +13,7 @@ mod example_files;
 mod files;
 mod invalid;
 mod reload;
+mod show;
 mod valid;
 
 type Environment = BTreeMap<String, String>;

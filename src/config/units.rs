@@ -92,6 +92,36 @@ pub(crate) fn write_size(bytes: u64) -> String {
     write_in(bytes, &SIZE_UNITS, "B")
 }
 
+/// Writes a rate as config does.
+pub(crate) fn write_rate(number: u64, per: Duration) -> String {
+    // A rate is read with one of these units and no other.
+    let unit = RATE_UNITS.iter().find(|(_, known)| *known == per).map_or("/s", |(unit, _)| unit);
+    format!("{number}{unit}")
+}
+
+/// Writes a time as RFC 3339 does, in UTC.
+pub(crate) fn write_timestamp(time: Timestamp) -> String {
+    let (seconds, nanos) = (time.as_nanos().div_euclid(1_000_000_000), time.as_nanos().rem_euclid(1_000_000_000));
+    let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = date_of(days);
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    let part = if nanos == 0 { String::new() } else { format!(".{nanos:09}").trim_end_matches('0').to_owned() };
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{part}Z")
+}
+
+/// The date of a day since 1970: [`days_since_1970`] the other way round, in eras of 400 years that begin with March.
+const fn date_of(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let day_of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400;
+    (if month <= 2 { year + 1 } else { year }, month, day)
+}
+
 fn with_unit(text: &str, units: &[(&str, u64)]) -> Result<u64, Error> {
     let (number, unit) = number_and_unit(text)?;
     let (_, factor) = units.iter().find(|(name, _)| *name == unit).ok_or(Error::UnknownUnit)?;
@@ -164,6 +194,12 @@ mod tests {
             let written = Duration::from_millis(millis);
             prop_assert_eq!(duration(&write_duration(written)), Ok(written));
             prop_assert_eq!(size(&write_size(millis)), Ok(millis));
+        }
+
+        #[test]
+        fn a_time_that_is_written_is_read_back(nanos in 0_i64..=i64::MAX / 2) {
+            let written = Timestamp::from_nanos(nanos);
+            prop_assert_eq!(timestamp(&write_timestamp(written)), Some(written));
         }
 
         #[test]

@@ -132,6 +132,15 @@ pub enum Event {
         /// Who had it sent.
         who: Box<str>,
     },
+    /// A dead letter is not wanted any more.
+    NotificationDismissed {
+        /// Which.
+        delivery: DeliveryId,
+        /// For whom it was.
+        channel: Arc<str>,
+        /// Who does not want it.
+        who: Box<str>,
+    },
     /// A message was given up.
     NotificationDeadLettered {
         /// Which.
@@ -182,6 +191,7 @@ impl Event {
                 Kind::Maintenance => "MaintenanceRemoved",
             },
             Self::NotificationResent { .. } => "NotificationResent",
+            Self::NotificationDismissed { .. } => "NotificationDismissed",
             Self::NotificationDeadLettered { .. } => "NotificationDeadLettered",
             Self::LocationWeatherInfoFailed { .. } => "LocationWeatherInfoFailed",
         }

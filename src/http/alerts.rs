@@ -162,8 +162,10 @@ pub(super) async fn acknowledge(request: Request, id: String) -> Result<Response
     let anonymous = request.who();
     let Request { http, correlation, body, .. } = request;
     let is_form = body.is_form();
+    let mut is_from_the_page = false;
     let (who, comment) = if is_form {
         let form = body.form().await?;
+        is_from_the_page = form.iter().any(|(name, _)| name == "page");
         let member = |name: &str, max: usize| {
             let text = form.iter().find(|(known, _)| known == name).map(|(_, text)| text.trim());
             text.filter(|text| !text.is_empty()).map(|text| scrub(text).chars().take(max).collect::<String>())
@@ -179,6 +181,9 @@ pub(super) async fn acknowledge(request: Request, id: String) -> Result<Response
         return Err(Refused::AlertOver.into());
     };
     let outcome = http.targets.acknowledge(slot.target(), id, by, correlation).await?;
+    if is_from_the_page {
+        return Ok(reply::back_to_the_page());
+    }
     let alert = match outcome.committed.as_ref().and_then(|committed| committed.get().alerts.first()) {
         Some(record) => Alert::from(record),
         None => find(&http, id).await?,
@@ -204,7 +209,7 @@ fn page(content: &str) -> Response {
     let mut response = reply::text(text, "text/html; charset=utf-8");
     let policy = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'";
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    response
+    reply::with_forms(response)
 }
 
 fn question(alert: &Alert, token: &str) -> String {

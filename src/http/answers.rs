@@ -64,6 +64,7 @@ impl Wanted {
                 | Event::QuietCreated { .. }
                 | Event::QuietRemoved { .. }
                 | Event::NotificationResent { .. }
+                | Event::NotificationDismissed { .. }
                 | Event::NotificationDeadLettered { .. }
                 | Event::LocationWeatherInfoFailed { .. },
             ) => None,

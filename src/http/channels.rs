@@ -1,15 +1,42 @@
-//! `/channels`: the ways to tell people, tried out.
+//! `/channels`: the ways to tell people: how they do, and tried out.
 
 use warp::reply::Response;
 
-use super::dto::channel::{ChannelTested, DeliveryOutcome};
+use super::dto::channel::{ChannelState, ChannelTested, DeliveryOutcome};
+use super::dto::list::Content;
 use super::dto::words::millis;
 use super::error::Problem;
-use super::openapi::CommandProblems;
+use super::openapi::{CommandProblems, QueryProblems};
 use super::reply;
 use super::request::Request;
+use super::state::Http;
 use crate::domain::delivery::Outcome;
 use crate::notify::Sender;
+
+/// How each channel does
+///
+/// By name. What waits is counted each second.
+#[utoipa::path(
+    get, path = "/channels", tag = "Channels",
+    responses((status = 200, body = Content<ChannelState>), QueryProblems),
+)]
+pub(super) async fn list(request: Request) -> Result<Response, Problem> {
+    let content = states(&request.http);
+    Ok(reply::tagged_json(&request, &Content::<ChannelState> { content }))
+}
+
+/// Every channel that is configured, and those that are not any more and have dead letters. Reads memory only.
+pub(super) fn states(http: &Http) -> Vec<ChannelState> {
+    let (config, dead) = (http.config.load_full(), http.reader.dead_letter_counts());
+    let mut names: Vec<_> = config.channels.keys().chain(dead.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let state = |name: &std::sync::Arc<str>| {
+        let channel = config.channels.get(name).map(AsRef::as_ref);
+        ChannelState::of(name, channel, http.board.channels().of(name), dead.get(name).copied().unwrap_or_default())
+    };
+    names.into_iter().map(state).collect()
+}
 
 /// Sends a test message over a channel now
 ///

@@ -39,6 +39,8 @@ pub(super) enum Success {
     Accepted,
     /// It is done, and there is nothing to say.
     Nothing,
+    /// It is done, and there is something to look at elsewhere.
+    Elsewhere,
     /// The client has it already.
     NotModified,
 }
@@ -50,6 +52,7 @@ impl Success {
             Self::Created => StatusCode::CREATED,
             Self::Accepted => StatusCode::ACCEPTED,
             Self::Nothing => StatusCode::NO_CONTENT,
+            Self::Elsewhere => StatusCode::SEE_OTHER,
             Self::NotModified => StatusCode::NOT_MODIFIED,
         }
     }

@@ -36,9 +36,12 @@
 //! | `POST /maintenances` | `quiets` | operate |
 //! | `DELETE /maintenances/{id}` | `quiets` | operate |
 //! | `GET /outbox` | `outbox` | read |
+//! | `POST /outbox/retry` | `outbox` | operate |
 //! | `POST /outbox/{id}/retry` | `outbox` | operate |
+//! | `DELETE /outbox/{id}` | `outbox` | operate |
 //! | `GET /targets/{name}/permit` | `callers` | report |
 //! | `POST /targets/{name}/observations` | `callers` | report |
+//! | `GET /channels` | `channels` | read |
 //! | `POST /channels/{name}/test` | `channels` | operate |
 //! | `GET /livez` | `health` | |
 //! | `GET /readyz` | `health` | |
@@ -46,6 +49,7 @@
 //! | `GET /-/ready` | `health` | |
 //! | `GET /healthz` | `health` | |
 //! | `POST /-/reload` | `health` | admin |
+//! | `GET /config` | `configuration` | admin |
 //! | `GET /metrics` | `metrics` | read |
 //! | `GET /openapi.json` | `openapi` | |
 //! | `GET /` | `page` | read |
@@ -97,6 +101,8 @@ mod outbox;
 mod callers;
 
 mod channels;
+
+mod configuration;
 
 mod health;
 

@@ -3,7 +3,9 @@
 use utoipa::{IntoResponses, OpenApi};
 use warp::reply::Response;
 
-use super::dto::alerting::{AlertAcknowledged, AlertEscalated, NotificationResent, QuietChanged};
+use super::dto::alerting::{
+    AlertAcknowledged, AlertEscalated, NotificationDismissed, NotificationResent, QuietChanged,
+};
 use super::dto::event::{
     AlertFired, AlertResolved, CircuitBreakerControlled, CircuitBreakerTransitioned, IntegrationFailureRecorded,
     IntegrationFailureRecovered, IntegrationFailureRetried, LocationWeatherInfoFailed, NotificationDeadLettered,
@@ -14,8 +16,8 @@ use super::error::Problem;
 use super::reply;
 use super::request::Request;
 use super::{
-    alerts, breaker, callers, channels, events, health, heartbeats, histories, metrics, outbox, quiets, statuses,
-    stream, targets,
+    alerts, breaker, callers, channels, configuration, events, health, heartbeats, histories, metrics, outbox, quiets,
+    statuses, stream, targets,
 };
 
 /// What a command may be refused with.
@@ -129,13 +131,17 @@ pub(super) enum PermitProblems {
         quiets::end_maintenance,
         outbox::list,
         outbox::retry,
+        outbox::retry_all,
+        outbox::dismiss,
         callers::permit,
         callers::observations,
+        channels::list,
         channels::test,
         health::livez,
         health::readyz,
         health::healthz,
         health::reload,
+        configuration::show,
         metrics::metrics,
         openapi,
     ),
@@ -154,6 +160,7 @@ pub(super) enum PermitProblems {
         AlertEscalated,
         QuietChanged,
         NotificationResent,
+        NotificationDismissed,
         NotificationDeadLettered,
         LocationWeatherInfoFailed,
     )),

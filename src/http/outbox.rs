@@ -1,16 +1,24 @@
 //! `/outbox`: messages that wait and messages that were given up.
 
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
 use warp::reply::Response;
 
 use super::dto::alerting::Delivery;
-use super::dto::list::List;
+use super::dto::list::{Begun, List};
 use super::error::Problem;
 use super::openapi::{CommandProblems, QueryProblems};
+use super::query::{Query, Window};
 use super::reply;
 use super::request::{Request, stored};
 use crate::actors::answer::Refused;
 use crate::domain::id::{DeliveryId, NoticeId};
-use crate::store::Reader;
+use crate::store::{DeliveryFilter, Reader};
+
+/// Dead letters that one request sends again: as many as a channel's queue looks at, and a second of commits.
+const AGAIN_MAX: usize = 1_000;
 
 /// Which half of the outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,23 +46,29 @@ impl State {
     get, path = "/outbox", tag = "Alerts",
     params(
         ("state" = Option<String>, Query, description = "pending (where it is missing) or dead."),
+        ("channel" = Option<String>, Query, description = "The name of a channel."),
+        ("target" = Option<String>, Query, description = "The name of a system; a group is about none."),
         ("page" = Option<u32>, Query, description = "The first is 0."),
         ("size" = Option<u32>, Query, minimum = 1, maximum = 200, description = "20 where it is missing."),
     ),
     responses((status = 200, body = List<Delivery>), QueryProblems),
 )]
 pub(super) async fn list(request: Request) -> Result<Response, Problem> {
-    let query = &request.query;
-    let state = query.word_of("state", &State::ALL, State::as_str);
-    let (state, window) = query.accept((state.unwrap_or(State::Pending), query.window()))?;
+    let (state, wanted, window) = asked(&request.query)?;
     let (number, size) = (window.number as u64, window.size);
     let read = move |reader: &Reader| match state {
-        State::Pending => reader.deliveries(number, size),
-        State::Dead => reader.dead_letters(number, size),
+        State::Pending => reader.deliveries(&wanted, number, size),
+        State::Dead => reader.dead_letters(&wanted, number, size),
     };
     let page = stored(&request.http.reader, read).await?;
     let content = page.items.iter().map(|delivery| Delivery::of(delivery, state == State::Dead)).collect();
     Ok(reply::tagged_json(&request, &List::new(content, window, page.total)))
+}
+
+fn asked(query: &Query) -> Result<(State, DeliveryFilter, Window), Problem> {
+    let state = query.word_of("state", &State::ALL, State::as_str).unwrap_or(State::Pending);
+    let text = |name| query.text(name).map(Arc::from);
+    query.accept((state, DeliveryFilter { channel: text("channel"), target: text("target") }, query.window()))
 }
 
 /// RetryMessage
@@ -75,6 +89,57 @@ pub(super) async fn retry(request: Request, id: String) -> Result<Response, Prob
     // It may be gone already, which is what was wanted.
     let after = stored(&request.http.reader, move |reader| reader.delivery(id)).await?;
     Ok(reply::accepted(&Delivery::of(after.as_ref().unwrap_or(&before), false)))
+}
+
+/// RetryChannel
+///
+/// All dead letters of a channel wait again, the oldest first, at most 1,000 a request. Answered when that is on disk,
+/// with how many are left, or with a way back to the page where its form was sent.
+#[utoipa::path(
+    post, path = "/outbox/retry", tag = "Alerts",
+    params(("channel" = String, Query, description = "The name of a channel.")),
+    responses((status = 202, body = Begun), CommandProblems),
+)]
+pub(super) async fn retry_all(request: Request) -> Result<Response, Problem> {
+    let channel = request.query.needed_text("channel");
+    let channel: Arc<str> = request.query.accept(channel)?.unwrap_or_default().into();
+    let (http, who) = (&request.http, request.who());
+    let counts = http.reader.dead_letter_counts();
+    if !http.config.load().channels.contains_key(&channel) && !counts.contains_key(&channel) {
+        return Err(Problem::no_such_channel());
+    }
+    let ids = http.reader.oldest_dead_letters(&channel, AGAIN_MAX);
+    // Asked for in their order, and so they wait in it.
+    let retries = ids.iter().map(|id| http.outbox.retry(*id, who.clone(), request.correlation.clone()));
+    let mut accepted = 0;
+    for outcome in join_all(retries).await {
+        match outcome {
+            Ok(_) => accepted += 1,
+            // Somebody else was faster.
+            Err(Refused::NoSuchDelivery) => {}
+            Err(refused) => return Err(refused.into()),
+        }
+    }
+    if request.body.is_form() {
+        return Ok(reply::back_to_the_page());
+    }
+    let left = http.reader.dead_letter_counts().get(&channel).copied();
+    Ok(reply::accepted(&Begun { accepted, remaining: left.unwrap_or_default() }))
+}
+
+/// DismissMessage
+///
+/// A dead letter that nobody wants any more; gone, and on disk, when it is answered. What waits cannot be dismissed.
+#[utoipa::path(
+    delete, path = "/outbox/{id}", tag = "Alerts",
+    params(("id" = String, Path, example = "17.0")),
+    responses((status = 204), CommandProblems),
+)]
+pub(super) async fn dismiss(request: Request, id: String) -> Result<Response, Problem> {
+    let id = id_of(&id).ok_or(Refused::NoSuchDelivery)?;
+    let who = request.who();
+    request.http.outbox.dismiss(id, who, request.correlation.clone()).await?;
+    Ok(reply::nothing())
 }
 
 fn id_of(text: &str) -> Option<DeliveryId> {

@@ -1,4 +1,4 @@
-//! `/`: every target on one page, for people.
+//! `/`: every target and every alert on one page, for people.
 //!
 //! Rendered here, whole; it works without JavaScript, which only keeps it fresh by following the stream of events.
 //! Nothing is inline, so that the page's policy can forbid everything that is not ours.
@@ -11,6 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use warp::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use warp::reply::Response;
 
+use self::alerts::Alerts;
 use super::error::Problem;
 use super::reply;
 use super::request::Request;
@@ -22,12 +23,18 @@ use crate::domain::status::IntegrationState;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::{Health, verdict};
 
-/// Rows on the page at most, the troubled first: more would neither be read nor be quick.
-const ROWS_MAX: usize = 1_000;
+mod alerts;
 
-/// What the page may load and do: its own style, its own script, and that script's requests to this node.
+/// Targets that are shown with all that is known of them, the troubled first: of a thousand targets the page has at most
+/// 200 KiB, and a row takes 600 bytes.
+const ROWS_MAX: usize = 150;
+/// Targets that are shown by name after those. Of more than these two together only the number is told.
+const NAMES_MAX: usize = 850;
+
+/// What the page may load and do: its own style, its own script, that script's requests to this node, and forms that go
+/// to it.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The page.
 pub(super) async fn overview(request: Request) -> Result<Response, Problem> {
@@ -38,7 +45,7 @@ pub(super) async fn overview(request: Request) -> Result<Response, Problem> {
     })?;
     let mut response = reply::text(page, "text/html; charset=utf-8");
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    Ok(response)
+    Ok(reply::with_forms(response))
 }
 
 /// The page's style.
@@ -60,6 +67,9 @@ struct Overview {
     /// How many targets there are of each health, in the order of [`ORDER`].
     counts: [usize; ORDER.len()],
     rows: Vec<Row>,
+    /// The targets after those, in the same order.
+    names: Vec<(Health, Arc<str>)>,
+    alerts: Alerts,
 }
 
 /// One target.
@@ -87,12 +97,15 @@ impl Overview {
     fn of(http: &Http) -> Self {
         // Read before the targets: what happens meanwhile is followed, not missed.
         let last_event = http.journal.last_sequence().borrow().0;
-        let mut rows: Vec<Row> = http.board.all().iter().map(|slot| Row::of(slot, http)).collect();
+        let (slots, now) = (http.board.all(), http.clock.now());
+        let mut rows: Vec<Row> = slots.iter().map(|slot| Row::of(slot, http)).collect();
         rows.sort_by(|one, other| (place(one.health), &one.name).cmp(&(place(other.health), &other.name)));
         let mut counts = [0; ORDER.len()];
         rows.iter().for_each(|row| counts[place(row.health)] += 1);
-        rows.truncate(ROWS_MAX);
-        Self { node: http.config.load().node.name.clone(), now: http.clock.now(), last_event, counts, rows }
+        let rest = rows.split_off(rows.len().min(ROWS_MAX));
+        let names = rest.into_iter().take(NAMES_MAX).map(|row| (row.health, row.name)).collect();
+        let alerts = Alerts::of(http, &slots, now);
+        Self { node: http.config.load().node.name.clone(), now, last_event, counts, rows, names, alerts }
     }
 
     fn total(&self) -> usize {
@@ -175,7 +188,7 @@ fn render(overview: &Overview) -> String {
 <body>
 <header>
 <p class="brand">Breakwater <span>{node}</span></p>
-<nav aria-label="Machine-readable"><a href="/targets">Targets</a> <a href="/integrationFailureHistories">Failures</a> <a href="/events">Events</a> <a href="/metrics">Metrics</a> <a href="/openapi.json">API</a></nav>
+<nav aria-label="Machine-readable"><a href="/targets">Targets</a> <a href="/integrationFailureHistories">Failures</a> <a href="/alerts">Alerts</a> <a href="/outbox?state=dead">Dead letters</a> <a href="/events">Events</a> <a href="/metrics">Metrics</a> <a href="/openapi.json">API</a></nav>
 </header>
 <main data-last-event="{last_event}">
 <section class="verdict {worst}" aria-live="polite">
@@ -189,6 +202,7 @@ fn render(overview: &Overview) -> String {
         let _ = writeln!(page, r#"<li class="{word}"><strong>{count}</strong> {word}</li>"#);
     }
     page.push_str("</ul>\n</section>\n");
+    alerts::render(&mut page, &overview.alerts, overview.now);
     render_rows(&mut page, overview);
     let now = Rfc3339(whole_seconds(overview.now));
     let _ = write!(
@@ -220,7 +234,16 @@ fn render_rows(page: &mut String, overview: &Overview) {
         render_row(page, row, overview.now);
     }
     page.push_str("</tbody>\n</table>\n");
-    let hidden = overview.total() - overview.rows.len();
+    for named in overview.names.chunk_by(|(one, _), (other, _)| one == other) {
+        let Some((health, _)) = named.first() else { continue };
+        let _ = writeln!(page, "<h3>{} <span>{} more</span></h3>\n<ul class=\"names\">", health.as_str(), named.len());
+        for (_, name) in named {
+            let link = utf8_percent_encode(name, NON_ALPHANUMERIC);
+            let _ = writeln!(page, "<li><a href=\"/targets/{link}\">{}</a></li>", Escaped(name));
+        }
+        page.push_str("</ul>\n");
+    }
+    let hidden = overview.total() - overview.rows.len() - overview.names.len();
     if hidden > 0 {
         let _ = writeln!(
             page,
@@ -293,12 +316,15 @@ fn latency_words(took: Duration) -> String {
 }
 
 fn ago_words(ago: Duration) -> String {
-    match ago.as_secs() {
-        0 => "now".to_owned(),
-        seconds @ 1..120 => format!("{seconds} s ago"),
-        seconds @ 120..7_200 => format!("{} min ago", seconds / 60),
-        seconds @ 7_200..172_800 => format!("{} h ago", seconds / 3_600),
-        seconds => format!("{} days ago", seconds / 86_400),
+    if ago.as_secs() == 0 { "now".to_owned() } else { format!("{} ago", span_words(ago)) }
+}
+
+fn span_words(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
     }
 }
 
@@ -345,7 +371,15 @@ mod tests {
         let mut counts = [0; ORDER.len()];
         rows.iter().for_each(|row| counts[place(row.health)] += 1);
         let now = clock::parse("2024-06-01T10:00:12Z").unwrap();
-        Overview { node: "breakwater".into(), now, last_event: 7, counts, rows }
+        Overview {
+            node: "breakwater".into(),
+            now,
+            last_event: 7,
+            counts,
+            rows,
+            names: Vec::new(),
+            alerts: Alerts::default(),
+        }
     }
 
     #[test]
@@ -360,6 +394,32 @@ mod tests {
         down.group = "payments".into();
         down.breaker = Some((State::Open, Mode::Enforce));
         insta::assert_snapshot!(render(&overview(vec![down, passive])));
+    }
+
+    #[test]
+    fn a_page_of_ten_thousand_targets_in_trouble_is_small_and_tells_the_number() {
+        let rows = (0..ROWS_MAX).map(|number| row(&format!("GATEWAY_{number:05}"), Health::Down, "503 Unavailable"));
+        let mut overview = overview(rows.collect());
+        let named = |number| (Health::Down, Arc::from(format!("GATEWAY_{number:05}")));
+        overview.names = (ROWS_MAX..ROWS_MAX + NAMES_MAX).map(named).collect();
+        overview.counts = [10_000, 0, 0, 0, 0];
+        overview.alerts = alerts::examples::many(10_000, overview.now);
+        let page = render(&overview);
+        assert!(page.len() < 200 * 1_024, "{}", page.len());
+        assert!(page.contains("<h3>down <span>850 more</span></h3>") && page.contains("9000 more targets"), "{page}");
+        assert!(page.contains("Firing <span>10000</span>") && page.contains("9950 more"), "{page}");
+    }
+
+    #[test]
+    fn alerts_have_buttons_where_somebody_may_press_them() {
+        let mut overview = overview(Vec::new());
+        overview.alerts = alerts::examples::alerts(overview.now);
+        let mut page = String::new();
+        alerts::render(&mut page, &overview.alerts, overview.now);
+        insta::assert_snapshot!(page);
+        assert!(render(&overview).contains(&page));
+        overview.alerts.may_operate = false;
+        assert!(!render(&overview).contains("<button"));
     }
 
     #[test]

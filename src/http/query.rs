@@ -58,6 +58,14 @@ impl Query {
         self.text_of(&[name])
     }
 
+    /// Text that must be given.
+    pub(super) fn needed_text(&self, name: &str) -> Option<&str> {
+        if !self.parameters.iter().any(|(known, value)| known == name && !value.is_empty()) {
+            return self.wrong(name, "must be given");
+        }
+        self.text(name)
+    }
+
     /// Text of a parameter that has several names.
     pub(super) fn text_of(&self, names: &[&str]) -> Option<&str> {
         let mut given = self.parameters.iter().filter(|(name, value)| names.contains(&&**name) && !value.is_empty());

@@ -6,7 +6,7 @@ use std::io;
 use futures_util::Stream;
 use serde::Serialize;
 use warp::Reply;
-use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION};
+use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION, REFERRER_POLICY};
 use warp::reply::Response;
 
 use super::error::Success;
@@ -40,6 +40,14 @@ pub(super) fn nothing() -> Response {
     response
 }
 
+/// Back to where a form of the page was sent from, 303.
+pub(super) fn back_to_the_page() -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = Success::Elsewhere.status();
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static("/#alerts"));
+    response
+}
+
 /// JSON with a tag of what it says, or 304 where the client has exactly that.
 pub(super) fn tagged_json(request: &Request, value: &impl Serialize) -> Response {
     let body = encoded(value);
@@ -61,6 +69,13 @@ pub(super) fn tagged_json(request: &Request, value: &impl Serialize) -> Response
 /// Text of a type, 200.
 pub(super) fn text(body: String, content_type: &'static str) -> Response {
     with_type(body.into(), content_type)
+}
+
+/// A page whose forms are sent to this node: their browser tells us where they come from, and nobody else. Under
+/// `no-referrer` the `Origin` of a form is `null`, as that of a page of another site may be.
+pub(super) fn with_forms(mut response: Response) -> Response {
+    response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    response
 }
 
 /// Text of a type that is written while it is read, 200.

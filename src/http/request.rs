@@ -210,6 +210,7 @@ fn fresh_correlation() -> CorrelationId {
 /// every page in a browser on that machine can; so what changes anything is refused to pages that are not our own.
 fn is_cross_site(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    // No page can set this one. Browsers send it to this machine and over TLS, and not over plain HTTP to another one.
     if text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return true;
     }
@@ -224,7 +225,7 @@ fn finish(http: &Http, mut response: Response, correlation: &CorrelationId) -> R
     let text = HeaderValue::from_str(&correlation.0).expect("visible ASCII is a header's value");
     headers.insert(CORRELATION.clone(), text);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));

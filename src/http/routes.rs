@@ -13,8 +13,8 @@ use warp::{Filter, path};
 use super::request::{Asked, Rule, decoded};
 use super::state::Http;
 use super::{
-    alerts, breaker, callers, channels, events, health, heartbeats, histories, metrics, openapi, outbox, page, quiets,
-    statuses, stream, targets,
+    alerts, breaker, callers, channels, configuration, events, health, heartbeats, histories, metrics, openapi, outbox,
+    page, quiets, statuses, stream, targets,
 };
 use crate::config::Scope;
 use crate::listener::from_tower;
@@ -26,6 +26,7 @@ const CHANGE: Rule = Rule { allow: "PATCH", scope: Some(Scope::Report) };
 const OPERATE: Rule = Rule { allow: "POST", scope: Some(Scope::Operate) };
 const REMOVE: Rule = Rule { allow: "DELETE", scope: Some(Scope::Operate) };
 const RELOAD: Rule = Rule { allow: "POST", scope: Some(Scope::Admin) };
+const INSPECT: Rule = Rule { allow: "GET, HEAD", scope: Some(Scope::Admin) };
 /// A permit is lent: a reporter's act, and nothing for who only wants the headers.
 const LEND: Rule = Rule { allow: "GET", scope: Some(Scope::Report) };
 const EVENTS: &str = "GET, HEAD, POST";
@@ -150,7 +151,8 @@ fn channels_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     let test = path!("channels" / String / "test").and(asked(http)).then(|name: String, asked: Asked| {
         asked.answer(OPERATE, move |request| channels::test(request, decoded(&name)))
     });
-    test.boxed()
+    let list = path!("channels").and(asked(http)).then(|asked: Asked| asked.answer(LOOK, channels::list));
+    test.or(list).unify().boxed()
 }
 
 fn events_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
@@ -184,8 +186,14 @@ fn alerting_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     let retry = path!("outbox" / String / "retry")
         .and(asked(http))
         .then(|id: String, asked: Asked| asked.answer(OPERATE, move |request| outbox::retry(request, decoded(&id))));
+    let retry_all =
+        path!("outbox" / "retry").and(asked(http)).then(|asked: Asked| asked.answer(OPERATE, outbox::retry_all));
+    let dismiss = path!("outbox" / String)
+        .and(asked(http))
+        .then(|id: String, asked: Asked| asked.answer(REMOVE, move |request| outbox::dismiss(request, decoded(&id))));
+    let outbox = outbox.or(retry).unify().or(retry_all).unify().or(dismiss).unify().boxed();
     let told = list.or(details).unify().or(acknowledge).unify().boxed();
-    told.or(outbox).unify().or(retry).unify().or(quiets_routes(http)).unify().boxed()
+    told.or(outbox).unify().or(quiets_routes(http)).unify().boxed()
 }
 
 fn quiets_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
@@ -219,6 +227,7 @@ fn node_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     let ready = ready.and(asked(http)).then(|asked: Asked| asked.answer(OPEN, health::readyz));
     let health = path!("healthz").and(asked(http)).then(|asked: Asked| asked.answer(OPEN, health::healthz));
     let reload = path!("-" / "reload").and(asked(http)).then(|asked: Asked| asked.answer(RELOAD, health::reload));
+    let config = path!("config").and(asked(http)).then(|asked: Asked| asked.answer(INSPECT, configuration::show));
     let turns = metrics::Turns::new();
     let metrics = path!("metrics").and(asked(http)).then(move |asked: Asked| {
         let turns = turns.clone();
@@ -226,7 +235,7 @@ fn node_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {
     });
     let openapi = path!("openapi.json").and(asked(http)).then(|asked: Asked| asked.answer(OPEN, openapi::openapi));
     let health = live.or(ready).unify().or(health).unify().boxed();
-    health.or(reload).unify().or(metrics).unify().or(openapi).unify().boxed()
+    health.or(reload).unify().or(config).unify().or(metrics).unify().or(openapi).unify().boxed()
 }
 
 fn page_routes(http: &Arc<Http>) -> BoxedFilter<(Response,)> {

@@ -10,8 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
-use super::quote::one_line;
-use super::transport::WORDS_MAX;
+use super::confidential::Confidential;
 use crate::config::channel::Exec;
 use crate::domain::delivery::Outcome;
 
@@ -26,11 +25,13 @@ const ENVIRONMENT: [&str; 5] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ"];
 pub(super) struct Program {
     exec: Exec,
     timeout: Duration,
+    confidential: Confidential,
 }
 
 impl Program {
-    pub(super) const fn new(exec: Exec, timeout: Duration) -> Self {
-        Self { exec, timeout }
+    pub(super) fn new(exec: Exec, timeout: Duration) -> Self {
+        let confidential = Confidential::of_arguments(exec.arguments.iter().map(AsRef::as_ref));
+        Self { exec, timeout, confidential }
     }
 
     /// Makes one attempt. At the time limit the program is killed.
@@ -42,7 +43,7 @@ impl Program {
                 return Outcome::Permanent { error: error.into() };
             }
         };
-        match tokio::time::timeout(self.timeout, talk(child, message)).await {
+        match tokio::time::timeout(self.timeout, talk(child, message, &self.confidential)).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 let error = format!("the program did not end within {:?} and was killed", self.timeout);
@@ -64,7 +65,7 @@ impl Program {
     }
 }
 
-async fn talk(mut child: Child, message: &str) -> Outcome {
+async fn talk(mut child: Child, message: &str, confidential: &Confidential) -> Outcome {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let say = async {
         if let Some(mut stdin) = stdin {
@@ -74,7 +75,7 @@ async fn talk(mut child: Child, message: &str) -> Outcome {
     };
     let ((), said, complained, status) = tokio::join!(say, words(stdout), words(stderr), child.wait());
     let words = if complained.is_empty() { said } else { complained };
-    let words = one_line(&String::from_utf8_lossy(&words), WORDS_MAX);
+    let words = confidential.clean_beginning(&words, WORDS_MAX_BYTES);
     let told = |how: String| if words.is_empty() { how } else { format!("{how}: {words}") };
     match status {
         Ok(status) if status.success() => Outcome::Delivered,

@@ -50,10 +50,12 @@ mod bucket;
 
 mod quote;
 
+mod confidential;
+
 #[cfg(test)]
 mod examples;
 
 #[cfg(test)]
 mod tests;
 
-pub use sender::{Error, Sender, Standing};
+pub use sender::{Error, HELD_BACK, Sender, Standing};

@@ -29,6 +29,9 @@ use crate::domain::time::Timestamp;
 /// Alerts of one request to an Alertmanager that are said again; more go into further requests.
 const AGAIN_AT_ONCE: usize = 256;
 
+/// What an attempt says that this node held back itself.
+pub const HELD_BACK: &str = "held back: this channel has had as many messages as its rate_limit allows";
+
 /// Why a channel cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -159,8 +162,7 @@ impl Sender {
         match self.bucket.take(self.clock.moment()) {
             Ok(wait) => tokio::time::sleep(wait).await,
             Err(pause) => {
-                let error = "held back: this channel has had as many messages as its rate_limit allows".into();
-                return Outcome::Transient { error, retry_after: Some(pause) };
+                return Outcome::Transient { error: HELD_BACK.into(), retry_after: Some(pause) };
             }
         }
         let outcome = self.attempt(told).await;

@@ -16,10 +16,9 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use parking_lot::Mutex;
 
+use super::confidential::Confidential;
 use super::email;
-use super::quote::{one_line, without};
 use super::told::Told;
-use super::transport::{WORDS_MAX, confidential};
 use crate::config::Secret;
 use crate::config::channel::{Email, Encryption, Mailbox};
 use crate::domain::delivery::Outcome;
@@ -33,7 +32,7 @@ pub(super) struct Mailer {
     timeout: Duration,
     /// The sender's domain: a server may refuse a greeting without one.
     hello: ClientId,
-    confidential: Vec<String>,
+    confidential: Confidential,
     /// Of mails that are to be tried again: who needs no further attempt.
     partly: Mutex<BTreeMap<String, Done>>,
 }
@@ -84,7 +83,7 @@ impl Mailer {
             to: email.to.iter().map(address).collect::<Result<_, _>>()?,
             tls,
             timeout,
-            confidential: confidential(&[], &secrets),
+            confidential: Confidential::new(&[], &secrets),
             hello: ClientId::Domain(domain.to_owned()),
             partly: Mutex::default(),
             email: email.clone(),
@@ -103,7 +102,7 @@ impl Mailer {
             Ok(Err(refused)) => refused,
             Err(_) => Refusal::Now(format!("no answer within {:?}", self.timeout)),
         };
-        let clean = |words: &str| one_line(&without(words, &self.confidential), WORDS_MAX).into();
+        let clean = |words: &str| self.confidential.clean(words).into();
         match refused {
             Refusal::Now(words) => Outcome::Transient { error: clean(&words), retry_after: None },
             Refusal::Ever(words) => Outcome::Permanent { error: clean(&words) },
@@ -172,7 +171,7 @@ impl Mailer {
                 Ok(_) => takers.push(place),
                 Err(Refusal::Now(words)) => sent.later = Some(words),
                 Err(Refusal::Ever(words)) => {
-                    let error = one_line(&without(&words, &self.confidential), WORDS_MAX);
+                    let error = self.confidential.clean(&words);
                     tracing::warn!(%error, "the mail server refuses a recipient for good");
                     sent.done.never.push(place);
                     sent.never = Some(words);

@@ -7,13 +7,10 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, Response, StatusCode, Url, redirect};
 
-use super::quote::{one_line, without};
+use super::confidential::Confidential;
 use super::request::{Answer, Request, Verdict};
 use crate::clock::{self, Clock};
 use crate::config::Secret;
@@ -23,23 +20,16 @@ use crate::domain::time::Timestamp;
 /// How much of an answer is read: enough for those that repeat the message (Discord's, with each Korean letter in six
 /// bytes, is the longest), since one that was cut is no JSON any more.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
-/// How much of it is kept, in characters.
-pub(super) const WORDS_MAX: usize = 300;
 /// A receiver cannot make a message wait longer than this at a time.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 /// An idle connection is closed before the servers in use today close theirs (nginx: 75 s, most balancers: 60 s).
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// A secret that is shorter is no secret; hiding it would tear words apart.
-const SECRET_MIN: usize = 4;
-/// Parts of a URL's path or query at least this long are taken for tokens. (Slack's and Discord's are 24 and more.)
-const TOKEN_MIN: usize = 12;
-
 /// A client for one channel.
 pub(super) struct Transport {
     client: reqwest::Client,
     timeout: Duration,
-    confidential: Vec<String>,
+    confidential: Confidential,
 }
 
 /// `url` as an address that can be called.
@@ -58,7 +48,7 @@ impl Transport {
             .timeout(timeout)
             .pool_idle_timeout(IDLE_MAX)
             .build()?;
-        Ok(Self { client, timeout, confidential: confidential(urls, secrets) })
+        Ok(Self { client, timeout, confidential: Confidential::new(urls, secrets) })
     }
 
     /// Makes one attempt; `judge` says what an answer means.
@@ -79,7 +69,7 @@ impl Transport {
         let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (body, broke_off) = beginning(response).await;
         let retry_after = asked.and_then(|asked| retry_after(&asked, clock.now()));
-        let words = one_line(&without(&String::from_utf8_lossy(&body), &self.confidential), WORDS_MAX);
+        let words = self.confidential.clean_beginning(&body, ANSWER_MAX_BYTES);
         let verdict = match judge(&Answer { status: status.as_u16(), retry_after, body: &body }) {
             // Half a body says neither yes nor no.
             Verdict::Permanent if broke_off && status.is_success() => Verdict::Transient { retry_after },
@@ -93,8 +83,7 @@ impl Transport {
             format!("no answer within {:?}", self.timeout)
         } else {
             let what = if error.is_connect() { "no connection" } else { "the request failed" };
-            let cause = without(&root_cause(error), &self.confidential);
-            format!("{what}: {}", one_line(&cause, WORDS_MAX))
+            format!("{what}: {}", self.confidential.clean(&root_cause(error)))
         };
         Outcome::Transient { error: error.into(), retry_after: None }
     }
@@ -142,38 +131,6 @@ fn retry_after(asked: &str, now: Timestamp) -> Option<Duration> {
         Err(_) => clock::parse_http_date(asked).ok()?.since(now),
     };
     Some(pause.min(RETRY_AFTER_MAX))
-}
-
-/// What must never be repeated: secrets as they are, as JSON, URLs and Base64 write them, and what of a URL lets one in.
-/// The longest first, so that no end of one stays where a shorter one was hidden.
-pub(super) fn confidential(urls: &[Url], secrets: &[Secret]) -> Vec<String> {
-    let mut hidden: Vec<String> = urls.iter().flat_map(parts_of).collect();
-    for secret in secrets {
-        let text = secret.text();
-        hidden.push(STANDARD.encode(secret.expose()));
-        if text.len() >= SECRET_MIN {
-            hidden.push(utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string());
-            hidden.push(form_urlencoded::byte_serialize(secret.expose()).collect());
-            let json = serde_json::to_string(&text).unwrap_or_default();
-            hidden.push(json.trim_matches('"').to_owned());
-            hidden.push(text.into_owned());
-        }
-    }
-    hidden.retain(|text| !text.is_empty());
-    hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
-    hidden.dedup();
-    hidden
-}
-
-fn parts_of(url: &Url) -> Vec<String> {
-    let path_and_query = match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    };
-    let whole = [url.as_str(), &path_and_query, url.path()].into_iter().filter(|text| text.len() > 1);
-    let tokens = path_and_query.split(['/', '?', '&', '=']).filter(|text| text.len() >= TOKEN_MIN);
-    let login = [url.username(), url.password().unwrap_or_default()].into_iter().filter(|text| !text.is_empty());
-    whole.chain(tokens).chain(login).map(str::to_owned).collect()
 }
 
 fn root_cause(error: &reqwest::Error) -> String {
@@ -258,24 +215,6 @@ mod tests {
         assert!(callable("https://hooks.example/x").is_some());
         for url in ["", "hooks.example/x", "ftp://hooks.example", "http://", "mailto:a@b.example"] {
             assert_eq!(callable(url), None, "{url}");
-        }
-    }
-
-    #[test]
-    fn what_lets_one_in_is_confidential() {
-        let url = "https://bot:pa55@hooks.example/services/T024F/Bxyzxyzxyzxyz?key=abcdefghijklmn".parse().unwrap();
-        let confidential = confidential(&[url], &[Secret::new(b"key"), Secret::new(b"a/b \"c\"")]);
-        assert!(confidential.windows(2).all(|pair| pair[0].len() >= pair[1].len()), "{confidential:?}");
-        for part in [
-            "pa55",
-            "Bxyzxyzxyzxyz",
-            "abcdefghijklmn",
-            "a2V5",
-            "/services/T024F/Bxyzxyzxyzxyz",
-            "a/b \"c\"",
-            "a%2Fb%20%22c%22",
-        ] {
-            assert!(confidential.iter().any(|hidden| hidden == part), "{part} in {confidential:?}");
         }
     }
 }

@@ -5,15 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use super::dead_letters;
 use super::error::Error;
 use super::keys::{self, Kind};
 use super::long_value::{self, LIMIT};
+use super::memory::{MemoryChanges, RowChange};
 use super::record::{
     ColumnBlock, ColumnRow, Encoder, EventBlock, EventToStore, Head, LiveBlock, Mark, RollupBlock, encode_alert,
     encode_delivery, encode_event, encode_history, encode_quiet, encode_transition, encode_watch,
 };
-use super::state::{Durable, State, not_decodable};
+use super::state::{State, not_decodable};
 use crate::domain::change::{Change, DeliveryChange, IdMarks, QuietChange};
 use crate::domain::event::{Cause, Event, Occurrence};
 use crate::domain::failure_history::IntegrationFailureHistory;
@@ -49,20 +49,6 @@ pub(super) struct Writes<'s> {
     overflows: u64,
     /// The long values of this batch.
     long: BTreeMap<Vec<u8>, (u64, usize)>,
-}
-
-/// What the memory takes over once the batch is on disk.
-#[derive(Debug, Default)]
-pub(super) struct MemoryChanges {
-    rows: Vec<(HistoryId, RowChange)>,
-    names: BTreeMap<Box<str>, u32>,
-    dead: dead_letters::Changes,
-}
-
-#[derive(Debug)]
-enum RowChange {
-    Put(ColumnRow),
-    Remove(Timestamp),
 }
 
 /// A batch that can be written.
@@ -308,7 +294,12 @@ impl<'s> Batch<'s> {
                 let key = keys::delivery(Kind::Waiting, delivery.id);
                 self.writes.put(&key, encode_delivery(&mut self.encoder, delivery))
             }
-            DeliveryChange::Done(id) => self.writes.delete(&keys::delivery(Kind::Waiting, *id)),
+            DeliveryChange::Done(id) => {
+                if self.is_dead(*id) {
+                    self.remove_dead(*id)?;
+                }
+                self.writes.delete(&keys::delivery(Kind::Waiting, *id))
+            }
             DeliveryChange::Dead(delivery) => {
                 self.writes.delete(&keys::delivery(Kind::Waiting, delivery.id))?;
                 self.memory.dead.came(delivery);
@@ -396,28 +387,6 @@ impl Writes<'_> {
     }
 }
 
-impl MemoryChanges {
-    /// The histories that readers must wait for.
-    pub(super) fn histories(&self) -> Vec<HistoryId> {
-        self.rows.iter().map(|(id, _)| *id).collect()
-    }
-
-    /// The batch is on disk: the memory follows.
-    pub(super) fn apply(self, durable: &mut Durable) {
-        let Self { rows, names, dead } = self;
-        for (name, number) in names {
-            durable.columns.name(&name, number);
-        }
-        for (id, change) in rows {
-            match change {
-                RowChange::Put(row) => durable.columns.put(id, &row),
-                RowChange::Remove(occurred_at) => durable.columns.remove(occurred_at, id),
-            }
-        }
-        dead.apply(&mut durable.dead);
-    }
-}
-
 /// The shard whose log an event is part of: its target's. What belongs to no target goes to that of status 0.
 fn shard(event: &Event, histories: &[IntegrationFailureHistory]) -> Shard {
     let of_history = |id: HistoryId| histories.iter().find(|history| history.id == id).map(|history| history.status_id);
@@ -435,6 +404,7 @@ fn shard(event: &Event, histories: &[IntegrationFailureHistory]) -> Shard {
         Event::QuietCreated { .. }
         | Event::QuietRemoved { .. }
         | Event::NotificationResent { .. }
+        | Event::NotificationDismissed { .. }
         | Event::LocationWeatherInfoFailed { .. } => None,
     };
     Shard::of(status.unwrap_or(StatusId(0)))
@@ -457,6 +427,7 @@ fn detail_is_in_history(event: &Event, histories: &[IntegrationFailureHistory]) 
         | Event::QuietCreated { .. }
         | Event::QuietRemoved { .. }
         | Event::NotificationResent { .. }
+        | Event::NotificationDismissed { .. }
         | Event::NotificationDeadLettered { .. }
         | Event::LocationWeatherInfoFailed { .. } => false,
     }

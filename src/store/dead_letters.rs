@@ -1,4 +1,4 @@
-//! Which messages were given up, and of which target: in memory, since people are told by it.
+//! The dead letters in memory: whose they are and what they speak of, since people are told by their numbers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,31 +9,40 @@ use crate::domain::id::{DeliveryId, NoticeId};
 /// The dead letters that are on disk.
 #[derive(Debug, Default)]
 pub(super) struct DeadLetters {
-    /// The target that each speaks of; `None` for one that speaks of several.
-    ids: BTreeMap<DeliveryId, Option<Arc<str>>>,
-    of_target: BTreeMap<Arc<str>, usize>,
+    ids: BTreeMap<DeliveryId, Letter>,
+    of_channels: Counts,
+    of_targets: Counts,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Letter {
+    channel: Arc<str>,
+    /// `None` for one that speaks of several.
+    target: Option<Arc<str>>,
+}
+
+/// How many there are by name; a name that has none is not there.
+type Counts = BTreeMap<Arc<str>, usize>;
 
 impl DeadLetters {
     /// One more, or the same again.
-    pub(super) fn insert(&mut self, id: DeliveryId, target: Option<Arc<str>>) {
+    pub(super) fn insert(&mut self, delivery: &Delivery) {
+        self.put(delivery.id, Letter::of(delivery));
+    }
+
+    fn put(&mut self, id: DeliveryId, letter: Letter) {
         self.remove(id);
-        // One name for all letters of a target.
-        let known = target.map(|name| self.of_target.get_key_value(&name).map_or(name, |(known, _)| known.clone()));
-        if let Some(name) = &known {
-            *self.of_target.entry(name.clone()).or_default() += 1;
-        }
-        self.ids.insert(id, known);
+        let channel = one_more(&mut self.of_channels, letter.channel);
+        let target = letter.target.map(|target| one_more(&mut self.of_targets, target));
+        self.ids.insert(id, Letter { channel, target });
     }
 
     /// It was sent again, or nobody wants it any more.
     pub(super) fn remove(&mut self, id: DeliveryId) {
-        let Some(Some(name)) = self.ids.remove(&id) else { return };
-        if let Some(count) = self.of_target.get_mut(&name) {
-            *count -= 1;
-            if *count == 0 {
-                self.of_target.remove(&name);
-            }
+        let Some(Letter { channel, target }) = self.ids.remove(&id) else { return };
+        one_less(&mut self.of_channels, &channel);
+        if let Some(target) = target {
+            one_less(&mut self.of_targets, &target);
         }
     }
 
@@ -45,9 +54,9 @@ impl DeadLetters {
         self.ids.len()
     }
 
-    /// The oldest first.
-    pub(super) fn ids(&self) -> impl DoubleEndedIterator<Item = DeliveryId> + '_ {
-        self.ids.keys().copied()
+    /// Ids with their channels, the oldest first.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (DeliveryId, &Arc<str>)> {
+        self.ids.iter().map(|(id, letter)| (*id, &letter.channel))
     }
 
     pub(super) fn of_notice(&self, notice: NoticeId) -> usize {
@@ -55,8 +64,35 @@ impl DeadLetters {
         self.ids.range(of(0)..=of(u8::MAX)).count()
     }
 
+    /// How many each channel has; none that has none.
+    pub(super) const fn of_channels(&self) -> &BTreeMap<Arc<str>, usize> {
+        &self.of_channels
+    }
+
     pub(super) fn of_target(&self, name: &str) -> usize {
-        self.of_target.get(name).copied().unwrap_or(0)
+        self.of_targets.get(name).copied().unwrap_or(0)
+    }
+}
+
+impl Letter {
+    fn of(delivery: &Delivery) -> Self {
+        Self { channel: delivery.channel.clone(), target: delivery.message.target().cloned() }
+    }
+}
+
+/// The name as it is known: one text for all letters that share it.
+fn one_more(counts: &mut Counts, name: Arc<str>) -> Arc<str> {
+    let name = counts.get_key_value(&name).map_or(name, |(known, _)| known.clone());
+    *counts.entry(name.clone()).or_default() += 1;
+    name
+}
+
+fn one_less(counts: &mut Counts, name: &Arc<str>) {
+    if let Some(count) = counts.get_mut(name) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(name);
+        }
     }
 }
 
@@ -66,13 +102,13 @@ pub(super) struct Changes(BTreeMap<DeliveryId, Change>);
 
 #[derive(Debug)]
 enum Change {
-    Came(Option<Arc<str>>),
+    Came(Letter),
     Went,
 }
 
 impl Changes {
     pub(super) fn came(&mut self, delivery: &Delivery) {
-        self.0.insert(delivery.id, Change::Came(target_of(delivery)));
+        self.0.insert(delivery.id, Change::Came(Letter::of(delivery)));
     }
 
     pub(super) fn went(&mut self, id: DeliveryId) {
@@ -88,34 +124,50 @@ impl Changes {
     pub(super) fn apply(self, letters: &mut DeadLetters) {
         for (id, change) in self.0 {
             match change {
-                Change::Came(target) => letters.insert(id, target),
+                Change::Came(letter) => letters.put(id, letter),
                 Change::Went => letters.remove(id),
             }
         }
     }
 }
 
-/// The target that a delivery speaks of.
-pub(super) fn target_of(delivery: &Delivery) -> Option<Arc<str>> {
-    delivery.message.target().cloned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const fn id(notice: u64) -> DeliveryId {
+        DeliveryId { notice: NoticeId(notice), ordinal: 0 }
+    }
+
+    fn letter(channel: &str, target: Option<&str>) -> Letter {
+        Letter { channel: channel.into(), target: target.map(Into::into) }
+    }
+
     #[test]
-    fn letters_are_counted_by_target_however_often_they_come_and_go() {
-        let id = |notice| DeliveryId { notice: NoticeId(notice), ordinal: 0 };
+    fn letters_are_counted_by_channel_and_by_target_however_often_they_come_and_go() {
         let mut letters = DeadLetters::default();
         for notice in [1, 2, 2] {
-            letters.insert(id(notice), Some("PG_KCP".into()));
+            letters.put(id(notice), letter("ops", Some("PG_KCP")));
         }
-        letters.insert(id(3), None);
+        letters.put(id(3), letter("boss", None));
+        assert_eq!(letters.of_channels(), &BTreeMap::from([("ops".into(), 2), ("boss".into(), 1)]));
         assert_eq!((letters.len(), letters.of_target("PG_KCP"), letters.of_target("SMS")), (3, 2, 0));
         for notice in [1, 2, 2, 9] {
             letters.remove(id(notice));
         }
-        assert_eq!((letters.of_target("PG_KCP"), letters.ids().collect::<Vec<_>>()), (0, vec![id(3)]));
+        assert_eq!((letters.of_target("PG_KCP"), letters.of_channels().len()), (0, 1));
+        assert_eq!(letters.iter().map(|(id, _)| id).collect::<Vec<_>>(), [id(3)]);
+        assert!(letters.contains(id(3)) && !letters.contains(id(1)));
+    }
+
+    #[test]
+    fn a_batch_says_what_it_changes_and_leaves_the_rest_to_the_memory() {
+        let mut changes = Changes(BTreeMap::from([(id(1), Change::Came(letter("ops", None)))]));
+        changes.went(id(2));
+        assert_eq!([1, 2, 3].map(|notice| changes.is_dead(id(notice))), [Some(true), Some(false), None]);
+        let mut letters = DeadLetters::default();
+        letters.put(id(2), letter("ops", None));
+        changes.apply(&mut letters);
+        assert!(letters.contains(id(1)) && !letters.contains(id(2)));
     }
 }

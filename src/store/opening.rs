@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rand::TryRngCore;
 
 use super::columns::Columns;
-use super::dead_letters::{DeadLetters, target_of};
+use super::dead_letters::DeadLetters;
 use super::error::Error;
 use super::keys::{self, Kind};
 use super::last_commit::{self, Found, LastCommit, LastCommitFile, sync_folder};
@@ -267,7 +267,7 @@ fn load_dead(tree: &sled::Db) -> Result<DeadLetters, Error> {
         let (key, value) = pair.map_err(Error::sled("read the dead letters"))?;
         let id = keys::delivery_of(&key).ok_or_else(|| Error::damaged(keys::describe(&key), "its key has no id"))?;
         let value = super::long_value::whole(tree, &key, value)?;
-        dead.insert(id, target_of(&decode_delivery(id, &value).map_err(not_decodable(&key))?));
+        dead.insert(&decode_delivery(id, &value).map_err(not_decodable(&key))?);
     }
     Ok(dead)
 }

@@ -18,7 +18,7 @@ use crate::domain::change::IdMarks;
 use crate::domain::delivery::Delivery;
 use crate::domain::event::{Logged, StateChange};
 use crate::domain::failure_history::{FailureType, IntegrationFailureHistory};
-use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, IncidentId, NoticeId, Sequence, StatusId};
+use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, IncidentId, Sequence, StatusId};
 use crate::domain::quiet::Quiet;
 use crate::domain::rollup::Observed;
 use crate::domain::watch::Watch;
@@ -240,47 +240,6 @@ impl Reader {
         self.state.get(&key)?.map(|value| self.delivery_at(&key, value)).transpose()
     }
 
-    /// One dead letter.
-    ///
-    /// # Errors
-    /// What could not be read.
-    pub fn dead_letter(&self, id: DeliveryId) -> Result<Option<Delivery>, Error> {
-        let key = keys::delivery(Kind::Dead, id);
-        self.state.get(&key)?.map(|value| self.delivery_at(&key, value)).transpose()
-    }
-
-    /// Dead letters, newest notice first; the first page is 0.
-    ///
-    /// # Errors
-    /// What could not be read.
-    pub fn dead_letters(&self, page: u64, size: usize) -> Result<Page<Delivery>, Error> {
-        let durable = self.state.durable.read();
-        let skip = usize::try_from(page).unwrap_or(usize::MAX).saturating_mul(size);
-        let ids: Vec<_> = durable.dead.ids().rev().skip(skip).take(size).collect();
-        let total = durable.dead.len() as u64;
-        drop(durable);
-        let items = ids.into_iter().filter_map(|id| self.dead_letter(id).transpose());
-        Ok(Page { items: items.collect::<Result<_, _>>()?, total })
-    }
-
-    /// How many dead letters there are.
-    #[must_use]
-    pub fn dead_letter_count(&self) -> usize {
-        self.state.durable.read().dead.len()
-    }
-
-    /// How many deliveries of this notice are dead letters.
-    #[must_use]
-    pub fn count_dead(&self, notice: NoticeId) -> usize {
-        self.state.durable.read().dead.of_notice(notice)
-    }
-
-    /// How many messages about this target are dead letters.
-    #[must_use]
-    pub fn dead_letters_of(&self, target: &str) -> usize {
-        self.state.durable.read().dead.of_target(target)
-    }
-
     /// One incident, also after its end; as far as the log is kept.
     ///
     /// # Errors
@@ -336,23 +295,6 @@ impl Reader {
         let secret = self.state.get(keys::SECRET)?;
         let secret = secret.ok_or_else(|| Error::damaged(keys::describe(keys::SECRET), "it is missing"))?;
         Ok(secret.to_vec())
-    }
-
-    /// Entries of the outbox in the order of their ids; the first page is 0.
-    ///
-    /// # Errors
-    /// What could not be read.
-    pub fn deliveries(&self, page: u64, size: usize) -> Result<Page<Delivery>, Error> {
-        let skip = usize::try_from(page).unwrap_or(usize::MAX).saturating_mul(size);
-        let (mut items, mut total) = (Vec::new(), 0);
-        for pair in self.state.tree.scan_prefix([Kind::Waiting.letter()]) {
-            let (key, value) = pair.map_err(Error::sled("read the outbox"))?;
-            if total >= skip && items.len() < size {
-                items.push(self.delivery_at(&key, value)?);
-            }
-            total += 1;
-        }
-        Ok(Page { items, total: total as u64 })
     }
 
     /// Up to `limit` lines of a target's transition log before the line with this number (or the newest ones), newest
@@ -450,7 +392,7 @@ impl Reader {
         decode_watch(StatusId(id), &value).map_err(not_decodable(key))
     }
 
-    fn delivery_at(&self, key: &[u8], value: sled::IVec) -> Result<Delivery, Error> {
+    pub(super) fn delivery_at(&self, key: &[u8], value: sled::IVec) -> Result<Delivery, Error> {
         let value = super::long_value::whole(&self.state.tree, key, value)?;
         let id = keys::delivery_of(key).ok_or_else(|| Error::damaged(keys::describe(key), "its key has no id"))?;
         decode_delivery(id, &value).map_err(not_decodable(key))

@@ -56,6 +56,7 @@ impl Replay {
             | Event::QuietCreated { .. }
             | Event::QuietRemoved { .. }
             | Event::NotificationResent { .. }
+            | Event::NotificationDismissed { .. }
             | Event::NotificationDeadLettered { .. }
             | Event::LocationWeatherInfoFailed { .. } => {}
         }

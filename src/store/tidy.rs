@@ -200,7 +200,10 @@ impl Tidy {
 
     fn delete_dead_letters(&mut self, batch: &mut Batch<'_>) -> Result<Stage, Error> {
         let old = |notice: NoticeId| notice < self.kept_from.notice;
-        let dead: Vec<_> = batch.state.durable.read().dead.ids().take_while(|id| old(id.notice)).take(STEP).collect();
+        let durable = batch.state.durable.read();
+        let ids = durable.dead.iter().map(|(id, _)| id);
+        let dead: Vec<_> = ids.take_while(|id| old(id.notice)).take(STEP).collect();
+        drop(durable);
         let more = dead.len() == STEP;
         for id in dead {
             batch.remove_dead(id)?;

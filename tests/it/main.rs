@@ -26,4 +26,6 @@ mod proxy_wire;
 mod quiets;
 mod reload;
 mod rules;
+mod secrets;
+mod steering;
 mod verdict;

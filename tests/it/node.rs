@@ -4,7 +4,7 @@
 //! again and again with a limit that only a broken node reaches.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -16,6 +16,7 @@ use breakwater::clock::{self, Clock};
 use breakwater::config::{Config, Loaded, Secret};
 use breakwater::simulator::receiver::{Arrival, Receiver, ReceiverHandle, ReceiverOptions, SignatureCheck};
 use breakwater::simulator::{Options, Simulator, SimulatorHandle};
+use parking_lot::Mutex;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -470,7 +471,11 @@ pub(crate) fn told(arrival: &Arrival) -> Value {
 pub(crate) struct Process {
     pub(crate) api: Api,
     child: Child,
+    said: Said,
 }
+
+/// What a process has said so far, to its standard output and its log.
+type Said = Arc<Mutex<Vec<u8>>>;
 
 /// The program, with nothing of this process' environment that would configure it.
 pub(crate) fn program() -> Command {
@@ -486,12 +491,23 @@ pub(crate) fn program() -> Command {
 
 impl Process {
     pub(crate) async fn serve(place: &Place) -> Self {
+        Self::serve_with(place, &[]).await
+    }
+
+    /// The same, with further variables in its environment.
+    pub(crate) async fn serve_with(place: &Place, environment: &[(&str, String)]) -> Self {
         let mut command = program();
+        command.envs(environment.iter().map(|(name, value)| (*name, value)));
         command.args(["serve", "--log", "json", "--config"]).arg(place.config_file());
-        let (child, address) = tokio::task::spawn_blocking(move || started(command)).await.expect("it starts");
+        let (child, address, said) = tokio::task::spawn_blocking(move || started(command)).await.expect("it starts");
         let api = Api::new(address);
         until("the process to be ready", async || (api.get("/readyz").await.status == 200).then_some(())).await;
-        Self { api, child }
+        Self { api, child, said }
+    }
+
+    /// All that it has said; whole once it has ended and whoever holds its output has, too.
+    pub(crate) fn said(&self) -> Vec<u8> {
+        self.said.lock().clone()
     }
 
     /// Sends a signal by its name.
@@ -514,13 +530,27 @@ impl Drop for Process {
     }
 }
 
-/// Starts it and reads its log until it says where it listens; the rest of the log is read and thrown away.
-fn started(mut command: Command) -> (Child, SocketAddr) {
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program is built");
+/// Starts it and reads its log until it says where it listens, and on to its end.
+fn started(mut command: Command) -> (Child, SocketAddr, Said) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program is built");
     let log = BufReader::new(child.stderr.take().expect("it is piped"));
+    let mut output = child.stdout.take().expect("it is piped");
+    let all = Said::default();
+    let (of_log, of_output) = (all.clone(), all.clone());
+    std::thread::spawn(move || {
+        let mut chunk = [0; 4_096];
+        while let Ok(count @ 1..) = output.read(&mut chunk) {
+            of_output.lock().extend_from_slice(&chunk[..count]);
+        }
+    });
     let (says, said) = mpsc::channel();
     std::thread::spawn(move || {
-        for line in log.lines().map_while(Result::ok) {
+        for line in log.split(b'\n').map_while(Result::ok) {
+            of_log.lock().extend(line.iter().chain(b"\n"));
+            if memchr::memmem::find(&line, b"\"serving\"").is_none() {
+                continue;
+            }
+            let line = String::from_utf8_lossy(&line);
             let fields = serde_json::from_str::<Value>(&line).map_or(Value::Null, |entry| entry["fields"].clone());
             if fields["message"] == "serving" {
                 let address = fields["address"].as_str().and_then(|text| text.parse::<SocketAddr>().ok());
@@ -529,7 +559,7 @@ fn started(mut command: Command) -> (Child, SocketAddr) {
         }
     });
     let address = said.recv_timeout(LIMIT).expect("it serves");
-    (child, address)
+    (child, address, all)
 }
 
 /// A status command's body for a target.

@@ -58,6 +58,16 @@ pub(crate) struct Letters {
 #[rtype(result = "()")]
 pub(crate) struct TellOfLetters(pub(crate) Recipient<Letters>);
 
+/// Nobody wants a dead letter any more.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Dismiss {
+    pub(crate) id: DeliveryId,
+    pub(crate) who: Box<str>,
+    pub(crate) correlation: CorrelationId,
+    pub(crate) answer: Answer,
+}
+
 impl FailureHistory {
     /// Dead letters came or went.
     pub(super) fn letters_landed(&mut self, changes: &[DeliveryChange]) {
@@ -192,6 +202,27 @@ impl Handler<Resend> for FailureHistory {
         let event = Event::NotificationResent { delivery: id, channel: dead.channel.clone(), who };
         change.events.push(Occurrence { event, at: now, correlation, cause: None });
         change.deliveries.push(DeliveryChange::Wait(dead.again(now)));
+        let (committed, landed) = oneshot::channel::<Arc<_>>();
+        self.send(change, None, Some(committed), context);
+        crate::actors::system::pass_on(landed, answer, None);
+    }
+}
+
+impl Handler<Dismiss> for FailureHistory {
+    type Result = ();
+
+    /// What it says of its history stays: nobody was told.
+    fn handle(&mut self, dismiss: Dismiss, context: &mut Context<Self>) {
+        let Dismiss { id, who, correlation, answer } = dismiss;
+        let dead = match self.reader.dead_letter(id) {
+            Ok(Some(delivery)) if !self.dying.contains(&id) => delivery,
+            Ok(_) => return drop(answer.send(Err(Refused::NoSuchDelivery))),
+            Err(error) => return drop(answer.send(Err(super::unreadable(error)))),
+        };
+        let mut change = Change::default();
+        let event = Event::NotificationDismissed { delivery: id, channel: dead.channel, who };
+        change.events.push(Occurrence { event, at: self.clock.now(), correlation, cause: None });
+        change.deliveries.push(DeliveryChange::Done(id));
         let (committed, landed) = oneshot::channel::<Arc<_>>();
         self.send(change, None, Some(committed), context);
         crate::actors::system::pass_on(landed, answer, None);

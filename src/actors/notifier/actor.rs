@@ -15,10 +15,11 @@ use super::lines::{self, Line};
 use super::queue::{May, Pace, Queue, Report, Step};
 use super::repeats::Repeats;
 use super::voice::Voice;
+use crate::actors::board::Board;
 use crate::actors::failure_history::{FailureHistory, GivenUp, Outage, Unsaid};
 use crate::actors::journal::{Commit, Journal, Landed};
 use crate::actors::links::Signer;
-use crate::actors::quiet::{Changed, Quiets};
+use crate::actors::quiet::Changed;
 use crate::actors::system::fresh_correlation;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -76,10 +77,10 @@ pub(crate) struct Notifier {
     pub(super) journal: Addr<Journal>,
     pub(super) histories: Addr<FailureHistory>,
     pub(super) metrics: Arc<NodeMetrics>,
-    quiets: Arc<Quiets>,
+    pub(super) board: Arc<Board>,
     pub(super) signer: Signer,
     pub(super) io: tokio::runtime::Handle,
-    queues: BTreeMap<Arc<str>, Queue>,
+    pub(super) queues: BTreeMap<Arc<str>, Queue>,
     pub(super) voices: BTreeMap<Arc<str>, Voice>,
     pub(super) rng: SmallRng,
     timer: Option<SpawnHandle>,
@@ -104,7 +105,7 @@ pub(crate) struct Wiring<'a> {
     pub(crate) journal: Addr<Journal>,
     pub(crate) histories: Addr<FailureHistory>,
     pub(crate) metrics: Arc<NodeMetrics>,
-    pub(crate) quiets: Arc<Quiets>,
+    pub(crate) board: Arc<Board>,
     pub(crate) signer: Signer,
     pub(crate) io: tokio::runtime::Handle,
     pub(crate) config: Arc<Config>,
@@ -116,7 +117,7 @@ pub(crate) struct Wiring<'a> {
 
 impl Notifier {
     pub(crate) fn start(wiring: Wiring<'_>) -> Addr<Self> {
-        let Wiring { reader, clock, ids, journal, histories, metrics, quiets, signer, io, config, watches, died } =
+        let Wiring { reader, clock, ids, journal, histories, metrics, board, signer, io, config, watches, died } =
             wiring;
         let restored = config.channels.keys().map(|name| (name.clone(), Voice::of(Repeats::restored(watches, name))));
         let voices = restored.collect();
@@ -129,7 +130,7 @@ impl Notifier {
             journal,
             histories,
             metrics,
-            quiets,
+            board,
             signer,
             io,
             queues: BTreeMap::new(),
@@ -233,7 +234,7 @@ impl Notifier {
     }
 
     fn next_step(&mut self, channel: &Arc<str>, now: Timestamp, pace: Pace) -> Option<Step> {
-        let (config, quiets, reader) = (&self.config, &self.quiets, &self.reader);
+        let (config, quiets, reader) = (&self.config, self.board.quiets(), &self.reader);
         let mut may = |report: &mut Report| {
             let subject = lines::report(&report.target, report.failure_type, config);
             match quiets.holds_report(&subject, now) {
@@ -290,6 +291,7 @@ impl Notifier {
         self.metrics.dead_letters(self.reader.dead_letter_count());
         let open: u64 = self.reader.open_histories().iter().map(|open| open.count).sum();
         self.metrics.failures_open(usize::try_from(open).unwrap_or(usize::MAX));
+        self.show_queues();
         self.queues.values_mut().for_each(|queue| queue.tidy(now, pace));
         if self.queues.values().any(Queue::has_room_for_more) {
             self.read_outbox(context);

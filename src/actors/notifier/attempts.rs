@@ -56,6 +56,13 @@ impl Notifier {
         });
     }
 
+    /// Tells those who look what waits for each channel.
+    pub(super) fn show_queues(&self) {
+        for (channel, queue) in &self.queues {
+            self.board.channels().waits(channel, queue.len(), queue.oldest(), queue.next_due());
+        }
+    }
+
     fn log(delivery: &Delivery, next: &Next) {
         match next {
             Next::Done => {}
@@ -77,6 +84,7 @@ impl Handler<AttemptFinished> for Notifier {
     fn handle(&mut self, finished: AttemptFinished, context: &mut Context<Self>) {
         let AttemptFinished { delivery, outcome } = finished;
         self.was_tried(&delivery, &outcome);
+        self.board.channels().was_tried(&delivery.channel, &outcome, self.clock.now());
         let (id, jitter) = (delivery.id, self.rng.random_range(0.0..=1.0));
         let next = delivery.clone().after(outcome, jitter, self.clock.now());
         Self::log(&delivery, &next);

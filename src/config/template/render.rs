@@ -54,6 +54,12 @@ impl Template {
         Ok(template)
     }
 
+    /// As it is written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// The text of one message.
     ///
     /// # Errors

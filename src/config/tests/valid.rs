@@ -7,13 +7,13 @@ use crate::domain::alert::Reminder;
 use crate::domain::breaker::{Mode, Policy};
 use crate::domain::failure_history::FailureType;
 
-const VARIABLES: [(&str, &str); 3] = [
+pub(super) const VARIABLES: [(&str, &str); 3] = [
     ("OPS_SECRET", "whsec_YnJlYWt3YXRlciBkZW1vOiBub3QgYSBzZWNyZXQgOik="),
     ("OPS_OLD_SECRET", "hunter2 hunter2 hunter2"),
     ("API_KEY", "hunter2-key"),
 ];
 
-fn everything() -> Loaded {
+pub(super) fn everything() -> Loaded {
     let path = project().join("tests/data/config-everything.toml");
     Config::load(&path, &environment(&VARIABLES)).unwrap_or_else(|problems| panic!("{problems}"))
 }

@@ -18,7 +18,7 @@ const GROUP_INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// 20 days of what the busiest shop was seen to send, and about 30 MB on disk.
 const OUTBOX_MAX: u32 = 100_000;
 
-/// Reads and finishes the table; `log` and `allow_exec` were read with the channels.
+/// Reads and finishes the table; `log` was read with the channels, and `allow_exec` is known to them.
 pub(crate) fn alerting(mut section: Section<'_>, channels: &Channels) -> Alerting {
     let group_by = section.take("group_by").map(|field| labels(&field));
     let group_wait = section.take("group_wait").and_then(|field| field.duration(Duration::ZERO..=GROUP_WAIT_MAX));
@@ -28,6 +28,7 @@ pub(crate) fn alerting(mut section: Section<'_>, channels: &Channels) -> Alertin
     let languages = [("en", Language::English), ("ko", Language::Korean)];
     let language = section.take("locale").and_then(|field| field.word(&languages));
     let external_url = section.take("external_url").and_then(|field| external_url(&field));
+    let allow_exec = section.take("allow_exec").and_then(|field| field.boolean()).unwrap_or(false);
     let quiets = quiet::quiets(&mut section);
     section.finish();
     Alerting {
@@ -39,6 +40,7 @@ pub(crate) fn alerting(mut section: Section<'_>, channels: &Channels) -> Alertin
         quiets,
         language: language.unwrap_or(Language::English),
         external_url,
+        allow_exec,
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) fn breaker(mut section: Section<'_>) -> Policy {
     let base = section.take("profile").and_then(|field| profile(&field)).unwrap_or_default();
     let window = window(&mut section, base.window);
     let minimum_calls = minimum_calls(&mut section, base.minimum_calls, window);
-    let mut rate = |key, otherwise| section.take(key).and_then(|field| field.part(0.01..=1.0)).unwrap_or(otherwise);
+    let mut rate = |key, otherwise| section.take(key).and_then(|field| rate_or_off(&field)).unwrap_or(otherwise);
     let failure_rate = rate("failure_rate", base.failure_rate);
     let slow_call_rate = rate("slow_call_rate", base.slow_call_rate);
     let bad_rate = rate("bad_rate", base.bad_rate);
@@ -44,6 +44,11 @@ pub(crate) fn breaker(mut section: Section<'_>) -> Policy {
     section.not_in_this_version(&["operation"]);
     section.finish();
     policy
+}
+
+/// A rate that is off is one that no window reaches.
+fn rate_or_off(field: &Field<'_>) -> Option<f64> {
+    if field.value().as_text() == Some("off") { Some(Policy::NEVER) } else { field.part(0.01..=1.0) }
 }
 
 fn profile(field: &Field<'_>) -> Option<Policy> {

@@ -18,20 +18,25 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const HINT: &str = "Write prefix = \"/gw/pg_kcp\", host = \"pg.shop.internal\" or listen = \"127.0.0.1:9001\"";
 /// First segments that belong to the API and the page.
-const OURS: [&str; 14] = [
+const OURS: [&str; 19] = [
     "",
     "-",
+    "alerts",
     "assets",
     "channels",
+    "config",
     "events",
     "healthz",
     "heartbeats",
     "integrationFailureHistories",
     "integrationStatuses",
     "livez",
+    "maintenances",
     "metrics",
     "openapi.json",
+    "outbox",
     "readyz",
+    "silences",
     "targets",
 ];
 

@@ -167,6 +167,7 @@ fn line(event: &Event) -> String {
         | Event::QuietCreated { .. }
         | Event::QuietRemoved { .. }
         | Event::NotificationResent { .. }
+        | Event::NotificationDismissed { .. }
         | Event::NotificationDeadLettered { .. }
         | Event::LocationWeatherInfoFailed { .. } => event.name().to_owned(),
     }

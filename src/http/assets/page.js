@@ -19,9 +19,13 @@
   const take = (fresh) => {
     const old = document.querySelector("main");
     if (!fresh || !old) return;
-    const focused = document.activeElement?.getAttribute("href");
+    const focused = document.activeElement;
+    const [link, form] = [focused?.getAttribute("href"), focused?.closest("form")?.getAttribute("action")];
     old.replaceWith(fresh);
-    if (focused) document.querySelector(`main a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    const again = link
+      ? document.querySelector(`main a[href="${CSS.escape(link)}"]`)
+      : form && document.querySelector(`main form[action="${CSS.escape(form)}"] button`);
+    again?.focus({ preventScroll: true });
   };
 
   const refresh = async () => {
@@ -53,7 +57,9 @@
     stream.onopen = () => say(" · live");
     const kinds = [
       "PaymentGatewayConnected", "PaymentGatewayConnectionFailed", "PaymentGatewayRetried",
-      "CircuitBreakerTransitioned", "CircuitBreakerControlled", "AlertFired", "AlertResolved",
+      "CircuitBreakerTransitioned", "CircuitBreakerControlled", "AlertFired", "AlertResolved", "AlertAcknowledged",
+      "AlertEscalated", "SilenceCreated", "SilenceRemoved", "MaintenanceCreated", "MaintenanceRemoved",
+      "NotificationDeadLettered", "NotificationResent", "NotificationDismissed",
     ];
     for (const kind of kinds) stream.addEventListener(kind, soon);
     stream.onerror = () => {

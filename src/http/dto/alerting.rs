@@ -314,6 +314,16 @@ pub(crate) struct NotificationResent {
     pub(crate) who: String,
 }
 
+/// A dead letter is not wanted any more.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NotificationDismissed {
+    #[schema(example = "17.0")]
+    pub(crate) delivery_id: String,
+    pub(crate) channel: String,
+    pub(crate) who: String,
+}
+
 /// What an event of alerting says.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
@@ -322,6 +332,7 @@ pub(crate) enum AlertingData {
     Escalated(AlertEscalated),
     Quiet(QuietChanged),
     Resent(NotificationResent),
+    Dismissed(NotificationDismissed),
 }
 
 impl AlertingData {
@@ -346,6 +357,11 @@ impl AlertingData {
             Event::QuietCreated { quiet } => Self::Quiet(quiet_changed(quiet, None)),
             Event::QuietRemoved { quiet, who } => Self::Quiet(quiet_changed(quiet, Some(who))),
             Event::NotificationResent { delivery, channel, who } => Self::Resent(NotificationResent {
+                delivery_id: delivery.to_string(),
+                channel: channel.to_string(),
+                who: who.to_string(),
+            }),
+            Event::NotificationDismissed { delivery, channel, who } => Self::Dismissed(NotificationDismissed {
                 delivery_id: delivery.to_string(),
                 channel: channel.to_string(),
                 who: who.to_string(),

@@ -98,9 +98,9 @@ fn subject(event: &Event) -> String {
         | Event::AlertAcknowledged { target, .. }
         | Event::AlertEscalated { target, .. } => target.to_string(),
         Event::QuietCreated { quiet } | Event::QuietRemoved { quiet, .. } => quiet.id.to_string(),
-        Event::NotificationDeadLettered { delivery, .. } | Event::NotificationResent { delivery, .. } => {
-            delivery.to_string()
-        }
+        Event::NotificationDeadLettered { delivery, .. }
+        | Event::NotificationResent { delivery, .. }
+        | Event::NotificationDismissed { delivery, .. } => delivery.to_string(),
         Event::LocationWeatherInfoFailed { location_weather_info_id, .. } => location_weather_info_id.to_string(),
     }
 }
@@ -328,7 +328,8 @@ impl From<&Event> for EventData {
             | Event::AlertEscalated { .. }
             | Event::QuietCreated { .. }
             | Event::QuietRemoved { .. }
-            | Event::NotificationResent { .. } => unreachable!("it was told above"),
+            | Event::NotificationResent { .. }
+            | Event::NotificationDismissed { .. } => unreachable!("it was told above"),
             Event::NotificationDeadLettered { delivery, channel, history, error } => {
                 Self::DeadLettered(NotificationDeadLettered {
                     delivery_id: delivery.to_string(),

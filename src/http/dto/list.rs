@@ -44,6 +44,16 @@ pub(crate) struct Content<T: ToSchema> {
     pub(crate) content: Vec<T>,
 }
 
+/// What of many was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Begun {
+    /// So many wait again.
+    pub(crate) accepted: usize,
+    /// So many are left; ask again.
+    pub(crate) remaining: usize,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{Encoder, FIRST_VERSION, NotDecodable, decode};
 use super::words::{IncidentV2, Length, Time, time, timestamp};
-use crate::domain::alert::Record;
+use crate::domain::alert::{Incident, Record};
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, IncidentId, NoticeId, StatusId};
 use crate::domain::quiet::{self, Quiet, Recurrence};
@@ -213,9 +213,31 @@ pub(super) enum AlertWhat<'a> {
         channel: &'a str,
         who: &'a str,
     },
+    Dismissed {
+        notice: u64,
+        ordinal: u8,
+        channel: &'a str,
+        who: &'a str,
+    },
 }
 
 impl<'a> AlertWhat<'a> {
+    pub(super) fn fired(id: StatusId, target: &'a str, incident: &'a Incident) -> Self {
+        Self::Fired { id: id.0, target, incident: incident.into() }
+    }
+
+    pub(super) fn removed(quiet: &'a Quiet, who: &'a str) -> Self {
+        Self::QuietRemoved { quiet: quiet.into(), who }
+    }
+
+    pub(super) fn resent(delivery: DeliveryId, channel: &'a str, who: &'a str) -> Self {
+        Self::Resent { notice: delivery.notice.0, ordinal: delivery.ordinal, channel, who }
+    }
+
+    pub(super) fn dismissed(delivery: DeliveryId, channel: &'a str, who: &'a str) -> Self {
+        Self::Dismissed { notice: delivery.notice.0, ordinal: delivery.ordinal, channel, who }
+    }
+
     pub(super) fn escalated(
         id: StatusId,
         target: &'a str,
@@ -255,6 +277,11 @@ impl From<AlertWhat<'_>> for Event {
                 Self::QuietRemoved { quiet: Box::new(quiet.into()), who: who.into() }
             }
             AlertWhat::Resent { notice, ordinal, channel, who } => Self::NotificationResent {
+                delivery: DeliveryId { notice: NoticeId(notice), ordinal },
+                channel: channel.into(),
+                who: who.into(),
+            },
+            AlertWhat::Dismissed { notice, ordinal, channel, who } => Self::NotificationDismissed {
                 delivery: DeliveryId { notice: NoticeId(notice), ordinal },
                 channel: channel.into(),
                 who: who.into(),

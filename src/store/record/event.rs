@@ -200,9 +200,7 @@ impl<'a> What<'a> {
                 reason,
                 until: time(*until),
             },
-            Event::AlertFired { id, target, incident } => {
-                Self::Alerting(AlertWhat::Fired { id: id.0, target, incident: (&**incident).into() })
-            }
+            Event::AlertFired { id, target, incident } => Self::Alerting(AlertWhat::fired(*id, target, incident)),
             Event::AlertAcknowledged { id, target, incident, who, comment } => {
                 Self::Alerting(AlertWhat::Acknowledged { id: id.0, target, incident: incident.0, who, comment })
             }
@@ -210,11 +208,12 @@ impl<'a> What<'a> {
                 Self::Alerting(AlertWhat::escalated(*id, target, *incident, cause, channels, *worse))
             }
             Event::QuietCreated { quiet } => Self::Alerting(AlertWhat::QuietCreated { quiet: (&**quiet).into() }),
-            Event::QuietRemoved { quiet, who } => {
-                Self::Alerting(AlertWhat::QuietRemoved { quiet: (&**quiet).into(), who })
+            Event::QuietRemoved { quiet, who } => Self::Alerting(AlertWhat::removed(quiet, who)),
+            Event::NotificationResent { delivery, channel, who } => {
+                Self::Alerting(AlertWhat::resent(*delivery, channel, who))
             }
-            Event::NotificationResent { delivery: DeliveryId { notice, ordinal }, channel, who } => {
-                Self::Alerting(AlertWhat::Resent { notice: notice.0, ordinal: *ordinal, channel, who })
+            Event::NotificationDismissed { delivery, channel, who } => {
+                Self::Alerting(AlertWhat::dismissed(*delivery, channel, who))
             }
             Event::AlertResolved { id, target, incident, severity, since } => Self::AlertResolved {
                 id: id.0,

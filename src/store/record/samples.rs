@@ -332,6 +332,14 @@ fn alerting_events() -> Vec<(&'static str, Event)> {
                 who: "kim".into(),
             },
         ),
+        (
+            "event-dismissed",
+            Event::NotificationDismissed {
+                delivery: DeliveryId { notice: NoticeId(9), ordinal: 1 },
+                channel: "ops".into(),
+                who: "kim".into(),
+            },
+        ),
     ]
 }
 

@@ -151,13 +151,23 @@ fn a_delivery_that_is_done_leaves_the_outbox_and_a_dead_one_can_be_sent_again() 
     );
     let reader = store.reader();
     assert_eq!(reader.deliveries_waiting().unwrap(), []);
-    assert_eq!(reader.dead_letters(0, 1).unwrap().items, [delivery(3)]);
-    assert_eq!(reader.dead_letters(1, 1).unwrap().items, [delivery(2)]);
+    assert_eq!(reader.dead_letters(&DeliveryFilter::default(), 0, 1).unwrap().items, [delivery(3)]);
+    assert_eq!(reader.dead_letters(&DeliveryFilter::default(), 1, 1).unwrap().items, [delivery(2)]);
     assert_eq!((reader.dead_letter_count(), reader.count_dead(NoticeId(2)), reader.count_dead(NoticeId(1))), (2, 1, 0));
 
     commit(&store, at(0), vec![change(vec![DeliveryChange::Wait(delivery(2))])]);
     assert_eq!(reader.delivery(delivery(2).id).unwrap(), Some(delivery(2)));
-    assert_eq!(reader.dead_letters(0, 10).unwrap().items, [delivery(3)]);
+    assert_eq!(reader.dead_letters(&DeliveryFilter::default(), 0, 10).unwrap().items, [delivery(3)]);
+    let of = |channel: &str| DeliveryFilter { channel: Some(channel.into()), ..DeliveryFilter::default() };
+    let about = |target: &str| DeliveryFilter { target: Some(target.into()), ..DeliveryFilter::default() };
+    let (dead, waits) = (delivery(3), delivery(2));
+    let target = dead.message.target().unwrap();
+    for (filter, count) in [(of(&dead.channel), 1), (of("nobody"), 0), (about(target), 1), (about("nobody"), 0)] {
+        assert_eq!(reader.dead_letters(&filter, 0, 10).unwrap().total, count, "{filter:?}");
+        assert_eq!(reader.deliveries(&filter, 0, 10).unwrap().total, count, "{filter:?}");
+    }
+    assert_eq!(reader.oldest_dead_letters(&dead.channel, 10), [dead.id]);
+    assert_eq!(reader.dead_letter_counts().get(&waits.channel), Some(&1));
     let again = vec![DeliveryChange::Dead(delivery(2)), DeliveryChange::Wait(delivery(2))];
     commit(&store, at(0), vec![change(again)]);
     assert_eq!(reader.dead_letter_count(), 1);

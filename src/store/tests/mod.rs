@@ -9,7 +9,7 @@ mod tidying;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Error, HistoryFilter, Options, Reader, Store};
+use super::{DeliveryFilter, Error, HistoryFilter, Options, Reader, Store};
 use crate::clock::Clock;
 use crate::domain::breaker;
 use crate::domain::change::{Change, DeliveryChange, IdMarks};
@@ -194,7 +194,7 @@ fn try_contents(reader: &Reader) -> Result<Contents, Error> {
         histories: histories.items,
         watches: reader.watches()?,
         waiting: reader.deliveries_waiting()?,
-        dead: reader.dead_letters(0, usize::MAX)?.items,
+        dead: reader.dead_letters(&DeliveryFilter::default(), 0, usize::MAX)?.items,
         transitions: reader.transitions(StatusId(1), None, usize::MAX)?,
         marks: reader.id_marks(),
         first: reader.first_sequence(),

@@ -1,0 +1,127 @@
+//! Questions about messages: what waits in the outbox, and dead letters.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::error::Error;
+use super::keys::{self, Kind};
+use super::reader::{Page, Reader};
+use crate::domain::delivery::Delivery;
+use crate::domain::id::{DeliveryId, NoticeId};
+
+/// Which messages a list shows. An absent member shows all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeliveryFilter {
+    /// For this channel.
+    pub channel: Option<Arc<str>>,
+    /// About this system; a group is about none.
+    pub target: Option<Arc<str>>,
+}
+
+impl DeliveryFilter {
+    const fn is_everything(&self) -> bool {
+        self.channel.is_none() && self.target.is_none()
+    }
+
+    fn takes_channel(&self, channel: &str) -> bool {
+        self.channel.as_deref().is_none_or(|wanted| wanted == channel)
+    }
+
+    fn takes(&self, delivery: &Delivery) -> bool {
+        let target = || delivery.message.target().map(AsRef::as_ref);
+        self.takes_channel(&delivery.channel) && self.target.as_deref().is_none_or(|wanted| target() == Some(wanted))
+    }
+}
+
+impl Reader {
+    /// One dead letter.
+    ///
+    /// # Errors
+    /// What could not be read.
+    pub fn dead_letter(&self, id: DeliveryId) -> Result<Option<Delivery>, Error> {
+        let key = keys::delivery(Kind::Dead, id);
+        self.state.get(&key)?.map(|value| self.delivery_at(&key, value)).transpose()
+    }
+
+    /// Dead letters, newest notice first; the first page is 0. Only those about one target are each looked into.
+    ///
+    /// # Errors
+    /// What could not be read.
+    pub fn dead_letters(&self, wanted: &DeliveryFilter, page: u64, size: usize) -> Result<Page<Delivery>, Error> {
+        let durable = self.state.durable.read();
+        let of_channel = durable.dead.iter().rev().filter(|(_, channel)| wanted.takes_channel(channel));
+        let ids: Vec<DeliveryId> = of_channel.map(|(id, _)| id).collect();
+        drop(durable);
+        let skip = usize::try_from(page).unwrap_or(usize::MAX).saturating_mul(size);
+        if wanted.target.is_none() {
+            let total = ids.len() as u64;
+            let items = ids.into_iter().skip(skip).take(size).filter_map(|id| self.dead_letter(id).transpose());
+            return Ok(Page { items: items.collect::<Result<_, _>>()?, total });
+        }
+        let (mut items, mut total) = (Vec::new(), 0);
+        for id in ids {
+            let Some(delivery) = self.dead_letter(id)?.filter(|delivery| wanted.takes(delivery)) else { continue };
+            if total >= skip && items.len() < size {
+                items.push(delivery);
+            }
+            total += 1;
+        }
+        Ok(Page { items, total: total as u64 })
+    }
+
+    /// The oldest dead letters of a channel.
+    #[must_use]
+    pub fn oldest_dead_letters(&self, channel: &str, most: usize) -> Vec<DeliveryId> {
+        let durable = self.state.durable.read();
+        let of_channel = durable.dead.iter().filter(|(_, known)| ***known == *channel);
+        of_channel.map(|(id, _)| id).take(most).collect()
+    }
+
+    /// How many dead letters each channel has that has any.
+    #[must_use]
+    pub fn dead_letter_counts(&self) -> BTreeMap<Arc<str>, usize> {
+        self.state.durable.read().dead.of_channels().clone()
+    }
+
+    /// How many dead letters there are.
+    #[must_use]
+    pub fn dead_letter_count(&self) -> usize {
+        self.state.durable.read().dead.len()
+    }
+
+    /// How many deliveries of this notice are dead letters.
+    #[must_use]
+    pub fn count_dead(&self, notice: NoticeId) -> usize {
+        self.state.durable.read().dead.of_notice(notice)
+    }
+
+    /// How many messages about this target are dead letters.
+    #[must_use]
+    pub fn dead_letters_of(&self, target: &str) -> usize {
+        self.state.durable.read().dead.of_target(target)
+    }
+
+    /// Entries of the outbox in the order of their ids; the first page is 0.
+    ///
+    /// # Errors
+    /// What could not be read.
+    pub fn deliveries(&self, wanted: &DeliveryFilter, page: u64, size: usize) -> Result<Page<Delivery>, Error> {
+        let skip = usize::try_from(page).unwrap_or(usize::MAX).saturating_mul(size);
+        let (mut items, mut total) = (Vec::new(), 0);
+        for pair in self.state.tree.scan_prefix([Kind::Waiting.letter()]) {
+            let (key, value) = pair.map_err(Error::sled("read the outbox"))?;
+            let on_page = total >= skip && items.len() < size;
+            if on_page || !wanted.is_everything() {
+                let delivery = self.delivery_at(&key, value)?;
+                if !wanted.takes(&delivery) {
+                    continue;
+                }
+                if on_page {
+                    items.push(delivery);
+                }
+            }
+            total += 1;
+        }
+        Ok(Page { items, total: total as u64 })
+    }
+}
