@@ -1,0 +1,70 @@
+//! A queue and what is on disk: after a restart, when there is room for more, when the configuration changes.
+
+use std::collections::BTreeMap;
+
+use super::{Queue, REMEMBERED};
+use crate::actors::notifier::entry::Entry;
+use crate::actors::notifier::lines::Line;
+use crate::actors::notifier::pace::Pace;
+use crate::domain::id::DeliveryId;
+use crate::domain::time::Timestamp;
+
+impl Queue {
+    /// Whether entries that were left on disk could be taken up.
+    pub(in crate::actors::notifier) fn has_room_for_more(&self) -> bool {
+        self.more_on_disk > 0 && self.remembered.len() < REMEMBERED / 2
+    }
+
+    /// What was left on disk is being told again.
+    pub(in crate::actors::notifier) const fn reading_again(&mut self) {
+        self.more_on_disk = 0;
+    }
+
+    /// So many more were left on disk when it was read.
+    pub(in crate::actors::notifier) const fn left_on_disk(&mut self, entries: usize) {
+        self.more_on_disk += entries;
+    }
+
+    /// After a restart: what may have been on its way as itself must leave as itself, or its receiver would see it
+    /// under two ids. Of each kind in a line that can only be the first.
+    pub(in crate::actors::notifier) fn release_firsts(&mut self) {
+        let lines: Vec<Line> = self.lines.keys().filter(|line| line.waits()).cloned().collect();
+        for line in lines {
+            let mut firsts = BTreeMap::new();
+            for (_, id) in self.lines.get(&line).iter().flat_map(|waiting| &waiting.fresh) {
+                if let Some(of) = self.remembered.get(id).and_then(|entry| entry.of) {
+                    firsts.entry(of).or_insert(*id);
+                }
+            }
+            for id in firsts.into_values() {
+                self.make_ready(&line, id);
+            }
+            self.schedule(&line);
+        }
+    }
+
+    /// Groups wait for another time from now on.
+    pub(in crate::actors::notifier) fn set_pace(&mut self, pace: Pace) {
+        if std::mem::replace(&mut self.pace, pace) != pace {
+            let lines: Vec<Line> = self.lines.keys().filter(|line| line.is_paced()).cloned().collect();
+            lines.iter().for_each(|line| self.schedule(line));
+        }
+    }
+
+    /// Forgets what is not under way, so that it can be put into other lines; it is read again.
+    pub(in crate::actors::notifier) fn forget_idle(&mut self) {
+        let idle = |entry: &Entry| !self.busy.contains(&entry.line);
+        let idle: Vec<DeliveryId> =
+            self.remembered.iter().filter(|(_, entry)| idle(entry)).map(|(id, _)| *id).collect();
+        for id in idle {
+            self.forget(id);
+        }
+        self.flushed.clear();
+    }
+
+    /// Forgets when groups left that may leave again anyhow.
+    pub(in crate::actors::notifier) fn tidy(&mut self, now: Timestamp) {
+        let interval = self.pace.interval;
+        self.flushed.retain(|_, last| last.plus(interval) > now);
+    }
+}
