@@ -344,8 +344,7 @@ impl Queue {
         if !self.health.answered() {
             return;
         }
-        let resting = self.due.iter().filter(|(due, _)| *due > now);
-        let heads = resting.filter_map(|(_, line)| self.lines.get(line)?.ready.front().copied());
+        let heads = self.due.iter().filter_map(|(_, line)| self.lines.get(line)?.ready.front().copied());
         let heads: Vec<DeliveryId> = heads.collect();
         for head in heads {
             let Some(entry) = self.remembered.get(&head).filter(|entry| entry.tried) else { continue };
