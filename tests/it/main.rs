@@ -14,6 +14,7 @@ mod http_examples;
 mod http_surface;
 mod node;
 mod outage;
+mod outbox;
 mod proxy;
 mod proxy_fallback;
 mod proxy_guard;
