@@ -10,11 +10,11 @@ use rand::rngs::SmallRng;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::entry::{May, Report};
 use super::joining::{Joined, Part, delivery};
 use super::lines::{self, Line};
-use super::entry::{May, Report};
 use super::pace::Pace;
-use super::queue::{Queue, REMEMBERED, Step};
+use super::queue::{Queue, Step};
 use super::repeats::Repeats;
 use super::voice::Voice;
 use crate::actors::failure_history::{FailureHistory, Outage, Unsaid};
@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::channel::{Channel, Grouping, Together};
 use crate::domain::change::{Change, DeliveryChange};
-use crate::domain::delivery::{Delivery, Message as Notice};
+use crate::domain::delivery::Delivery;
 use crate::domain::id::{DeliveryId, Ids, NoticeId};
 use crate::domain::time::Timestamp;
 use crate::domain::watch::Watch;
@@ -40,41 +40,6 @@ const MEASURE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct OutboxGrew(pub(crate) Vec<Delivery>);
-
-/// What waits in the outbox.
-#[derive(Debug, Default, Message)]
-#[rtype(result = "()")]
-struct OutboxRead {
-    /// Groups, and of what is none the oldest of each channel, as many as a queue remembers.
-    waiting: Vec<Delivery>,
-    /// How many more there are.
-    left: BTreeMap<Arc<str>, usize>,
-}
-
-impl OutboxRead {
-    /// Reads those whose commit has answered; blocks for as long as that takes. The tree shows others a moment before
-    /// they are synced; they come with the journal's hint.
-    fn read(reader: &Reader, landed_up_to: NoticeId) -> Self {
-        let (mut read, mut taken) = (Self::default(), BTreeMap::<Arc<str>, usize>::new());
-        let looked = reader.look_through_outbox(|delivery| {
-            let is_group = matches!(delivery.message, Notice::Grouped(_));
-            if delivery.id.notice > landed_up_to {
-                return;
-            }
-            let taken = taken.entry(delivery.channel.clone()).or_default();
-            if is_group || *taken < REMEMBERED {
-                *taken += usize::from(!is_group);
-                read.waiting.push(delivery);
-            } else {
-                *read.left.entry(delivery.channel).or_default() += 1;
-            }
-        });
-        if let Err(error) = looked {
-            tracing::error!(error = &error as &dyn std::error::Error, "the outbox could not be read");
-        }
-        read
-    }
-}
 
 /// What shall leave together was read.
 #[derive(Debug, Message)]
@@ -120,12 +85,12 @@ pub(crate) struct Notifier {
     pub(super) config: Arc<Config>,
     died: CancellationToken,
     /// Notices up to this one are on disk.
-    landed_up_to: NoticeId,
-    reading: bool,
+    pub(super) landed_up_to: NoticeId,
+    pub(super) reading: bool,
     /// Whether the outbox of the process before was taken over.
-    restarted: bool,
+    pub(super) restarted: bool,
     /// What came while the outbox was being read.
-    meanwhile: Vec<Delivery>,
+    pub(super) meanwhile: Vec<Delivery>,
     /// Told once nothing is under way; nothing new is begun then.
     draining: Option<oneshot::Sender<()>>,
 }
@@ -186,16 +151,7 @@ impl Notifier {
         Pace::from(self.config.channels.get(channel).map_or(&default, |channel| &channel.grouping))
     }
 
-    /// Reads the outbox away from the actors' thread: it may be long.
-    fn read_outbox(&mut self, context: &Context<Self>) {
-        if std::mem::replace(&mut self.reading, true) {
-            return;
-        }
-        let (reader, myself, landed_up_to) = (self.reader.clone(), context.address(), self.landed_up_to);
-        self.io.spawn_blocking(move || myself.do_send(OutboxRead::read(&reader, landed_up_to)));
-    }
-
-    fn remember(&mut self, delivery: &Delivery, context: &Context<Self>) {
+    pub(super) fn remember(&mut self, delivery: &Delivery, context: &Context<Self>) {
         let (channel, line) = (&delivery.channel, Line::of(delivery, &self.config));
         self.has_ended(channel, &delivery.message);
         if !self.queues.contains_key(channel) {
@@ -324,36 +280,6 @@ impl Actor for Notifier {
     }
 }
 
-impl Handler<OutboxRead> for Notifier {
-    type Result = ();
-
-    fn handle(&mut self, read: OutboxRead, context: &mut Context<Self>) {
-        self.reading = false;
-        for queue in self.queues.values_mut() {
-            queue.reading_again();
-        }
-        let OutboxRead { waiting, left } = read;
-        // What was joined goes first: its members wait with it, and whatever else is in its line came later.
-        let is_group = |delivery: &&Delivery| matches!(delivery.message, Notice::Grouped(_));
-        for delivery in waiting.iter().filter(is_group).chain(waiting.iter().filter(|delivery| !is_group(delivery))) {
-            self.remember(delivery, context);
-        }
-        for (channel, entries) in left {
-            if let Some(queue) = self.queues.get_mut(&channel) {
-                queue.left_on_disk(entries);
-            }
-            self.make_room(&channel, context);
-        }
-        if !std::mem::replace(&mut self.restarted, true) {
-            self.queues.values_mut().for_each(Queue::release_firsts);
-        }
-        for delivery in std::mem::take(&mut self.meanwhile) {
-            self.remember(&delivery, context);
-        }
-        self.pump(context);
-    }
-}
-
 impl Handler<Drain> for Notifier {
     type Result = ();
 
@@ -471,8 +397,9 @@ impl Handler<AdoptChannels> for Notifier {
             if let Some(channel) = is {
                 queue.set_pace(Pace::from(&channel.grouping));
             }
-            // Whoever mends a channel does not want to wait for its next attempt.
-            queue.answered(now);
+            if was != is {
+                queue.mended(now);
+            }
             let sorting = |channel: Option<&Arc<Channel>>| {
                 channel.map(|channel| (channel.grouping.by.clone(), channel.kind.together()))
             };

@@ -145,7 +145,11 @@ mod tests {
             assert!(health.not_before().since(now) <= LONGEST_PAUSE);
             now = health.not_before();
         }
-        assert_eq!(health.not_before().since(at(0)).as_secs() / 3_600, 19, "as many attempts as 20 hours have room for");
+        assert_eq!(
+            health.not_before().since(at(0)).as_secs() / 3_600,
+            19,
+            "as many attempts as 20 hours have room for"
+        );
     }
 
     #[test]

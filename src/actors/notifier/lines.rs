@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::config::{Config, Target};
 use crate::config::channel::Together;
+use crate::config::{Config, Target};
 use crate::domain::alert::Severity;
 use crate::domain::delivery::{Delivery, Message, Of};
 use crate::domain::failure_history::FailureType;
@@ -58,7 +58,8 @@ impl Line {
         let channel = config.channels.get(&delivery.channel);
         let never = channel.is_some_and(|channel| channel.kind.together() == Together::Never);
         // Of a channel that is not configured any more each message is given up by itself.
-        let by = channel.filter(|_| !never).map(|channel| &channel.grouping).filter(|grouping| grouping.joins_targets());
+        let by =
+            channel.filter(|_| !never).map(|channel| &channel.grouping).filter(|grouping| grouping.joins_targets());
         let (alone, by) = (by.is_none(), by.map_or(&[][..], |grouping| &grouping.by));
         match &delivery.message {
             Message::Firing(alert)

@@ -15,6 +15,7 @@ mod pace;
 mod queue;
 mod repeats;
 mod room;
+mod taking_up;
 mod voice;
 
 pub(crate) use actor::{AdoptChannels, Drain, Notifier, OutboxGrew, RetryNow, Wiring};

@@ -277,7 +277,8 @@ impl Queue {
             match self.ask(id, may) {
                 May::Go => {
                     let entry = self.remembered.get(&id);
-                    leaving.extend(entry.and_then(|entry| Some(Leaving { id, of: entry.of?, incident: entry.incident })));
+                    leaving
+                        .extend(entry.and_then(|entry| Some(Leaving { id, of: entry.of?, incident: entry.incident })));
                 }
                 May::Wait(until) => self.set_due(id, later(until, now)),
                 May::Drop => {
@@ -338,12 +339,21 @@ impl Queue {
         }
     }
 
-    /// The receiver answered. If it was down, whatever waits for another attempt has waited long enough: the oldest
-    /// goes first.
+    /// The receiver answered. If it was down, whatever waits for another attempt has waited long enough.
     pub(super) fn answered(&mut self, now: Timestamp) {
-        if !self.health.answered() {
-            return;
+        if self.health.answered() {
+            self.resume(now);
         }
+    }
+
+    /// It was configured anew: whoever mends a channel does not want to wait for its next attempt.
+    pub(super) fn mended(&mut self, now: Timestamp) {
+        self.health = Health::default();
+        self.resume(now);
+    }
+
+    /// Whatever waits for another attempt is due, the oldest first.
+    fn resume(&mut self, now: Timestamp) {
         let heads = self.due.iter().filter_map(|(_, line)| self.lines.get(line)?.ready.front().copied());
         let heads: Vec<DeliveryId> = heads.collect();
         for head in heads {
@@ -361,9 +371,8 @@ impl Queue {
             return Vec::new();
         }
         let entries = self.remembered.iter();
-        let overdue = entries.filter(|(id, entry)| {
-            entry.tried_since.plus(GIVE_UP_AFTER) < now && !self.is_under_way(**id, entry)
-        });
+        let overdue = entries
+            .filter(|(id, entry)| entry.tried_since.plus(GIVE_UP_AFTER) < now && !self.is_under_way(**id, entry));
         overdue.map(|(id, _)| *id).collect()
     }
 
@@ -377,7 +386,8 @@ impl Queue {
     /// another message of its incident is.
     pub(super) fn may_leave(&self, delivery: &Delivery) -> bool {
         let (id, incident) = (delivery.id, delivery.message.alert().map(|alert| alert.incident));
-        let on_its_way = self.remembered.get(&id).is_some_and(|entry| entry.of.is_none() || self.is_under_way(id, entry));
+        let on_its_way =
+            self.remembered.get(&id).is_some_and(|entry| entry.of.is_none() || self.is_under_way(id, entry));
         let heads = self.busy.iter().filter_map(|line| self.lines.get(line)?.ready.front());
         let mut incidents = heads.filter_map(|head| self.remembered.get(head)?.incident);
         let joined = self.members.contains_key(&id) || self.leaving.contains(&id);
@@ -421,9 +431,10 @@ impl Queue {
 
     /// Reports that were held back are looked at again.
     pub(super) fn release(&mut self, now: Timestamp) {
-        let held = self.remembered.iter().filter(|(_, entry)| {
-            entry.due > now && entry.report.as_ref().is_some_and(|report| report.held)
-        });
+        let held = self
+            .remembered
+            .iter()
+            .filter(|(_, entry)| entry.due > now && entry.report.as_ref().is_some_and(|report| report.held));
         let held: Vec<(DeliveryId, Line)> = held.map(|(id, entry)| (*id, entry.line.clone())).collect();
         for (id, line) in held {
             self.set_due(id, now);

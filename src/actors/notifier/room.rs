@@ -34,7 +34,7 @@ struct Looked {
 
 /// What leaves the outbox for want of room, all of it or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Going {
+pub(super) enum Going {
     /// It is left out.
     Reminder(DeliveryId),
     /// They become dead letters, which are listed.
@@ -43,7 +43,7 @@ enum Going {
 
 /// What waits, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
+pub(super) enum What {
     Beginning(IncidentId),
     Reminder,
     Escalation(IncidentId),
@@ -53,7 +53,7 @@ enum What {
 
 impl What {
     /// `None` for a group, which is on its way.
-    const fn of(message: &Notice) -> Option<Self> {
+    pub(super) const fn of(message: &Notice) -> Option<Self> {
         match message {
             Notice::Firing(alert) => Some(Self::Beginning(alert.incident)),
             Notice::Reminder(_) => Some(Self::Reminder),
@@ -83,7 +83,11 @@ struct Told {
 /// 5. ends, only where nothing else is left: without its end what was told to begin lasts for ever at a pager.
 ///
 /// The oldest of each first.
-fn victims(waiting: &[(DeliveryId, What)], never_told: impl Fn(IncidentId) -> bool, wanted: usize) -> Vec<Going> {
+pub(super) fn victims(
+    waiting: &[(DeliveryId, What)],
+    never_told: impl Fn(IncidentId) -> bool,
+    wanted: usize,
+) -> Vec<Going> {
     let mut incidents: BTreeMap<IncidentId, Told> = BTreeMap::new();
     for (id, what) in waiting {
         let (incident, begins, ends) = match what {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::channel::Grouping;
-use crate::domain::quiet::Label;
 use crate::domain::alert::Reminder;
 use crate::domain::breaker::{Mode, Policy};
 use crate::domain::failure_history::FailureType;
+use crate::domain::quiet::Label;
 
 const VARIABLES: [(&str, &str); 3] = [
     ("OPS_SECRET", "whsec_YnJlYWt3YXRlciBkZW1vOiBub3QgYSBzZWNyZXQgOik="),

@@ -40,3 +40,6 @@ pub mod d0012_an_alertmanager_is_told_by_repetition {}
 
 #[doc = include_str!("0013-what-leaves-together-is-decided-once.md")]
 pub mod d0013_what_leaves_together_is_decided_once {}
+
+#[doc = include_str!("0014-a-channel-that-is-down-is-tried-by-one-message.md")]
+pub mod d0014_a_channel_that_is_down_is_tried_by_one_message {}

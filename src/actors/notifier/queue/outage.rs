@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::actors::notifier::entry::May;
 use crate::actors::notifier::health::AT_ONCE;
+use crate::actors::notifier::room::{Going, What, victims};
 use crate::domain::alert::Severity;
 use crate::domain::delivery::{Alert, LONGEST_PAUSE, Next, Outcome};
 use crate::domain::id::{CorrelationId, IncidentId, NoticeId};
@@ -36,6 +37,10 @@ struct World {
     attempts: usize,
     first_success: Option<Timestamp>,
     told: Vec<Delivery>,
+    /// Messages that may wait.
+    bound: usize,
+    reminders_left_out: usize,
+    dead: Vec<Delivery>,
     notice: u64,
 }
 
@@ -51,6 +56,9 @@ impl World {
             attempts: 0,
             first_success: None,
             told: Vec::new(),
+            bound: usize::MAX,
+            reminders_left_out: 0,
+            dead: Vec::new(),
             notice: 0,
         }
     }
@@ -73,7 +81,34 @@ impl World {
         };
         self.queue.remember(&delivery, line(&delivery));
         self.outbox.insert(delivery.id, delivery);
+        self.make_room();
         self.pump();
+    }
+
+    /// As the actor does, with looks that take no time.
+    fn make_room(&mut self) {
+        let over = self.queue.len().saturating_sub(self.bound);
+        if over == 0 {
+            return;
+        }
+        let waiting = self.outbox.values().filter_map(|delivery| Some((delivery.id, What::of(&delivery.message)?)));
+        let waiting: Vec<_> = waiting.collect();
+        let given_up: BTreeSet<u64> = self.dead.iter().map(incident).collect();
+        for going in victims(&waiting, |id| given_up.contains(&id.0), over) {
+            let (ids, is_reminder) = match going {
+                Going::Reminder(id) => (vec![id], true),
+                Going::Letters(ids) => (ids, false),
+            };
+            if !ids.iter().all(|id| self.queue.may_leave(&self.outbox[id])) {
+                continue;
+            }
+            for id in ids {
+                self.queue.leave(id);
+                self.queue.forget(id);
+                let gone = self.outbox.remove(&id).expect("it waited");
+                if is_reminder { self.reminders_left_out += 1 } else { self.dead.push(gone) }
+            }
+        }
     }
 
     fn pump(&mut self) {
@@ -135,8 +170,12 @@ impl World {
     }
 }
 
+fn incident(delivery: &Delivery) -> u64 {
+    delivery.message.alert().expect("an incident's").incident.0
+}
+
 fn line(delivery: &Delivery) -> Line {
-    Line::Incident(delivery.message.alert().expect("an incident's").incident.0)
+    Line::Incident(incident(delivery))
 }
 
 fn alert(incident: u64) -> Alert {
@@ -167,12 +206,16 @@ fn twenty_hours(world: &mut World) {
     world.run_until(back_at);
 }
 
-fn check(fails: Fails) {
-    let mut world = World::new(fails);
+/// How many messages there were in all.
+const ALL: usize = 20 * 60 * 3 - 60 - 90;
+
+fn check(fails: Fails, bound: usize) -> World {
+    let mut world = World { bound, ..World::new(fails) };
     twenty_hours(&mut world);
     assert_eq!(world.told, []);
     let (waiting, tried) = (world.outbox.len(), world.attempts);
-    assert_eq!(waiting, 20 * 60 * 3 - 150);
+    assert_eq!(waiting + world.reminders_left_out + world.dead.len(), ALL, "none is lost");
+    assert!(waiting <= bound, "{waiting}");
     assert!(tried < 300, "{tried} attempts: the lines try for themselves");
     world.run_until(START.plus(21 * HOUR));
     let first = world.first_success.expect("it is tried again").since(world.back_at);
@@ -185,18 +228,40 @@ fn check(fails: Fails) {
     assert!(lines.values().all(|ids| ids.is_sorted()), "nobody hears of an end before the beginning");
     let begun = world.told.iter().filter(|told| matches!(told.message, Message::Firing(_)));
     let begun: Vec<u64> = begun.map(|told| told.id.notice.0).collect();
-    let late = begun.iter().enumerate().filter(|(place, id)| begun[..*place].iter().filter(|other| other > id).count() > AT_ONCE);
+    let late = begun
+        .iter()
+        .enumerate()
+        .filter(|(place, id)| begun[..*place].iter().filter(|other| other > id).count() > AT_ONCE);
     assert_eq!(late.count(), 0, "incidents in the order of their beginning, as far as eight at once can be in order");
+    world
 }
 
 #[test]
 fn a_channel_that_refuses_for_twenty_hours_is_told_everything_in_order_when_it_is_back() {
-    check(Fails::Refuses);
+    check(Fails::Refuses, usize::MAX);
 }
 
 #[test]
 fn a_channel_that_hangs_for_twenty_hours_is_told_everything_in_order_when_it_is_back() {
-    check(Fails::Hangs);
+    check(Fails::Hangs, usize::MAX);
+}
+
+#[test]
+fn a_bounded_outbox_of_twenty_hours_gives_up_whole_incidents_and_the_others_are_told_whole() {
+    let world = check(Fails::Hangs, 1_000);
+    assert_eq!(world.reminders_left_out, 20 * 60 - 60, "they go first");
+    let kinds = |all: &[Delivery]| {
+        let mut kinds: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
+        all.iter().for_each(|one| kinds.entry(incident(one)).or_default().push(one.message.word()));
+        kinds
+    };
+    let (dead, told) = (kinds(&world.dead), kinds(&world.told));
+    assert!(dead.values().all(|kinds| *kinds == ["firing", "resolved"]), "{dead:?}");
+    let lasting = 20 * 60 - 90..20 * 60;
+    let whole = told.iter().filter(|(id, _)| !lasting.contains(*id));
+    assert!(whole.clone().count() > 300, "{told:?}");
+    assert!(whole.map(|(_, kinds)| kinds).all(|kinds| *kinds == ["firing", "resolved"]), "{told:?}");
+    assert!(lasting.clone().all(|id| told.get(&id).is_some_and(|kinds| *kinds == ["firing"])), "{told:?}");
 }
 
 #[test]

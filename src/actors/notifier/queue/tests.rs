@@ -497,6 +497,18 @@ fn a_receiver_that_asks_for_a_pause_is_given_it_by_all_lines() {
 }
 
 #[test]
+fn a_channel_that_is_configured_anew_is_tried_at_once() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), Line::Incident(1), 0);
+    stage.attempts(0, 1);
+    stage.queue.failed(id(1), Some(Duration::from_secs(600)), 1.0, at(0));
+    stage.waits(1, firing(1), Line::Incident(1), 600);
+    stage.nothing(1);
+    stage.queue.mended(at(1));
+    stage.attempts(1, 1);
+}
+
+#[test]
 fn what_waited_for_a_day_is_overdue_only_while_the_channel_is_down() {
     let mut stage = Stage::default();
     for notice in 1..=3 {

@@ -71,7 +71,10 @@ impl<'t> Defaults<'t> {
         let grouping = said.or(&self.grouping);
         match together {
             Some(Together::Never) => said.all().for_each(|field| {
-                field.fail("a request of this kind opens or closes one alert, so messages never leave together", "Remove it");
+                field.fail(
+                    "a request of this kind opens or closes one alert, so messages never leave together",
+                    "Remove it",
+                );
             }),
             Some(Together::Told | Together::Each) if !grouping.joins_targets() => {
                 said.times().for_each(nothing_waits);
@@ -83,7 +86,8 @@ impl<'t> Defaults<'t> {
 
     /// Tells of defaults that no channel takes.
     pub(super) fn warn_of_unused(&self, mut channels: impl Iterator<Item = (Together, Grouping)>) {
-        let joins = |(together, grouping): (Together, Grouping)| together != Together::Never && grouping.joins_targets();
+        let joins =
+            |(together, grouping): (Together, Grouping)| together != Together::Never && grouping.joins_targets();
         if !channels.any(joins) {
             self.said.times().for_each(nothing_waits);
         }
