@@ -3,8 +3,8 @@
 
   hanging.py --bin target/release/breakwater [--alerts 60]
 
-One node a scene, all scenes in one run: the healthy webhook alone; beside a webhook that takes a request and never
-answers; beside a mail server that takes a connection and never greets; beside a program that sleeps. Prints the median
+One node a scene, all scenes in one run: the healthy webhook alone; beside one that is as well, which shows what a second
+channel costs anyhow; beside a webhook that takes a request and never answers; beside a mail server that takes a connection and never greets; beside a program that sleeps. Prints the median
 and the p99 of each scene, and by how much it is later than alone. Exits 1 if a median is more than 50 ms later.
 """
 import argparse
@@ -40,6 +40,7 @@ url = "http://127.0.0.1:{hook}/"
 # Its name comes first in the alphabet, and so does it wherever channels are gone through.
 SCENES = {
     "alone": "",
+    "another that is well": '[[channel]]\nname = "a"\nkind = "webhook"\nurl = "http://127.0.0.1:{other}/"\n',
     "a webhook that hangs": '[[channel]]\nname = "a"\nkind = "webhook"\nurl = "http://127.0.0.1:{silent}/"\n',
     "a mail server that hangs": '[[channel]]\nname = "a"\nkind = "email"\nhost = "127.0.0.1"\nport = {silent}\n'
                                 'encryption = "none"\nfrom = "a@example.com"\nto = ["b@example.com"]\n',
@@ -78,6 +79,12 @@ class Receiver(Quiet):
         self.answer(200)
 
 
+class Other(Quiet):
+    def do_POST(self):
+        self.body()
+        self.answer(200)
+
+
 def silent():
     """A server that takes whatever comes and says nothing; returns its port and how many came."""
     server = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -90,14 +97,14 @@ def silent():
     return server.getsockname()[1], held
 
 
-def scene(binary, other, alerts, hook, service):
+def scene(binary, other, alerts, hook, well, service):
     port = free_port()
     silent_port, held = silent()
     Service.down, Service.answered, Receiver.heard = set(), {}, {}
     with tempfile.TemporaryDirectory(prefix="breakwater-hanging-") as folder:
         folder = pathlib.Path(folder)
         config = folder / "bench.toml"
-        config.write_text(HEAD.format(data=folder / "data", port=port, hook=hook) + other.format(silent=silent_port)
+        config.write_text(HEAD.format(data=folder / "data", port=port, hook=hook) + other.format(silent=silent_port, other=well)
                           + "".join(TARGET.format(i=i, port=service) for i in range(alerts)))
         with open(folder / "log", "wb") as log:
             process = subprocess.Popen([binary, "serve", "--config", str(config)], stdout=log, stderr=log)
@@ -121,10 +128,10 @@ def main():
     parser.add_argument("--bin", required=True)
     parser.add_argument("--alerts", type=int, default=60)
     args = parser.parse_args()
-    hook, service = serve(Receiver), serve(Service)
+    hook, well, service = serve(Receiver), serve(Other), serve(Service)
     alone, late = None, []
     for name, other in SCENES.items():
-        took = scene(args.bin, other, args.alerts, hook, service)
+        took = scene(args.bin, other, args.alerts, hook, well, service)
         if len(took) < args.alerts:
             sys.exit(f"{name}: {len(took)} of {args.alerts} alerts arrived")
         median, p99 = statistics.median(took), took[int(len(took) * 0.99)]
