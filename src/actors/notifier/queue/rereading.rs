@@ -1,11 +1,12 @@
 //! A queue and what is on disk: after a restart, when there is room for more, when the configuration changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Queue, REMEMBERED};
 use crate::actors::notifier::entry::Entry;
 use crate::actors::notifier::lines::Line;
 use crate::actors::notifier::pace::Pace;
+use crate::domain::delivery::Of;
 use crate::domain::id::DeliveryId;
 use crate::domain::time::Timestamp;
 
@@ -26,15 +27,20 @@ impl Queue {
     }
 
     /// After a restart: what may have been on its way as itself must leave as itself, or its receiver would see it
-    /// under two ids. Of each kind in a line that can only be the first.
+    /// under two ids. Of each kind in a line that can only be the first, and no end whose beginning waits with it: those
+    /// leave as one.
     pub(in crate::actors::notifier) fn release_firsts(&mut self) {
         let lines: Vec<Line> = self.lines.keys().filter(|line| line.waits()).cloned().collect();
         for line in lines {
+            let fresh = self.lines.get(&line).into_iter().flat_map(|waiting| &waiting.fresh);
+            let fresh = fresh.filter_map(|(_, id)| Some((*id, self.remembered.get(id)?)));
+            let trouble = fresh.clone().filter(|(_, entry)| entry.of == Some(Of::Trouble));
+            let begins: BTreeSet<_> = trouble.filter_map(|(_, entry)| entry.incident).collect();
+            let joined =
+                |entry: &Entry| entry.of == Some(Of::Ends) && entry.incident.is_some_and(|id| begins.contains(&id));
             let mut firsts = BTreeMap::new();
-            for (_, id) in self.lines.get(&line).iter().flat_map(|waiting| &waiting.fresh) {
-                if let Some(of) = self.remembered.get(id).and_then(|entry| entry.of) {
-                    firsts.entry(of).or_insert(*id);
-                }
+            for (id, entry) in fresh.filter(|(_, entry)| !joined(entry)) {
+                firsts.entry(entry.of).or_insert(id);
             }
             for id in firsts.into_values() {
                 self.make_ready(&line, id);

@@ -311,6 +311,21 @@ fn after_a_restart_what_may_have_been_on_its_way_as_itself_leaves_as_itself() {
 }
 
 #[test]
+fn after_a_restart_no_end_goes_before_its_beginning() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), group_line(), 0);
+    stage.grow(2, firing(2), group_line(), 0);
+    stage.grow(3, resolved(2), group_line(), 0);
+    stage.grow(4, resolved(3), group_line(), 0);
+    stage.queue.release_firsts();
+    stage.attempts(0, 1);
+    stage.done(&[1]);
+    stage.attempts(0, 4);
+    stage.done(&[4]);
+    stage.joins(10, 5, &[(Of::Ends, &[2, 3])]);
+}
+
+#[test]
 fn a_report_that_is_held_back_waits_and_the_others_go() {
     let mut stage = Stage::default();
     stage.grow(1, reported(1), reports_line(), 0);
