@@ -103,7 +103,7 @@ impl Handler<AttemptFinished> for Notifier {
 
 impl Notifier {
     /// What the outcome says of the channel. While it is down, what has waited for as long as a message is tried is
-    /// given up although its own turn has not come.
+    /// given up although its own turn has not come; a receiver that only asks for pauses is there.
     fn note_health(&mut self, delivery: &Delivery, outcome: &Outcome, jitter: f64, context: &Context<Self>) {
         let now = self.clock.now();
         let Some(queue) = self.queues.get_mut(&delivery.channel) else { return };
@@ -113,7 +113,7 @@ impl Notifier {
         };
         queue.failed(delivery.id, asked, jitter, now);
         let overdue = queue.overdue(now);
-        if overdue.is_empty() {
+        if asked.is_some() || overdue.is_empty() {
             return;
         }
         for id in &overdue {

@@ -105,24 +105,22 @@ pub(super) fn victims(
     let reminders = of(|what| matches!(what, What::Reminder)).map(Going::Reminder);
     let unknown = incidents.iter().filter(|(id, told)| told.ends && (told.begins || never_told(**id)));
     let unknown = unknown.map(|(_, told)| Going::Letters(told.messages.clone()));
-    let is_unknown = |what: &What| match what {
-        What::Beginning(id) | What::Escalation(id) | What::End(id) => {
-            incidents.get(id).is_some_and(|told| told.ends && told.begins)
-        }
-        What::Reminder | What::Report => false,
-    };
     let reports = of(|what| matches!(what, What::Report));
-    let lasting = waiting.iter().filter(|(_, what)| !is_unknown(what));
-    let beginnings = lasting.clone().filter(|(_, what)| matches!(what, What::Beginning(_) | What::Escalation(_)));
-    let ends = lasting.filter(|(_, what)| matches!(what, What::End(_)));
-    let single = reports.chain(beginnings.chain(ends).map(|(id, _)| *id)).map(|id| Going::Letters(vec![id]));
+    let beginnings = of(|what| matches!(what, What::Beginning(_) | What::Escalation(_)));
+    let ends = of(|what| matches!(what, What::End(_)));
+    let single = reports.chain(beginnings).chain(ends).map(|id| Going::Letters(vec![id]));
+    let mut seen: BTreeSet<DeliveryId> = BTreeSet::new();
+    let not_yet = move |going: &Going| match going {
+        Going::Reminder(_) => true,
+        Going::Letters(ids) => ids.iter().all(|id| seen.insert(*id)),
+    };
     let mut room = 0;
     let enough = move |going: &Going| {
         let has_room = room < wanted;
         room += going.messages();
         has_room
     };
-    reminders.chain(unknown).chain(single).take_while(enough).collect()
+    reminders.chain(unknown).chain(single).filter(not_yet).take_while(enough).collect()
 }
 
 impl Going {
@@ -273,11 +271,13 @@ mod tests {
         let escalated = What::Escalation(IncidentId(1));
         check(&[What::Report, begins(1), begins(2), escalated, ends(1), ends(2)], 1, &[2, 4, 5]);
         check(&[What::Report, begins(1), begins(2), escalated, ends(1), ends(2)], 4, &[2, 4, 5, 3, 6]);
+        check(&[What::Report, begins(1), begins(2), escalated, ends(1), ends(2)], 9, &[2, 4, 5, 3, 6, 1]);
     }
 
     #[test]
     fn an_end_whose_beginning_was_given_up_is_as_unknown() {
         check(&[begins(1), ends(2), ends(99)], 1, &[3]);
+        check(&[begins(1), ends(2), ends(99)], 9, &[3, 1, 2]);
     }
 
     #[test]
