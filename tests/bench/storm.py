@@ -13,10 +13,12 @@ after the fall, or if anything of ours fires at the Alertmanager in the end. The
 run takes some seven minutes.
 """
 import argparse
+import asyncio
 import collections
 import contextlib
 import http.client
 import json
+import multiprocessing
 import pathlib
 import statistics
 import subprocess
@@ -75,11 +77,28 @@ class Receiver(Quiet):
         self.answer(200)
 
 
-class Service(Quiet):
-    status = 200
+class Service(asyncio.Protocol):
+    """Ten thousand kept connections, a thousand probes a second: one thread for each of them would be the bottleneck."""
+    answers = {status: f"HTTP/1.1 {status} Said\r\ncontent-length: 0\r\n\r\n".encode() for status in (200, 503)}
+    status = None
 
-    def do_GET(self):
-        self.answer(Service.status)
+    def connection_made(self, transport):
+        self.transport, self.read = transport, b""
+
+    def data_received(self, data):
+        self.read += data
+        while b"\r\n\r\n" in self.read:
+            _, self.read = self.read.split(b"\r\n\r\n", 1)
+            self.transport.write(self.answers[self.status.value])
+
+
+def service(status, port):
+    """Serves what is watched, in a process of its own."""
+    async def run():
+        Service.status = status
+        server = await asyncio.get_running_loop().create_server(Service, "127.0.0.1", port, backlog=4096)
+        await server.serve_forever()
+    asyncio.run(run())
 
 
 def get(port, path):
@@ -153,24 +172,25 @@ def main():
     parser.add_argument("--threshold", type=int, default=3)
     parser.add_argument("--group-interval", default="5m")
     args = parser.parse_args()
-    hook, service = serve(Receiver), serve(Service)
-    port, am = free_port(), free_port()
+    hook, port, am, watched = serve(Receiver), free_port(), free_port(), free_port()
+    status = multiprocessing.Value("i", 200)
+    multiprocessing.Process(target=service, args=(status, watched), daemon=True).start()
     with tempfile.TemporaryDirectory() as folder, alertmanager(folder, am):
         text = HEAD.format(data=f"{folder}/data", port=port, hook=hook, am=am, interval=args.interval,
                            threshold=args.threshold, group_interval=args.group_interval)
-        text += "".join(TARGET.format(i=i, port=service, g=i % args.groups) for i in range(args.targets))
+        text += "".join(TARGET.format(i=i, port=watched, g=i % args.groups) for i in range(args.targets))
         config = pathlib.Path(folder, "storm.toml")
         config.write_text(text)
         process = subprocess.Popen([args.bin, "serve", "--config", str(config)], stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         try:
-            judge(args, port, am, process)
+            judge(args, port, am, process, status)
         finally:
             process.terminate()
             process.wait()
 
 
-def judge(args, port, am, process):
+def judge(args, port, am, process, status):
     def answers():
         try:
             return total(port, "CONNECTED") == args.targets
@@ -183,14 +203,14 @@ def judge(args, port, am, process):
     before, watcher = memory(process), Watcher(port, process)
     watcher.start()
     fell = time.monotonic()
-    Service.status = 503
+    status.value = 503
     wait("every alert", lambda: alerts("firing")[1] >= args.targets)
     firing, number = alerts("firing")
     first, last = min(at for at, _ in firing), max(at for at, _ in firing)
     early = collections.Counter(event["data"].get("group") for at, event in firing if at - first < 10)
     wait("the Alertmanager to know all", lambda: fire() == args.targets)
     known = time.monotonic()
-    Service.status = 200
+    status.value = 200
     rose = time.monotonic()
     wait("every end", lambda: alerts("resolved")[1] >= args.targets)
     ended = time.monotonic()
@@ -205,6 +225,10 @@ def judge(args, port, am, process):
     print(f"{args.targets} targets in {args.groups} groups: {number} alerts in {len(firing)} messages, "
           f"the first after {first - fell:.1f} s, the last after {last - fell:.1f} s; {ends} resolved, "
           f"{ended - rose:.1f} s after they were well")
+    seconds = collections.Counter()
+    for at, event in firing:
+        seconds[int(at - fell)] += event["data"].get("count", 1)
+    print(f"alerts by the second after the fall in which they left: {dict(sorted(seconds.items()))}")
     print(f"messages of a group in the ten seconds after the first: {dict(early)}")
     print(f"the Alertmanager knew all after {known - fell:.1f} s, and {silent - rose:.1f} s after they were well that "
           "nothing fires")
