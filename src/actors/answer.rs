@@ -110,6 +110,12 @@ pub enum Refused {
     /// It is over.
     #[error("the alert is over already")]
     AlertOver,
+    /// A beginning (or that it lasts) that was given up, of an incident that is over.
+    #[error(
+        "the incident is over: to say now that it began would open it for ever at a pager; if its end was given up too, \
+         send that again, which says from when until when it lasted"
+    )]
+    IncidentOver,
     /// It is neither in the outbox nor among the dead letters.
     #[error("there is no message with this id that waits or was given up")]
     NoSuchDelivery,

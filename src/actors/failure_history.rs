@@ -99,6 +99,8 @@ pub(crate) struct FailureHistory {
     underway: BTreeMap<HistoryId, (IntegrationFailureHistory, usize)>,
     /// Histories of incidents that had fired before, sent and not yet on disk, with how many commits carry them.
     attached: BTreeMap<IncidentId, (HistoryId, usize)>,
+    /// Incidents whose end is sent and not yet on disk.
+    ending: BTreeSet<IncidentId>,
     /// Dead letters that are sent and not yet on disk.
     dying: BTreeSet<DeliveryId>,
     /// Who hears of which targets there are more or fewer dead letters.
@@ -118,11 +120,11 @@ impl FailureHistory {
         died: CancellationToken,
     ) -> Addr<Self> {
         let (underway, attached) = (BTreeMap::new(), BTreeMap::new());
-        let (dying, receiving) = (BTreeSet::new(), BTreeMap::new());
+        let (ending, dying, receiving) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
         Self::create(move |context| {
             context.set_mailbox_capacity(super::journal::CROWDED);
             let tell = None;
-            Self { reader, ids, clock, config, journal, underway, attached, dying, tell, receiving, died }
+            Self { reader, ids, clock, config, journal, underway, attached, ending, dying, tell, receiving, died }
         })
     }
 
@@ -141,8 +143,8 @@ impl FailureHistory {
         context: &Context<Self>,
     ) {
         self.note_underway(&change);
-        let attached = change.alerts.iter().any(|record| record.incident.history.is_some());
-        let awaited = !change.histories.is_empty() || change.received.is_some() || attached;
+        let noted = change.alerts.iter().any(|record| record.incident.history.is_some() || record.until.is_some());
+        let awaited = !change.histories.is_empty() || change.received.is_some() || noted;
         let mine = awaited.then(|| context.address().recipient());
         self.journal.do_send(Commit { change, landed: mine.into_iter().chain(landed).collect(), answer });
     }
@@ -153,6 +155,7 @@ impl FailureHistory {
             entry.0 = history.clone();
             entry.1 += 1;
         }
+        self.ending.extend(ended(change));
         for incident in change.alerts.iter().map(|record| &record.incident) {
             if let Some(history) = incident.history {
                 self.attached.entry(incident.id).or_insert((history, 0)).1 += 1;
@@ -317,6 +320,9 @@ impl Handler<Landed> for FailureHistory {
                 self.underway.remove(&history.id);
             }
         }
+        ended(change).for_each(|incident| {
+            self.ending.remove(&incident);
+        });
         for incident in change.alerts.iter().map(|record| &record.incident) {
             let Some(entry) = self.attached.get_mut(&incident.id).filter(|_| incident.history.is_some()) else {
                 continue;
@@ -336,6 +342,11 @@ impl Handler<Adopt> for FailureHistory {
     fn handle(&mut self, adopt: Adopt, _: &mut Context<Self>) {
         self.config = adopt.0;
     }
+}
+
+/// The incidents whose end a change says.
+fn ended(change: &Change) -> impl Iterator<Item = IncidentId> {
+    change.alerts.iter().filter(|record| record.until.is_some()).map(|record| record.incident.id)
 }
 
 pub(crate) fn read(reader: &Reader, id: HistoryId) -> Result<IntegrationFailureHistory, Refused> {

@@ -22,10 +22,11 @@ impl OutboxHandle {
         Self { histories, notifier, reader }
     }
 
-    /// A message that waits is tried as soon as those before it are gone; a dead letter waits again from now on.
+    /// A message that waits is tried as soon as those before it are gone; a dead letter waits again from now on. Of an
+    /// incident that is over only the end can be sent again.
     ///
     /// # Errors
-    /// [`Refused::NoSuchDelivery`], [`Refused::NoAnswer`], [`Refused::Unreadable`].
+    /// [`Refused::NoSuchDelivery`], [`Refused::IncidentOver`], [`Refused::NoAnswer`], [`Refused::Unreadable`].
     pub async fn retry(&self, id: DeliveryId, who: Box<str>, correlation: CorrelationId) -> Result<Outcome, Refused> {
         let dead = self.reader.dead_letter(id).map_err(super::failure_history::unreadable)?;
         if dead.is_none() {

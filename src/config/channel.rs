@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::model::Secret;
 use super::template::Template;
 use super::units::write_rate;
+use crate::domain::quiet::Label;
 
 /// One way to tell people.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +27,34 @@ pub struct Channel {
     pub rate_limit: Option<Rate>,
     /// What the user says instead of our words: the body of a webhook, the text of the other kinds.
     pub template: Option<Template>,
+    /// What leaves together.
+    pub grouping: Grouping,
+}
+
+/// What of a channel's messages leaves together, and when. A kind that takes each message by itself
+/// ([`Together::Never`]) has no use for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grouping {
+    /// What messages are joined by. With the target among it nothing waits for anything.
+    pub by: Arc<[Label]>,
+    /// How long a group waits for more before its first message, and up to twice as long while it grows.
+    pub wait: Duration,
+    /// From one message of a group to the next.
+    pub interval: Duration,
+}
+
+impl Default for Grouping {
+    fn default() -> Self {
+        Self { by: [Label::Target].into(), wait: Duration::from_secs(10), interval: Duration::from_secs(5 * 60) }
+    }
+}
+
+impl Grouping {
+    /// Whether messages of several targets may leave as one.
+    #[must_use]
+    pub fn joins_targets(&self) -> bool {
+        !self.by.contains(&Label::Target)
+    }
 }
 
 /// A number of messages in a time: so many at once, and then as many again over the time.

@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::channel::Channel;
+use super::channel::{Channel, Grouping};
 use super::probe::{Probe, StatusPageProbe};
 use super::proxy::Proxy;
-use crate::domain::quiet::{Label, Quiet};
+use crate::domain::quiet::Quiet;
 use crate::domain::{breaker, guard, maintenance, slo, watch};
 
 /// A whole configuration.
@@ -127,12 +127,8 @@ pub struct Connectivity {
 pub struct Alerting {
     /// Every channel's name in order: who is told of a failure of a system that is not configured.
     pub everyone: Arc<[Arc<str>]>,
-    /// What messages of one channel are joined by. With the target among it nothing waits for anything.
-    pub group_by: Arc<[Label]>,
-    /// How long a group waits for more before its first message.
-    pub group_wait: Duration,
-    /// From one message of a group to the next.
-    pub group_interval: Duration,
+    /// How messages are grouped where a channel says nothing of it.
+    pub grouping: Grouping,
     /// Entries of the outbox for one channel; what goes beyond it is written where it is held to.
     pub outbox_max: usize,
     /// Silences and maintenance windows.

@@ -59,11 +59,13 @@ pub struct Group {
     pub of: Of,
     /// What they are grouped by, in words: a target's name, `payments, critical`; empty for everything.
     pub name: Box<str>,
-    /// How many there are.
+    /// How many are told.
     pub count: u32,
     /// The first of them, at most [`GROUP_TOLD`], in the order in which they were queued; none is a group itself.
     pub messages: Vec<Message>,
-    /// All of them: their own entries wait with this one, and what becomes of it becomes of them.
+    /// All of them in this order, and then those that need not be told beside them, since an incident that began and
+    /// ended while it waited is told by its end: their own entries wait with this one, and what becomes of it becomes
+    /// of them.
     pub members: Vec<DeliveryId>,
 }
 
@@ -232,7 +234,10 @@ impl Delivery {
     }
 }
 
-fn pause(attempts: u32, jitter: f64) -> Duration {
+/// The pause after so many failed attempts: [`FIRST_PAUSE`], doubled each time, at most [`LONGEST_PAUSE`]. `jitter` in
+/// 0..=1 spreads it over its upper half.
+#[must_use]
+pub fn pause(attempts: u32, jitter: f64) -> Duration {
     let doublings = attempts.saturating_sub(1).min(16);
     let whole = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
     whole.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))

@@ -354,7 +354,7 @@ impl From<Refused> for Problem {
             Refused::NoSuchHistory => Self::new(Kind::NoSuchHistory, said),
             Refused::NoSuchTarget { .. } => Self::no_such_target(),
             Refused::NoSuchAlert => Self::new(Kind::NoSuchAlert, said),
-            Refused::AlertOver => Self::new(Kind::AlertOver, said),
+            Refused::AlertOver | Refused::IncidentOver => Self::new(Kind::AlertOver, said),
             Refused::NoSuchDelivery => Self::new(Kind::NoSuchDelivery, said),
             Refused::OtherEndpoint { .. } => Self::new(Kind::OtherEndpoint, said)
                 .at("/target/endpoint", "is not the endpoint that the system is configured with"),

@@ -74,7 +74,7 @@ fn asked(query: &Query) -> Result<(State, DeliveryFilter, Window), Problem> {
 /// RetryMessage
 ///
 /// What waits is tried as soon as those before it are gone; what was given up waits again, for another 24 hours. To the
-/// receiver it is the same message.
+/// receiver it is the same message. Of an incident that is over only the end can be sent again (409 alert-over).
 #[utoipa::path(
     post, path = "/outbox/{id}/retry", tag = "Alerts",
     params(("id" = String, Path, example = "17.0")),

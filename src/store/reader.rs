@@ -220,15 +220,27 @@ impl Reader {
         Ok(Some(watch))
     }
 
-    /// Every entry of the outbox in the order of their ids; for the start.
+    /// Shows every entry of the outbox, one after another in the order of their ids. One may be a batch ahead of the
+    /// disk.
+    ///
+    /// # Errors
+    /// What could not be read.
+    pub fn look_through_outbox(&self, mut show: impl FnMut(Delivery)) -> Result<(), Error> {
+        for pair in self.state.tree.scan_prefix([Kind::Waiting.letter()]) {
+            let (key, value) = pair.map_err(Error::sled("read the outbox"))?;
+            show(self.delivery_at(&key, value)?);
+        }
+        Ok(())
+    }
+
+    /// Every entry of the outbox in the order of their ids.
     ///
     /// # Errors
     /// What could not be read.
     pub fn deliveries_waiting(&self) -> Result<Vec<Delivery>, Error> {
-        let entries = self.state.tree.scan_prefix([Kind::Waiting.letter()]);
-        entries
-            .map(|pair| pair.map_err(Error::sled("read the outbox")).and_then(|(k, v)| self.delivery_at(&k, v)))
-            .collect()
+        let mut waiting = Vec::new();
+        self.look_through_outbox(|delivery| waiting.push(delivery))?;
+        Ok(waiting)
     }
 
     /// One entry of the outbox, if it waits.

@@ -17,6 +17,7 @@ mod http_surface;
 mod mail;
 mod node;
 mod outage;
+mod outbox;
 mod proxy;
 mod proxy_fallback;
 mod proxy_guard;

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::FailureHistory;
 use crate::actors::answer::{Answer, Refused};
 use crate::actors::journal::{Commit, Landed};
+use crate::domain::alert;
 use crate::domain::change::{Change, DeliveryChange};
 use crate::domain::delivery::{Delivery, Message as Notice};
 use crate::domain::event::{Event, Occurrence};
@@ -124,6 +125,18 @@ impl FailureHistory {
         change.deliveries.push(DeliveryChange::Dead(delivery));
     }
 
+    /// Whether a message says that an incident lasts which is over, or whose end is on its way to the disk. One that
+    /// is not kept any more was over long ago.
+    fn would_open_what_is_over(&self, message: &Notice) -> bool {
+        let alert = match message {
+            Notice::Firing(alert) | Notice::Reminder(alert) | Notice::Escalated(alert) => alert,
+            Notice::Resolved { .. } | Notice::FailureRecorded { .. } | Notice::Grouped(_) => return false,
+        };
+        let lasts = |record: alert::Record| record.until.is_none();
+        let known = self.reader.alert(alert.incident);
+        self.ending.contains(&alert.incident) || !known.is_ok_and(|record| record.is_some_and(lasts))
+    }
+
     fn set_notified(&self, history: Option<HistoryId>, notified: bool, change: &mut Change) {
         if let Some(mut history) = history.and_then(|id| self.take(id, change)) {
             history.notified = notified;
@@ -196,6 +209,9 @@ impl Handler<Resend> for FailureHistory {
             Ok(_) => return drop(answer.send(Err(Refused::NoSuchDelivery))),
             Err(error) => return drop(answer.send(Err(super::unreadable(error)))),
         };
+        if self.would_open_what_is_over(&dead.message) {
+            return drop(answer.send(Err(Refused::IncidentOver)));
+        }
         let mut change = Change::default();
         self.set_notified(self.history_of(&dead), true, &mut change);
         let now = self.clock.now();

@@ -1,35 +1,37 @@
 //! The actor: which channel tries what when, and what becomes of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::entry::{May, Report};
 use super::joining::{Joined, Part, delivery};
 use super::lines::{self, Line};
-use super::queue::{May, Pace, Queue, Report, Step};
+use super::pace::Pace;
+use super::queue::{Queue, Step};
 use super::repeats::Repeats;
 use super::voice::Voice;
 use crate::actors::board::Board;
-use crate::actors::failure_history::{FailureHistory, GivenUp, Outage, Unsaid};
-use crate::actors::journal::{Commit, Journal, Landed};
+use crate::actors::failure_history::{FailureHistory, Outage, Unsaid};
+use crate::actors::journal::{Journal, Landed};
 use crate::actors::links::Signer;
 use crate::actors::quiet::Changed;
 use crate::actors::system::fresh_correlation;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::channel::Together;
+use crate::config::channel::{Channel, Grouping, Together};
 use crate::domain::change::{Change, DeliveryChange};
-use crate::domain::delivery::{Delivery, Message as Notice};
+use crate::domain::delivery::Delivery;
 use crate::domain::id::{DeliveryId, Ids, NoticeId};
 use crate::domain::time::Timestamp;
 use crate::domain::watch::Watch;
-use crate::metrics::{DeliveryResult, NodeMetrics};
+use crate::metrics::NodeMetrics;
 use crate::store::Reader;
 
 /// How often the outbox is measured for `/metrics`.
@@ -39,11 +41,6 @@ const MEASURE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct OutboxGrew(pub(crate) Vec<Delivery>);
-
-/// What waits in the outbox.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-struct OutboxRead(Vec<Delivery>);
 
 /// What shall leave together was read.
 #[derive(Debug, Message)]
@@ -81,18 +78,20 @@ pub(crate) struct Notifier {
     pub(super) signer: Signer,
     pub(super) io: tokio::runtime::Handle,
     pub(super) queues: BTreeMap<Arc<str>, Queue>,
+    /// Channels whose outbox is looked through, since it is full.
+    pub(super) making_room: BTreeSet<Arc<str>>,
     pub(super) voices: BTreeMap<Arc<str>, Voice>,
     pub(super) rng: SmallRng,
     timer: Option<SpawnHandle>,
     pub(super) config: Arc<Config>,
     died: CancellationToken,
     /// Notices up to this one are on disk.
-    landed_up_to: NoticeId,
-    reading: bool,
+    pub(super) landed_up_to: NoticeId,
+    pub(super) reading: bool,
     /// Whether the outbox of the process before was taken over.
-    restarted: bool,
+    pub(super) restarted: bool,
     /// What came while the outbox was being read.
-    meanwhile: Vec<Delivery>,
+    pub(super) meanwhile: Vec<Delivery>,
     /// Told once nothing is under way; nothing new is begun then.
     draining: Option<oneshot::Sender<()>>,
 }
@@ -134,6 +133,7 @@ impl Notifier {
             signer,
             io,
             queues: BTreeMap::new(),
+            making_room: BTreeSet::new(),
             voices,
             rng,
             timer: None,
@@ -147,55 +147,21 @@ impl Notifier {
         .start()
     }
 
-    fn pace(&self) -> Pace {
-        Pace { wait: self.config.alerting.group_wait, interval: self.config.alerting.group_interval }
+    fn pace(&self, channel: &str) -> Pace {
+        let default = Grouping::default();
+        Pace::from(self.config.channels.get(channel).map_or(&default, |channel| &channel.grouping))
     }
 
-    /// Reads the outbox away from the actors' thread: it may be long.
-    fn read_outbox(&mut self, context: &Context<Self>) {
-        if std::mem::replace(&mut self.reading, true) {
-            return;
+    pub(super) fn remember(&mut self, delivery: &Delivery, context: &Context<Self>) {
+        let (channel, line) = (&delivery.channel, Line::of(delivery, &self.config));
+        self.has_ended(channel, &delivery.message);
+        if !self.queues.contains_key(channel) {
+            self.queues.insert(channel.clone(), Queue::new(self.pace(channel)));
         }
-        let (reader, myself) = (self.reader.clone(), context.address());
-        self.io.spawn_blocking(move || {
-            let waiting = reader.deliveries_waiting().unwrap_or_else(|error| {
-                tracing::error!(error = &error as &dyn std::error::Error, "the outbox could not be read");
-                Vec::new()
-            });
-            myself.do_send(OutboxRead(waiting));
-        });
-    }
-
-    fn remember(&mut self, delivery: &Delivery, context: &Context<Self>) {
-        let (line, pace) = (Line::of(delivery, &self.config), self.pace());
-        self.has_ended(&delivery.channel, &delivery.message);
-        let queue = self.queues.entry(delivery.channel.clone()).or_default();
-        queue.remember(delivery, line, pace);
-        if queue.len() > self.config.alerting.outbox_max {
-            self.make_room(&delivery.channel, context);
+        if let Some(queue) = self.queues.get_mut(channel) {
+            queue.remember(delivery, line);
         }
-    }
-
-    /// The outbox of a channel is full: its oldest reminder goes, else its oldest message becomes a dead letter, which
-    /// is listed and can be sent again. Both are counted and logged.
-    fn make_room(&mut self, channel: &Arc<str>, context: &Context<Self>) {
-        let pace = self.pace();
-        let Some(queue) = self.queues.get_mut(channel) else { return };
-        let Some((id, is_reminder)) = queue.victim() else { return };
-        queue.forget(id, pace);
-        let limit = self.config.alerting.outbox_max;
-        self.metrics.notification(channel, DeliveryResult::Dropped);
-        let landed: Recipient<Landed> = context.address().recipient();
-        if is_reminder {
-            tracing::warn!(%channel, %id, limit, "the outbox of this channel is full: a reminder is left out");
-            let change = Change { deliveries: vec![DeliveryChange::Done(id)], ..Change::default() };
-            return self.journal.do_send(Commit { change, landed: vec![landed], answer: None });
-        }
-        tracing::error!(%channel, %id, limit, "the outbox of this channel is full: its oldest message is given up");
-        if let Some(mut delivery) = self.read(id) {
-            delivery.last_error = Some(format!("the outbox of this channel held {limit} messages").into());
-            self.histories.do_send(GivenUp { deliveries: vec![delivery], group: None, landed });
-        }
+        self.make_room(channel, context);
     }
 
     /// An entry as it waits; `None` if it left, or could not be read.
@@ -215,14 +181,14 @@ impl Notifier {
         }
     }
 
-    fn pump(&mut self, context: &mut Context<Self>) {
+    pub(super) fn pump(&mut self, context: &mut Context<Self>) {
         if self.draining.is_some() {
             return self.say_drained();
         }
-        let (now, pace) = (self.clock.now(), self.pace());
+        let now = self.clock.now();
         let names: Vec<Arc<str>> = self.queues.keys().cloned().collect();
         for name in names {
-            while let Some(step) = self.next_step(&name, now, pace) {
+            while let Some(step) = self.next_step(&name, now) {
                 match step {
                     Step::Attempt(id) => self.attempt(&name, id, context),
                     Step::Join(line, parts) => self.read_flush(&name, line, parts, context),
@@ -233,7 +199,7 @@ impl Notifier {
         self.arm(now, context);
     }
 
-    fn next_step(&mut self, channel: &Arc<str>, now: Timestamp, pace: Pace) -> Option<Step> {
+    fn next_step(&mut self, channel: &Arc<str>, now: Timestamp) -> Option<Step> {
         let (config, quiets, reader) = (&self.config, self.board.quiets(), &self.reader);
         let mut may = |report: &mut Report| {
             let subject = lines::report(&report.target, report.failure_type, config);
@@ -246,7 +212,7 @@ impl Notifier {
                 None => May::Go,
             }
         };
-        self.queues.get_mut(channel)?.next_step(now, pace, &mut may)
+        self.queues.get_mut(channel)?.next_step(now, &mut may)
     }
 
     fn read_flush(&self, channel: &Arc<str>, line: Line, parts: Vec<Part>, context: &Context<Self>) {
@@ -265,10 +231,7 @@ impl Notifier {
     }
 
     pub(super) fn forget(&mut self, id: DeliveryId) {
-        let pace = self.pace();
-        for queue in self.queues.values_mut() {
-            queue.forget(id, pace);
-        }
+        self.queues.values_mut().for_each(|queue| queue.forget(id));
     }
 
     fn arm(&mut self, now: Timestamp, context: &mut Context<Self>) {
@@ -284,7 +247,7 @@ impl Notifier {
     }
 
     fn measure(&mut self, context: &mut Context<Self>) {
-        let (now, pace) = (self.clock.now(), self.pace());
+        let now = self.clock.now();
         let pending = self.queues.values().map(Queue::len).sum();
         let oldest = self.queues.values().filter_map(Queue::oldest).min();
         self.metrics.outbox(pending, oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)));
@@ -292,7 +255,7 @@ impl Notifier {
         let open: u64 = self.reader.open_histories().iter().map(|open| open.count).sum();
         self.metrics.failures_open(usize::try_from(open).unwrap_or(usize::MAX));
         self.show_queues();
-        self.queues.values_mut().for_each(|queue| queue.tidy(now, pace));
+        self.queues.values_mut().for_each(|queue| queue.tidy(now));
         if self.queues.values().any(Queue::has_room_for_more) {
             self.read_outbox(context);
         }
@@ -316,33 +279,6 @@ impl Actor for Notifier {
 
     fn stopped(&mut self, _: &mut Context<Self>) {
         self.died.cancel();
-    }
-}
-
-impl Handler<OutboxRead> for Notifier {
-    type Result = ();
-
-    fn handle(&mut self, read: OutboxRead, context: &mut Context<Self>) {
-        self.reading = false;
-        for queue in self.queues.values_mut() {
-            queue.reading_again();
-        }
-        // The tree shows a message a moment before its commit is synced: that one comes with the journal's hint.
-        let landed_up_to = self.landed_up_to;
-        let on_disk = || read.0.iter().filter(|delivery| delivery.id.notice <= landed_up_to);
-        // What was joined goes first: its members wait with it, and whatever else is in its line came later.
-        let is_group = |delivery: &&Delivery| matches!(delivery.message, Notice::Grouped(_));
-        for delivery in on_disk().filter(is_group).chain(on_disk().filter(|delivery| !is_group(delivery))) {
-            self.remember(delivery, context);
-        }
-        if !std::mem::replace(&mut self.restarted, true) {
-            let pace = self.pace();
-            self.queues.values_mut().for_each(|queue| queue.release_firsts(pace));
-        }
-        for delivery in std::mem::take(&mut self.meanwhile) {
-            self.remember(&delivery, context);
-        }
-        self.pump(context);
     }
 }
 
@@ -378,7 +314,7 @@ impl Handler<FlushRead> for Notifier {
 
     fn handle(&mut self, read: FlushRead, context: &mut Context<Self>) {
         let FlushRead { channel, line, parts } = read;
-        let (now, pace) = (self.clock.now(), self.pace());
+        let now = self.clock.now();
         let (mut order, mut groups) = (Vec::new(), Vec::new());
         for part in parts {
             match part {
@@ -393,7 +329,7 @@ impl Handler<FlushRead> for Notifier {
         let Some(queue) = self.queues.get_mut(&channel) else { return };
         queue.joined(&line, &order, &groups);
         if groups.is_empty() {
-            queue.landed(&line, pace);
+            queue.landed(&line);
             return self.pump(context);
         }
         // By the way that every notice takes, so that they are on disk in the order of their ids.
@@ -408,7 +344,6 @@ impl Handler<Landed> for Notifier {
     type Result = ();
 
     fn handle(&mut self, landed: Landed, context: &mut Context<Self>) {
-        let pace = self.pace();
         for change in &landed.0.get().deliveries {
             match change {
                 DeliveryChange::Done(id) => self.forget(*id),
@@ -417,7 +352,7 @@ impl Handler<Landed> for Notifier {
                 DeliveryChange::Wait(delivery) if delivery.attempts == 0 => {
                     let line = Line::of(delivery, &self.config);
                     if let Some(queue) = self.queues.get_mut(&delivery.channel) {
-                        queue.landed(&line, pace);
+                        queue.landed(&line);
                     }
                 }
                 DeliveryChange::Wait(_) => {}
@@ -431,8 +366,8 @@ impl Handler<Changed> for Notifier {
     type Result = ();
 
     fn handle(&mut self, _: Changed, context: &mut Context<Self>) {
-        let (now, pace) = (self.clock.now(), self.pace());
-        self.queues.values_mut().for_each(|queue| queue.release(now, pace));
+        let now = self.clock.now();
+        self.queues.values_mut().for_each(|queue| queue.release(now));
         self.pump(context);
     }
 }
@@ -441,8 +376,7 @@ impl Handler<RetryNow> for Notifier {
     type Result = bool;
 
     fn handle(&mut self, retry: RetryNow, context: &mut Context<Self>) -> bool {
-        let (now, pace) = (self.clock.now(), self.pace());
-        let known = self.queues.values_mut().any(|queue| queue.hurry(retry.0, now, pace));
+        let known = self.queues.values_mut().any(|queue| queue.hurry(retry.0));
         self.pump(context);
         known
     }
@@ -454,18 +388,29 @@ impl Handler<AdoptChannels> for Notifier {
     fn handle(&mut self, adopt: AdoptChannels, context: &mut Context<Self>) {
         let before = std::mem::replace(&mut self.config, adopt.0);
         self.build_senders(context);
-        let groups = |config: &Config| -> Vec<_> {
-            config.targets.values().map(|target| (target.name.clone(), target.group.clone())).collect()
-        };
-        let kinds = |config: &Config| -> Vec<_> {
-            config.channels.values().map(|channel| (channel.name.clone(), channel.kind.together())).collect()
-        };
-        if before.alerting.group_by != self.config.alerting.group_by
-            || groups(&before) != groups(&self.config)
-            || kinds(&before) != kinds(&self.config)
-        {
-            let pace = self.pace();
-            self.queues.values_mut().for_each(|queue| queue.forget_idle(pace));
+        let now = self.clock.now();
+        let sorted = lines::Sorting::of(&before) == lines::Sorting::of(&self.config);
+        let mut read = false;
+        for (name, queue) in &mut self.queues {
+            let (was, is) = (before.channels.get(name), self.config.channels.get(name));
+            if was == is && (sorted || !is.is_some_and(|channel| channel.grouping.joins_targets())) {
+                continue;
+            }
+            if let Some(channel) = is {
+                queue.set_pace(Pace::from(&channel.grouping));
+            }
+            if was != is {
+                queue.mended(now);
+            }
+            let sorting = |channel: Option<&Arc<Channel>>| {
+                channel.map(|channel| (channel.grouping.by.clone(), channel.kind.together()))
+            };
+            if !sorted || sorting(was) != sorting(is) {
+                queue.forget_idle();
+                read = true;
+            }
+        }
+        if read {
             self.read_outbox(context);
         }
         self.pump(context);

@@ -15,6 +15,7 @@ use crate::domain::change::{Change, DeliveryChange};
 use crate::domain::delivery::{Delivery, Message as Notice, Next, Outcome};
 use crate::domain::id::DeliveryId;
 use crate::metrics::DeliveryResult;
+use crate::store::Reader;
 
 /// An attempt came back.
 #[derive(Debug, Message)]
@@ -24,11 +25,11 @@ struct AttemptFinished {
     outcome: Outcome,
 }
 
-/// Members of a group that was given up were read.
+/// What is given up was read: the members of a group, or what waited for too long.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 struct DeadRead {
-    group: DeliveryId,
+    group: Option<DeliveryId>,
     members: Vec<Delivery>,
 }
 
@@ -86,6 +87,7 @@ impl Handler<AttemptFinished> for Notifier {
         self.was_tried(&delivery, &outcome);
         self.board.channels().was_tried(&delivery.channel, &outcome, self.clock.now());
         let (id, jitter) = (delivery.id, self.rng.random_range(0.0..=1.0));
+        self.note_health(&delivery, &outcome, jitter, context);
         let next = delivery.clone().after(outcome, jitter, self.clock.now());
         Self::log(&delivery, &next);
         let landed: Recipient<Landed> = context.address().recipient();
@@ -108,23 +110,54 @@ impl Handler<AttemptFinished> for Notifier {
 }
 
 impl Notifier {
+    /// What the outcome says of the channel. While it is down, what has waited for as long as a message is tried is
+    /// given up although its own turn has not come; a receiver that only asks for pauses is there.
+    fn note_health(&mut self, delivery: &Delivery, outcome: &Outcome, jitter: f64, context: &Context<Self>) {
+        let now = self.clock.now();
+        let Some(queue) = self.queues.get_mut(&delivery.channel) else { return };
+        let (error, asked) = match outcome {
+            Outcome::Delivered | Outcome::Permanent { .. } => return queue.answered(now),
+            Outcome::Transient { error, retry_after } => (error.clone(), *retry_after),
+        };
+        queue.failed(delivery.id, asked, jitter, now);
+        let overdue = queue.overdue(now);
+        if asked.is_some() || overdue.is_empty() {
+            return;
+        }
+        for id in &overdue {
+            queue.leave(*id);
+            self.metrics.notification(&delivery.channel, DeliveryResult::Dead);
+        }
+        tracing::error!(channel = %delivery.channel, given_up = overdue.len(), %error, "this channel was down for too long");
+        let (reader, myself) = (self.reader.clone(), context.address());
+        self.io.spawn_blocking(move || {
+            let read = overdue.iter().filter_map(|id| reader.delivery(*id).ok().flatten());
+            let as_tried = read.map(|overdue| Delivery { last_error: Some(error.clone()), ..overdue });
+            let (groups, members) = as_tried.partition(|overdue| !members(overdue).is_empty());
+            myself.do_send(DeadRead { group: None, members });
+            let groups: Vec<Delivery> = groups;
+            groups.iter().for_each(|group| myself.do_send(DeadRead::of(&reader, group)));
+        });
+    }
+
     /// Who could not be told of a group could not be told of any of its members, which become dead letters each.
     fn give_up(&self, delivery: Delivery, context: &Context<Self>) {
-        let ids = members(&delivery).to_vec();
-        if ids.is_empty() {
+        if members(&delivery).is_empty() {
             let landed = context.address().recipient();
             return self.histories.do_send(GivenUp { deliveries: vec![delivery], group: None, landed });
         }
         let (reader, myself) = (self.reader.clone(), context.address());
-        self.io.spawn_blocking(move || {
-            let read = ids.iter().filter_map(|id| reader.delivery(*id).ok().flatten());
-            let as_tried = |member: Delivery| Delivery {
-                attempts: delivery.attempts,
-                last_error: delivery.last_error.clone(),
-                ..member
-            };
-            myself.do_send(DeadRead { group: delivery.id, members: read.map(as_tried).collect() });
-        });
+        self.io.spawn_blocking(move || myself.do_send(DeadRead::of(&reader, &delivery)));
+    }
+}
+
+impl DeadRead {
+    /// A group's. Blocks for as long as reading takes.
+    fn of(reader: &Reader, group: &Delivery) -> Self {
+        let read = members(group).iter().filter_map(|id| reader.delivery(*id).ok().flatten());
+        let as_tried =
+            |member: Delivery| Delivery { attempts: group.attempts, last_error: group.last_error.clone(), ..member };
+        Self { group: Some(group.id), members: read.map(as_tried).collect() }
     }
 }
 
@@ -145,6 +178,6 @@ impl Handler<DeadRead> for Notifier {
     fn handle(&mut self, read: DeadRead, context: &mut Context<Self>) {
         let DeadRead { group, members } = read;
         let landed = context.address().recipient();
-        self.histories.do_send(GivenUp { deliveries: members, group: Some(group), landed });
+        self.histories.do_send(GivenUp { deliveries: members, group, landed });
     }
 }

@@ -1,13 +1,29 @@
 //! Several messages become one: read from the store, away from the actors' thread, and put together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::lines::Line;
 use crate::config::channel::Together;
 use crate::domain::delivery::{Delivery, GROUP_TOLD, Group, Message, Of};
-use crate::domain::id::{CorrelationId, DeliveryId, NoticeId};
+use crate::domain::id::{CorrelationId, DeliveryId, IncidentId, NoticeId};
 use crate::domain::time::Timestamp;
 use crate::store::Reader;
+
+/// A message that leaves now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Leaving {
+    pub(super) id: DeliveryId,
+    pub(super) of: Of,
+    pub(super) incident: Option<IncidentId>,
+}
+
+/// A message that is told, and those that need not be told because it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Telling {
+    pub(super) told: DeliveryId,
+    pub(super) instead_of: Vec<DeliveryId>,
+}
 
 /// A message of a flush.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,15 +31,45 @@ pub(super) enum Part {
     /// As it is.
     One(DeliveryId),
     /// As one message.
-    Many(Of, Vec<DeliveryId>),
+    Many(Of, Vec<Telling>),
 }
 
 impl Part {
+    /// What leaves together, in the order in which it is told: trouble, ends, reports.
+    ///
+    /// An incident that is over is told by its end alone, which says since when it was and why: nobody is woken by a
+    /// beginning and an end in the same second. The beginning shares the fate of the end.
+    pub(super) fn all(leaving: &[Leaving]) -> Vec<Self> {
+        let ends = leaving.iter().filter(|one| one.of == Of::Ends);
+        let over: BTreeMap<IncidentId, DeliveryId> = ends.filter_map(|end| Some((end.incident?, end.id))).collect();
+        let mut instead_of: BTreeMap<DeliveryId, Vec<DeliveryId>> = BTreeMap::new();
+        let mut told: BTreeMap<Of, Vec<DeliveryId>> = BTreeMap::new();
+        for one in leaving {
+            match one.incident.and_then(|incident| over.get(&incident)).filter(|_| one.of != Of::Ends) {
+                Some(end) => instead_of.entry(*end).or_default().push(one.id),
+                None => told.entry(one.of).or_default().push(one.id),
+            }
+        }
+        let part = |(of, ids): (Of, Vec<DeliveryId>)| {
+            let tellings = ids.into_iter();
+            let tellings = tellings
+                .map(|told| Telling { told, instead_of: instead_of.remove(&told).unwrap_or_default() })
+                .collect::<Vec<_>>();
+            match tellings.as_slice() {
+                [Telling { told, instead_of }] if instead_of.is_empty() => Self::One(*told),
+                _ => Self::Many(of, tellings),
+            }
+        };
+        told.into_iter().map(part).collect()
+    }
+
     /// The same in parts of at most `limit` messages each.
     pub(super) fn of_at_most(self, limit: usize) -> Vec<Self> {
         match self {
             Self::One(_) => vec![self],
-            Self::Many(of, ids) => ids.chunks(limit).map(|ids| Self::Many(of, ids.to_vec())).collect(),
+            Self::Many(of, tellings) => {
+                tellings.chunks(limit).map(|tellings| Self::Many(of, tellings.to_vec())).collect()
+            }
         }
     }
 }
@@ -52,9 +98,9 @@ impl Joined {
 
     /// What `part` is, by what is in the outbox; nothing where all of it is gone. Blocks for as long as reading takes.
     fn read(reader: &Reader, line: &Line, part: Part) -> Option<Self> {
-        let (of, ids) = match part {
+        let (of, tellings) = match part {
             Part::One(id) => return Some(Self::One(id)),
-            Part::Many(of, ids) => (of, ids),
+            Part::Many(of, tellings) => (of, tellings),
         };
         let read = |id: &DeliveryId| {
             reader.delivery(*id).unwrap_or_else(|error| {
@@ -63,15 +109,18 @@ impl Joined {
             })
         };
         let mut group = Group { of, name: line.name(), count: 0, messages: Vec::new(), members: Vec::new() };
-        let mut correlation = None;
-        for (id, delivery) in ids.iter().filter_map(|id| Some((*id, read(id)?))) {
+        let (mut correlation, mut untold) = (None, Vec::new());
+        for Telling { told, instead_of } in tellings {
+            let Some(delivery) = read(&told) else { continue };
             if group.messages.len() < GROUP_TOLD {
                 group.messages.push(delivery.message);
             }
-            group.members.push(id);
+            group.members.push(told);
+            untold.extend(instead_of);
             correlation.get_or_insert(delivery.correlation);
         }
         group.count = u32::try_from(group.members.len()).unwrap_or(u32::MAX);
+        group.members.append(&mut untold);
         let correlation = correlation?;
         match group.members.as_slice() {
             [one] => Some(Self::One(*one)),
@@ -100,5 +149,54 @@ pub(super) fn delivery(
         attempts: 0,
         next_attempt_at: now,
         last_error: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn id(notice: u64) -> DeliveryId {
+        DeliveryId { notice: NoticeId(notice), ordinal: 0 }
+    }
+
+    fn leaving(notice: u64, of: Of, incident: Option<u64>) -> Leaving {
+        Leaving { id: id(notice), of, incident: incident.map(IncidentId) }
+    }
+
+    fn telling(told: u64, instead_of: &[u64]) -> Telling {
+        Telling { told: id(told), instead_of: instead_of.iter().map(|notice| id(*notice)).collect() }
+    }
+
+    #[test]
+    fn trouble_is_told_before_ends_and_reports_last() {
+        let all = [
+            leaving(1, Of::Reports, None),
+            leaving(2, Of::Ends, Some(1)),
+            leaving(3, Of::Trouble, Some(2)),
+            leaving(4, Of::Trouble, Some(3)),
+        ];
+        let trouble = Part::Many(Of::Trouble, vec![telling(3, &[]), telling(4, &[])]);
+        assert_eq!(Part::all(&all), [trouble, Part::One(id(2)), Part::One(id(1))]);
+    }
+
+    #[test]
+    fn an_incident_that_began_and_ended_while_it_waited_is_told_by_its_end_alone() {
+        let all = [
+            leaving(1, Of::Trouble, Some(7)),
+            leaving(2, Of::Trouble, Some(8)),
+            leaving(3, Of::Trouble, Some(7)),
+            leaving(4, Of::Ends, Some(7)),
+        ];
+        let end = Part::Many(Of::Ends, vec![telling(4, &[1, 3])]);
+        assert_eq!(Part::all(&all), [Part::One(id(2)), end]);
+    }
+
+    #[test]
+    fn a_part_is_split_where_a_message_may_hold_only_so_many() {
+        let many = Part::Many(Of::Trouble, vec![telling(1, &[]), telling(2, &[]), telling(3, &[])]);
+        let first = Part::Many(Of::Trouble, vec![telling(1, &[]), telling(2, &[])]);
+        assert_eq!(many.of_at_most(2), [first, Part::Many(Of::Trouble, vec![telling(3, &[])])]);
+        assert_eq!(Part::One(id(1)).of_at_most(2), [Part::One(id(1))]);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::config::Config;
 use crate::config::channel::Together;
+use crate::config::{Config, Target};
 use crate::domain::alert::Severity;
 use crate::domain::delivery::{Delivery, Message, Of};
 use crate::domain::failure_history::FailureType;
@@ -55,10 +55,12 @@ impl Line {
 
     /// The line of a delivery.
     pub(super) fn of(delivery: &Delivery, config: &Config) -> Self {
-        let by = &*config.alerting.group_by;
-        let together = config.channels.get(&delivery.channel).map_or(Together::Told, |channel| channel.kind.together());
-        let never = together == Together::Never;
-        let alone = never || by.contains(&Label::Target);
+        let channel = config.channels.get(&delivery.channel);
+        let never = channel.is_some_and(|channel| channel.kind.together() == Together::Never);
+        // Of a channel that is not configured any more each message is given up by itself.
+        let by =
+            channel.filter(|_| !never).map(|channel| &channel.grouping).filter(|grouping| grouping.joins_targets());
+        let (alone, by) = (by.is_none(), by.map_or(&[][..], |grouping| &grouping.by));
         match &delivery.message {
             Message::Firing(alert)
             | Message::Reminder(alert)
@@ -97,6 +99,22 @@ impl Line {
     }
 }
 
+/// What of the targets' configuration decides on lines, of channels whose groups are of several targets.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sorting<'a>(Vec<Subject<'a>>);
+
+impl<'a> Sorting<'a> {
+    pub(super) fn of(config: &'a Config) -> Self {
+        let subject = |target: &'a Arc<Target>| Subject {
+            target: &target.name,
+            group: &target.group,
+            severity: target.policy.alert.severity,
+            failure_type: target.policy.failure_type,
+        };
+        Self(config.targets.values().map(subject).collect())
+    }
+}
+
 /// What a matcher sees of a report: a system that is not configured is of no group, and critical.
 pub(super) fn report<'a>(target: &'a str, failure_type: FailureType, config: &'a Config) -> Subject<'a> {
     let severity = config.targets.get(target).map_or(Severity::Critical, |target| target.policy.alert.severity);
@@ -122,6 +140,8 @@ mod tests {
 
     fn config() -> Config {
         let text = "[alerting]\ngroup_by = [\"group\"]\n\
+            [[channel]]\nname = \"urgent\"\nkind = \"log\"\ngroup_by = [\"target\"]\n\
+            [[channel]]\nname = \"digest\"\nkind = \"log\"\ngroup_by = []\n\
             [[channel]]\nname = \"pager\"\nkind = \"pagerduty\"\nrouting_key = \"R0UTINGKEYR0UTINGKEYR0UTINGKEY01\"\n\
             [[channel]]\nname = \"am\"\nkind = \"alertmanager\"\nurls = [\"http://alertmanager:9093\"]\n";
         let loaded = Config::parse(text, "test.toml", Path::new(""), &BTreeMap::new());
@@ -166,6 +186,15 @@ mod tests {
         for channel in ["log", "am"] {
             assert_eq!(line(channel, firing()), Line::Group(NONE.into()));
             assert_eq!(line(channel, reported()), Line::Group(NONE.into()));
+        }
+    }
+
+    #[test]
+    fn a_channel_that_says_so_is_grouped_otherwise_than_the_others() {
+        assert_eq!(line("urgent", firing()), Line::Incident(7));
+        assert_eq!(line("urgent", reported()), Line::Reports("SMS".into()));
+        for message in [firing(), reported()] {
+            assert_eq!(line("digest", message), Line::Group("".into()));
         }
     }
 

@@ -7,10 +7,15 @@
 
 mod actor;
 mod attempts;
+mod entry;
+mod health;
 mod joining;
 mod lines;
+mod pace;
 mod queue;
 mod repeats;
+mod room;
+mod taking_up;
 mod voice;
 
 pub(crate) use actor::{AdoptChannels, Drain, Notifier, OutboxGrew, RetryNow, Wiring};

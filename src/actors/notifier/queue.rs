@@ -6,64 +6,19 @@
 //! before the first attempt.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::joining::Part;
+use super::entry::{Entry, May, Report};
+use super::health::Health;
+use super::joining::{Leaving, Part};
 use super::lines::Line;
-use crate::domain::delivery::{Delivery, Message, Of};
-use crate::domain::failure_history::FailureType;
-use crate::domain::id::{DeliveryId, HistoryId};
+use super::pace::Pace;
+use crate::domain::delivery::{Delivery, GIVE_UP_AFTER, Message};
+use crate::domain::id::DeliveryId;
 use crate::domain::time::Timestamp;
-
-/// Lines of one channel that are busy at a time: enough to empty a queue of thousands in seconds, few enough for any
-/// receiver.
-const AT_ONCE: usize = 8;
 
 /// Entries of one channel that are remembered here; the others wait on disk until there is room.
 pub(super) const REMEMBERED: usize = 10_000;
-
-/// How long a group waits for more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pace {
-    /// Before its first message.
-    pub(super) wait: Duration,
-    /// From one message to the next.
-    pub(super) interval: Duration,
-}
-
-/// A failure that an application reported: it may be held back when it is sent, since it has no end of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Report {
-    pub(super) target: Arc<str>,
-    pub(super) failure_type: FailureType,
-    pub(super) history: HistoryId,
-    /// Whether something has held it back.
-    pub(super) held: bool,
-}
-
-/// What may be done with a report now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum May {
-    /// It may go.
-    Go,
-    /// Not before this time.
-    Wait(Timestamp),
-    /// It ended while it was held back: it is not told any more.
-    Drop,
-}
-
-#[derive(Debug, Clone)]
-struct Entry {
-    due: Timestamp,
-    /// When it is due as it is stored: what comes with the same time is a doubled hint.
-    stored: Timestamp,
-    line: Line,
-    queued_at: Timestamp,
-    of: Option<Of>,
-    is_reminder: bool,
-    report: Option<Box<Report>>,
-}
 
 /// What is to be done next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,56 +31,89 @@ pub(super) enum Step {
     Drop(DeliveryId),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiting {
     /// What goes next, in order; it was tried before, or is a group, or its line waits for nothing.
     ready: VecDeque<DeliveryId>,
-    /// What may still be joined, in the order in which it was queued.
-    fresh: BTreeSet<DeliveryId>,
-    /// Something of it is under way.
-    busy: bool,
+    /// What may still be joined, in the order in which it is due.
+    fresh: BTreeSet<(Timestamp, DeliveryId)>,
+    /// When the newest of it came.
+    grew_at: Timestamp,
+    /// Somebody wants it to go on now.
+    hurried: bool,
     /// When it is to be looked at; its place in the queue's schedule.
     look_at: Option<Timestamp>,
 }
 
+impl Default for Waiting {
+    fn default() -> Self {
+        let (ready, fresh) = (VecDeque::new(), BTreeSet::new());
+        Self { ready, fresh, grew_at: Timestamp::MIN, hurried: false, look_at: None }
+    }
+}
+
+impl Waiting {
+    /// Puts a message behind those before it: one that was given up and is sent again goes before what came later, so
+    /// that nobody hears of an end before the beginning.
+    fn push_in_order(&mut self, id: DeliveryId, first_stays: bool) {
+        let later = self.ready.iter().skip(usize::from(first_stays)).rev().take_while(|other| **other > id).count();
+        self.ready.insert(self.ready.len() - later, id);
+    }
+
+    fn remove(&mut self, id: DeliveryId, due: Timestamp) {
+        if self.ready.front() == Some(&id) {
+            self.ready.pop_front();
+        } else if !self.fresh.remove(&(due, id)) {
+            self.ready.retain(|other| *other != id);
+        }
+    }
+}
+
 /// One channel's.
-#[derive(Default)]
 pub(super) struct Queue {
+    pace: Pace,
+    health: Health,
     lines: BTreeMap<Line, Waiting>,
     due: BTreeSet<(Timestamp, Line)>,
     remembered: BTreeMap<DeliveryId, Entry>,
-    /// Entries whose group is on its way.
-    members: BTreeSet<DeliveryId>,
+    /// Entries whose group is on its way, with that group.
+    members: BTreeMap<DeliveryId, DeliveryId>,
+    /// Entries that leave the outbox, and whose commit is on its way.
+    leaving: BTreeSet<DeliveryId>,
     /// When a group's last message left. After a restart it is not known, and the group waits as for its first.
     flushed: BTreeMap<Line, Timestamp>,
     /// Groups among the remembered.
     groups: usize,
-    busy: usize,
+    /// Lines of which something is under way.
+    busy: BTreeSet<Line>,
     more_on_disk: usize,
 }
 
 impl Queue {
+    pub(super) fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            health: Health::default(),
+            lines: BTreeMap::new(),
+            due: BTreeSet::new(),
+            remembered: BTreeMap::new(),
+            members: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            flushed: BTreeMap::new(),
+            groups: 0,
+            busy: BTreeSet::new(),
+            more_on_disk: 0,
+        }
+    }
+
     /// A new entry, or one after an attempt. `false` where there is no room: it waits on disk.
-    pub(super) fn remember(&mut self, delivery: &Delivery, line: Line, pace: Pace) -> bool {
+    pub(super) fn remember(&mut self, delivery: &Delivery, line: Line) -> bool {
         let id = delivery.id;
-        if self.members.contains(&id) {
+        if self.members.contains_key(&id) || self.leaving.contains(&id) {
             return true;
         }
-        if let Some(before) = self.remembered.get_mut(&id) {
-            let waiting = self.lines.get_mut(&before.line);
-            if before.stored == delivery.next_attempt_at {
-                // A hint that was doubled.
-                return true;
-            }
-            (before.due, before.stored) = (delivery.next_attempt_at, delivery.next_attempt_at);
-            let line = before.line.clone();
-            // Who had it tried is answered; what is due later is no doubled hint.
-            if let Some(waiting) = waiting.filter(|waiting| waiting.ready.front() == Some(&id))
-                && std::mem::replace(&mut waiting.busy, false)
-            {
-                self.busy -= 1;
-            }
-            self.schedule(&line, pace);
+        if self.remembered.contains_key(&id) {
+            self.after_attempt(delivery);
             return true;
         }
         if self.more_on_disk > 0 || self.remembered.len() >= REMEMBERED {
@@ -133,46 +121,58 @@ impl Queue {
             self.more_on_disk += 1;
             return false;
         }
-        if let Message::Grouped(group) = &delivery.message {
-            self.take_members(&group.members);
-        }
-        let waits = line.waits() && delivery.attempts == 0 && delivery.message.of().is_some();
         self.insert(delivery, line.clone());
         let waiting = self.lines.entry(line.clone()).or_default();
-        if waits {
-            waiting.fresh.insert(id);
-        } else {
+        if line.waits() && delivery.attempts == 0 && delivery.message.of().is_some() {
+            waiting.fresh.insert((delivery.next_attempt_at, id));
+            waiting.grew_at = waiting.grew_at.max(delivery.next_attempt_at);
+        } else if line.waits() {
             waiting.ready.push_back(id);
+        } else {
+            waiting.push_in_order(id, self.busy.contains(&line));
         }
-        self.schedule(&line, pace);
+        self.schedule(&line);
         true
     }
 
+    fn after_attempt(&mut self, delivery: &Delivery) {
+        let id = delivery.id;
+        let Some(entry) = self.remembered.get_mut(&id).filter(|entry| entry.stored != delivery.next_attempt_at) else {
+            // A hint that was doubled.
+            return;
+        };
+        (entry.stored, entry.tried) = (delivery.next_attempt_at, delivery.attempts > 0);
+        let line = entry.line.clone();
+        self.set_due(id, delivery.next_attempt_at);
+        // Who had it tried is answered; what is due later is no doubled hint.
+        self.rest(&line, Some(id));
+        self.schedule(&line);
+    }
+
+    /// A line is not busy any more, if `first` (where one is named) is what it was busy with.
+    fn rest(&mut self, line: &Line, first: Option<DeliveryId>) {
+        let head = self.lines.get(line).and_then(|waiting| waiting.ready.front());
+        if first.is_none_or(|first| head == Some(&first)) {
+            self.busy.remove(line);
+        }
+    }
+
+    fn set_due(&mut self, id: DeliveryId, due: Timestamp) {
+        let Some(entry) = self.remembered.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut entry.due, due);
+        if let Some(waiting) = self.lines.get_mut(&entry.line)
+            && waiting.fresh.remove(&(before, id))
+        {
+            waiting.fresh.insert((due, id));
+        }
+    }
+
     fn insert(&mut self, delivery: &Delivery, line: Line) {
-        let report = match &delivery.message {
-            Message::FailureRecorded { history, failure_type, target, .. } => Some(Box::new(Report {
-                target: target.clone(),
-                failure_type: *failure_type,
-                history: *history,
-                held: false,
-            })),
-            Message::Firing(_)
-            | Message::Reminder(_)
-            | Message::Escalated(_)
-            | Message::Resolved { .. }
-            | Message::Grouped(_) => None,
-        };
-        let entry = Entry {
-            due: delivery.next_attempt_at,
-            stored: delivery.next_attempt_at,
-            line,
-            queued_at: delivery.queued_at,
-            of: delivery.message.of(),
-            is_reminder: matches!(delivery.message, Message::Reminder(_)),
-            report,
-        };
-        self.groups += usize::from(entry.of.is_none());
-        self.remembered.insert(delivery.id, entry);
+        if let Message::Grouped(group) = &delivery.message {
+            self.groups += 1;
+            self.take_members(delivery.id, &group.members);
+        }
+        self.remembered.insert(delivery.id, Entry::of(delivery, line));
     }
 
     fn remove(&mut self, id: DeliveryId) -> Option<Entry> {
@@ -181,27 +181,31 @@ impl Queue {
         Some(entry)
     }
 
-    fn take_members(&mut self, members: &[DeliveryId]) {
+    fn take_members(&mut self, group: DeliveryId, members: &[DeliveryId]) {
         for member in members {
-            self.members.insert(*member);
+            self.members.insert(*member, group);
             if let Some(entry) = self.remove(*member)
                 && let Some(waiting) = self.lines.get_mut(&entry.line)
             {
-                waiting.fresh.remove(member);
-                waiting.ready.retain(|ready| ready != member);
+                waiting.remove(*member, entry.due);
             }
         }
     }
 
     /// Puts a line where it belongs in the schedule.
-    fn schedule(&mut self, line: &Line, pace: Pace) {
+    fn schedule(&mut self, line: &Line) {
         let Some(waiting) = self.lines.get(line) else { return };
-        let next = match (waiting.busy, waiting.ready.front(), waiting.fresh.first()) {
+        let is_busy = self.busy.contains(line);
+        let next = match (is_busy, waiting.ready.front(), waiting.fresh.first()) {
             (true, ..) | (false, None, None) => None,
+            (false, ..) if waiting.hurried => Some(Timestamp::MIN),
             (false, Some(head), _) => self.remembered.get(head).map(|entry| entry.due),
-            (false, None, Some(_)) => self.flush_at(line, waiting, pace),
+            (false, None, Some((first, _))) if line.is_paced() => {
+                Some(self.pace.leaves_at(*first, waiting.grew_at, self.flushed.get(line).copied()))
+            }
+            (false, None, Some((first, _))) => Some(*first),
         };
-        let is_empty = !waiting.busy && waiting.ready.is_empty() && waiting.fresh.is_empty();
+        let is_empty = !is_busy && waiting.ready.is_empty() && waiting.fresh.is_empty();
         let before = waiting.look_at;
         if let Some(before) = before.filter(|_| before != next) {
             self.due.remove(&(before, line.clone()));
@@ -216,34 +220,20 @@ impl Queue {
         }
     }
 
-    /// When what is fresh may leave: the first that is not held back decides.
-    fn flush_at(&self, line: &Line, waiting: &Waiting, pace: Pace) -> Option<Timestamp> {
-        let first = waiting.fresh.iter().filter_map(|id| self.remembered.get(id)).map(|entry| entry.due).min()?;
-        if !line.is_paced() {
-            return Some(first);
-        }
-        let after_last = self.flushed.get(line).map(|last| last.plus(pace.interval));
-        Some(after_last.unwrap_or(Timestamp::MIN).max(first.plus(pace.wait)))
-    }
-
     /// What is to be done now; `None` where nothing is.
-    pub(super) fn next_step(
-        &mut self,
-        now: Timestamp,
-        pace: Pace,
-        may: &mut impl FnMut(&mut Report) -> May,
-    ) -> Option<Step> {
-        while self.busy < AT_ONCE {
+    pub(super) fn next_step(&mut self, now: Timestamp, may: &mut impl FnMut(&mut Report) -> May) -> Option<Step> {
+        while self.busy.len() < self.health.at_once() && self.health.not_before() <= now {
             let (_, line) = self.due.first().filter(|(due, _)| *due <= now)?.clone();
-            let ready = self.lines.get(&line).and_then(|waiting| waiting.ready.front().copied());
-            match ready {
+            let waiting = self.lines.get_mut(&line)?;
+            waiting.hurried = false;
+            match waiting.ready.front().copied() {
                 Some(id) => match self.ask(id, may) {
                     May::Go => return Some(self.begin(&line, Step::Attempt(id))),
                     May::Drop => return Some(self.begin(&line, Step::Drop(id))),
-                    May::Wait(until) => self.hold(&line, id, until.max(now.plus(Duration::from_nanos(1))), pace),
+                    May::Wait(until) => self.hold(&line, id, later(until, now)),
                 },
                 None => {
-                    if let Some(step) = self.flush(&line, now, pace, may) {
+                    if let Some(step) = self.flush(&line, now, may) {
                         return Some(step);
                     }
                 }
@@ -258,21 +248,20 @@ impl Queue {
     }
 
     /// What was released and is held back after all may as well be joined.
-    fn hold(&mut self, line: &Line, id: DeliveryId, until: Timestamp, pace: Pace) {
+    fn hold(&mut self, line: &Line, id: DeliveryId, until: Timestamp) {
         if let Some(entry) = self.remembered.get_mut(&id) {
             entry.due = until;
         }
         if let Some(waiting) = self.lines.get_mut(line) {
             waiting.ready.retain(|other| *other != id);
-            waiting.fresh.insert(id);
+            waiting.fresh.insert((until, id));
         }
-        self.schedule(line, pace);
+        self.schedule(line);
     }
 
     fn begin(&mut self, line: &Line, step: Step) -> Step {
         if let Some(waiting) = self.lines.get_mut(line) {
-            waiting.busy = true;
-            self.busy += 1;
+            self.busy.insert(line.clone());
             if let Some(at) = waiting.look_at.take() {
                 self.due.remove(&(at, line.clone()));
             }
@@ -281,58 +270,48 @@ impl Queue {
     }
 
     /// Decides what of a line leaves together.
-    fn flush(
-        &mut self,
-        line: &Line,
-        now: Timestamp,
-        pace: Pace,
-        may: &mut impl FnMut(&mut Report) -> May,
-    ) -> Option<Step> {
-        let fresh: Vec<DeliveryId> = self.lines.get(line)?.fresh.iter().copied().collect();
-        let mut going: BTreeMap<Of, Vec<DeliveryId>> = BTreeMap::new();
-        for id in fresh {
+    fn flush(&mut self, line: &Line, now: Timestamp, may: &mut impl FnMut(&mut Report) -> May) -> Option<Step> {
+        let fresh: Vec<(Timestamp, DeliveryId)> = self.lines.get(line)?.fresh.iter().copied().collect();
+        let mut leaving = Vec::new();
+        for (due, id) in fresh {
             match self.ask(id, may) {
                 May::Go => {
-                    let of = self.remembered.get(&id).and_then(|entry| entry.of);
-                    going.entry(of.unwrap_or(Of::Reports)).or_default().push(id);
+                    let entry = self.remembered.get(&id);
+                    leaving
+                        .extend(entry.and_then(|entry| Some(Leaving { id, of: entry.of?, incident: entry.incident })));
                 }
-                May::Wait(until) => {
-                    if let Some(entry) = self.remembered.get_mut(&id) {
-                        entry.due = until.max(now.plus(Duration::from_nanos(1)));
-                    }
-                }
+                May::Wait(until) => self.set_due(id, later(until, now)),
                 May::Drop => {
                     let waiting = self.lines.get_mut(line)?;
-                    waiting.fresh.remove(&id);
+                    waiting.fresh.remove(&(due, id));
                     waiting.ready.push_front(id);
                     return Some(self.begin(line, Step::Drop(id)));
                 }
             }
         }
-        let parts: Vec<Part> = going
-            .into_iter()
-            .map(|(of, ids)| match ids.as_slice() {
-                [one] => Part::One(*one),
-                _ => Part::Many(of, ids),
-            })
-            .collect();
+        let parts = Part::all(&leaving);
         if line.is_paced() && !parts.is_empty() {
             self.flushed.insert(line.clone(), now);
         }
         match parts.as_slice() {
             // All of it is held back, or what was first is gone.
             [] => {
-                self.schedule(line, pace);
+                self.schedule(line);
                 None
             }
             [Part::One(id)] => {
-                let id = *id;
-                let waiting = self.lines.get_mut(line)?;
-                waiting.fresh.remove(&id);
-                waiting.ready.push_back(id);
-                Some(self.begin(line, Step::Attempt(id)))
+                self.make_ready(line, *id);
+                Some(self.begin(line, Step::Attempt(*id)))
             }
             [_, ..] => Some(self.begin(line, Step::Join(line.clone(), parts))),
+        }
+    }
+
+    fn make_ready(&mut self, line: &Line, id: DeliveryId) {
+        let Some(due) = self.remembered.get(&id).map(|entry| entry.due) else { return };
+        if let Some(waiting) = self.lines.get_mut(line) {
+            waiting.fresh.remove(&(due, id));
+            waiting.ready.push_back(id);
         }
     }
 
@@ -341,74 +320,132 @@ impl Queue {
     pub(super) fn joined(&mut self, line: &Line, order: &[DeliveryId], groups: &[Delivery]) {
         for group in groups {
             self.insert(group, line.clone());
-            if let Message::Grouped(joined) = &group.message {
-                self.take_members(&joined.members);
-            }
         }
-        let Some(waiting) = self.lines.get_mut(line) else { return };
         for id in order {
-            waiting.fresh.remove(id);
-            waiting.ready.push_back(*id);
+            self.make_ready(line, *id);
         }
     }
 
     /// What was joined is on disk.
-    pub(super) fn landed(&mut self, line: &Line, pace: Pace) {
-        if let Some(waiting) = self.lines.get_mut(line)
-            && std::mem::replace(&mut waiting.busy, false)
-        {
-            self.busy -= 1;
+    pub(super) fn landed(&mut self, line: &Line) {
+        self.rest(line, None);
+        self.schedule(line);
+    }
+
+    /// An attempt is to be repeated; `asked` is the pause that the receiver wants.
+    pub(super) fn failed(&mut self, id: DeliveryId, asked: Option<Duration>, jitter: f64, now: Timestamp) {
+        if let Some(entry) = self.remembered.get(&id) {
+            self.health.failed(&entry.line, asked, jitter, now);
         }
-        self.schedule(line, pace);
+    }
+
+    /// The receiver answered. If it was down, whatever waits for another attempt has waited long enough.
+    pub(super) fn answered(&mut self, now: Timestamp) {
+        if self.health.answered() {
+            self.resume(now);
+        }
+    }
+
+    /// It was configured anew: whoever mends a channel does not want to wait for its next attempt.
+    pub(super) fn mended(&mut self, now: Timestamp) {
+        self.health = Health::default();
+        self.resume(now);
+    }
+
+    /// Whatever waits for another attempt is due, the oldest first.
+    fn resume(&mut self, now: Timestamp) {
+        let heads = self.due.iter().filter_map(|(_, line)| self.lines.get(line)?.ready.front().copied());
+        let heads: Vec<DeliveryId> = heads.collect();
+        for head in heads {
+            let Some(entry) = self.remembered.get(&head).filter(|entry| entry.tried) else { continue };
+            let (line, due) = (entry.line.clone(), entry.queued_at.min(now));
+            self.set_due(head, due);
+            self.schedule(&line);
+        }
+    }
+
+    /// What is not under way and has waited for as long as a message is tried, where the channel is down: its turn to
+    /// be tried would come late.
+    pub(super) fn overdue(&self, now: Timestamp) -> Vec<DeliveryId> {
+        if !self.health.is_down() {
+            return Vec::new();
+        }
+        let entries = self.remembered.iter();
+        let overdue = entries
+            .filter(|(id, entry)| entry.tried_since.plus(GIVE_UP_AFTER) < now && !self.is_under_way(**id, entry));
+        overdue.map(|(id, _)| *id).collect()
+    }
+
+    /// Whether it is being sent or joined.
+    fn is_under_way(&self, id: DeliveryId, entry: &Entry) -> bool {
+        let waiting = self.lines.get(&entry.line).filter(|_| self.busy.contains(&entry.line));
+        waiting.is_some_and(|waiting| waiting.ready.front().is_none_or(|head| *head == id))
+    }
+
+    /// Whether it may leave the outbox without being sent: not while it is on its way, by itself or in a group, or while
+    /// another message of its incident is.
+    pub(super) fn may_leave(&self, delivery: &Delivery) -> bool {
+        let (id, incident) = (delivery.id, delivery.message.alert().map(|alert| alert.incident));
+        let on_its_way =
+            self.remembered.get(&id).is_some_and(|entry| entry.of.is_none() || self.is_under_way(id, entry));
+        let heads = self.busy.iter().filter_map(|line| self.lines.get(line)?.ready.front());
+        let mut incidents = heads.filter_map(|head| self.remembered.get(head)?.incident);
+        let joined = self.members.contains_key(&id) || self.leaving.contains(&id);
+        !on_its_way && !joined && !incidents.any(|other| Some(other) == incident)
+    }
+
+    /// Takes out what leaves the outbox without being sent; [`Queue::forget`] follows when that is on disk.
+    pub(super) fn leave(&mut self, id: DeliveryId) {
+        if self.remembered.contains_key(&id) {
+            self.forget(id);
+        } else {
+            // One of those on disk.
+            self.more_on_disk = self.more_on_disk.saturating_sub(1);
+        }
+        self.leaving.insert(id);
     }
 
     /// It is not in the outbox any more.
-    pub(super) fn forget(&mut self, id: DeliveryId, pace: Pace) {
+    pub(super) fn forget(&mut self, id: DeliveryId) {
         self.members.remove(&id);
-        let Some(Entry { line, .. }) = self.remove(id) else { return };
+        self.leaving.remove(&id);
+        let Some(Entry { line, due, .. }) = self.remove(id) else { return };
+        self.rest(&line, Some(id));
         if let Some(waiting) = self.lines.get_mut(&line) {
-            if waiting.ready.front() == Some(&id) && std::mem::replace(&mut waiting.busy, false) {
-                self.busy -= 1;
-            }
-            waiting.ready.retain(|other| *other != id);
-            waiting.fresh.remove(&id);
+            waiting.remove(id, due);
         }
-        self.schedule(&line, pace);
+        self.schedule(&line);
     }
 
     /// The line that it is in may go on now, whatever it waits for.
-    pub(super) fn hurry(&mut self, id: DeliveryId, now: Timestamp, pace: Pace) -> bool {
+    pub(super) fn hurry(&mut self, id: DeliveryId) -> bool {
+        let id = self.members.get(&id).copied().unwrap_or(id);
         let Some(line) = self.remembered.get(&id).map(|entry| entry.line.clone()) else { return false };
-        self.flushed.remove(&line);
-        let head = self.lines.get(&line).and_then(|waiting| waiting.ready.front().or(waiting.fresh.first()).copied());
-        if let Some(entry) = head.and_then(|head| self.remembered.get_mut(&head)) {
-            entry.due = now.minus(pace.wait);
+        self.health.hurry();
+        if let Some(waiting) = self.lines.get_mut(&line) {
+            waiting.hurried = true;
         }
-        self.schedule(&line, pace);
+        self.schedule(&line);
         true
     }
 
     /// Reports that were held back are looked at again.
-    pub(super) fn release(&mut self, now: Timestamp, pace: Pace) {
-        let held: Vec<DeliveryId> = self
+    pub(super) fn release(&mut self, now: Timestamp) {
+        let held = self
             .remembered
-            .iter_mut()
-            .filter(|(_, entry)| entry.due > now && entry.report.as_ref().is_some_and(|report| report.held))
-            .map(|(id, entry)| {
-                entry.due = now;
-                *id
-            })
-            .collect();
-        for id in held {
-            if let Some(line) = self.remembered.get(&id).map(|entry| entry.line.clone()) {
-                self.schedule(&line, pace);
-            }
+            .iter()
+            .filter(|(_, entry)| entry.due > now && entry.report.as_ref().is_some_and(|report| report.held));
+        let held: Vec<(DeliveryId, Line)> = held.map(|(id, entry)| (*id, entry.line.clone())).collect();
+        for (id, line) in held {
+            self.set_due(id, now);
+            self.schedule(&line);
         }
     }
 
     /// When something is due; `None` where nothing is, or no attempt may begin.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        if self.busy >= AT_ONCE { None } else { self.due.first().map(|(due, _)| *due) }
+        let (due, _) = self.due.first().filter(|_| self.busy.len() < self.health.at_once())?;
+        Some((*due).max(self.health.not_before()))
     }
 
     /// Since when the oldest waits: ids are given in order, so the first that is remembered waits longest.
@@ -421,70 +458,21 @@ impl Queue {
         self.remembered.len() - self.groups + self.members.len() + self.more_on_disk
     }
 
-    /// What goes where there is no room in the outbox: the oldest reminder, else the oldest entry that is not under
-    /// way.
-    pub(super) fn victim(&self) -> Option<(DeliveryId, bool)> {
-        let under_way = |id: &DeliveryId, entry: &Entry| {
-            entry.of.is_none()
-                || self.lines.get(&entry.line).is_some_and(|waiting| waiting.busy && waiting.ready.front() == Some(id))
-        };
-        let mut idle = self.remembered.iter().filter(|(id, entry)| !under_way(id, entry));
-        let reminder = idle.clone().find(|(_, entry)| entry.is_reminder);
-        reminder.or_else(|| idle.next()).map(|(id, entry)| (*id, entry.is_reminder))
-    }
-
-    /// Whether entries that were left on disk could be taken up.
-    pub(super) fn has_room_for_more(&self) -> bool {
-        self.more_on_disk > 0 && self.remembered.len() < REMEMBERED / 2
-    }
-
-    /// After a restart: what may have been on its way as itself must leave as itself, or its receiver would see it
-    /// under two ids. Of each kind in a line that can only be the first.
-    pub(super) fn release_firsts(&mut self, pace: Pace) {
-        let lines: Vec<Line> = self.lines.keys().filter(|line| line.waits()).cloned().collect();
-        for line in lines {
-            let Some(waiting) = self.lines.get_mut(&line) else { continue };
-            let mut firsts: BTreeMap<Of, DeliveryId> = BTreeMap::new();
-            for id in &waiting.fresh {
-                if let Some(of) = self.remembered.get(id).and_then(|entry| entry.of) {
-                    firsts.entry(of).or_insert(*id);
-                }
-            }
-            for id in firsts.into_values() {
-                waiting.fresh.remove(&id);
-                waiting.ready.push_back(id);
-            }
-            self.schedule(&line, pace);
-        }
-    }
-
-    /// What was left on disk is being told again.
-    pub(super) const fn reading_again(&mut self) {
-        self.more_on_disk = 0;
-    }
-
     /// Whether nothing is under way.
-    pub(super) const fn is_idle(&self) -> bool {
-        self.busy == 0
-    }
-
-    /// Forgets what is not under way, so that it can be put into other lines; it is read again.
-    pub(super) fn forget_idle(&mut self, pace: Pace) {
-        let busy: BTreeSet<Line> =
-            self.lines.iter().filter(|(_, waiting)| waiting.busy).map(|(line, _)| line.clone()).collect();
-        let idle: Vec<DeliveryId> =
-            self.remembered.iter().filter(|(_, entry)| !busy.contains(&entry.line)).map(|(id, _)| *id).collect();
-        for id in idle {
-            self.forget(id, pace);
-        }
-        self.flushed.clear();
-    }
-
-    /// Forgets when groups left that may leave again anyhow.
-    pub(super) fn tidy(&mut self, now: Timestamp, pace: Pace) {
-        self.flushed.retain(|_, last| last.plus(pace.interval) > now);
+    pub(super) fn is_idle(&self) -> bool {
+        self.busy.is_empty()
     }
 }
+
+/// A time after `now`.
+fn later(until: Timestamp, now: Timestamp) -> Timestamp {
+    until.max(now.plus(Duration::from_nanos(1)))
+}
+
+mod rereading;
+
+#[cfg(test)]
+mod outage;
 
 #[cfg(test)]
 mod tests;

@@ -3,16 +3,21 @@
 use super::sheet::{SECRET, Sheet, server, table, text, texts};
 use crate::config::Secret;
 use crate::config::channel::{
-    Alertmanager, Channel, ChannelKind, Email, Encryption, Exec, Hook, KakaoTalk, Login, Mailbox, Ntfy, Opsgenie,
-    PagerDuty, Telegram, Webhook,
+    Alertmanager, Channel, ChannelKind, Email, Encryption, Exec, Grouping, Hook, KakaoTalk, Login, Mailbox, Ntfy,
+    Opsgenie, PagerDuty, Telegram, Together, Webhook,
 };
 use crate::config::template::Template;
+use crate::domain::quiet::Label;
 
 pub(super) fn show(sheet: &mut Sheet, channel: &Channel) {
-    let Channel { name, kind, timeout, rate_limit, template } = channel;
+    let Channel { name, kind, timeout, rate_limit, template, grouping } = channel;
     sheet.table("[channel]");
     sheet.key("name", &**name);
     sheet.key("kind", kind.as_str());
+    // Of the others each message leaves by itself, and the keys are refused.
+    if kind.together() != Together::Never {
+        show_grouping(sheet, grouping);
+    }
     if let ChannelKind::Log = kind {
         return;
     }
@@ -24,6 +29,13 @@ pub(super) fn show(sheet: &mut Sheet, channel: &Channel) {
         // Without a template there is nothing that could be called otherwise.
         sheet.key("content_type", &*webhook.content_type);
     }
+}
+
+pub(super) fn show_grouping(sheet: &mut Sheet, grouping: &Grouping) {
+    let Grouping { by, wait, interval } = grouping;
+    sheet.key("group_by", texts(by.iter().copied().map(Label::as_str)));
+    sheet.duration("group_wait", *wait);
+    sheet.duration("group_interval", *interval);
 }
 
 fn show_kind(sheet: &mut Sheet, kind: &ChannelKind) {

@@ -4,7 +4,7 @@ use super::sheet::{Sheet, table, text, texts};
 use crate::config::channel::ChannelKind;
 use crate::config::model::{Alerting, Config, Connectivity, Http, Language, Monitor, Node, Scope, Store};
 use crate::config::units::{write_size, write_timestamp};
-use crate::domain::quiet::{Kind, Label, Matcher, Quiet, Recurrence, When};
+use crate::domain::quiet::{Kind, Matcher, Quiet, Recurrence, When};
 
 const HEAD: &str = "\
 # The configuration in force: every key with the value that counts. What may let one in is \"<secret>\", whatever it is.
@@ -75,22 +75,10 @@ fn show_monitor(sheet: &mut Sheet, monitor: &Monitor) {
 }
 
 fn show_alerting(sheet: &mut Sheet, alerting: &Alerting, has_log: bool) {
-    let Alerting {
-        everyone: _,
-        group_by,
-        group_wait,
-        group_interval,
-        outbox_max,
-        quiets,
-        language,
-        external_url,
-        allow_exec,
-    } = alerting;
+    let Alerting { everyone: _, grouping, outbox_max, quiets, language, external_url, allow_exec } = alerting;
     sheet.table("alerting");
     sheet.key("log", has_log);
-    sheet.key("group_by", texts(group_by.iter().copied().map(Label::as_str)));
-    sheet.duration("group_wait", *group_wait);
-    sheet.duration("group_interval", *group_interval);
+    super::channel::show_grouping(sheet, grouping);
     sheet.number("outbox_max", *outbox_max);
     let locale = match language {
         Language::English => "en",

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::*;
+use crate::config::channel::Grouping;
 use crate::domain::alert::Reminder;
 use crate::domain::breaker::{Mode, Policy};
 use crate::domain::failure_history::FailureType;
+use crate::domain::quiet::Label;
 
 pub(super) const VARIABLES: [(&str, &str); 3] = [
     ("OPS_SECRET", "whsec_YnJlYWt3YXRlciBkZW1vOiBub3QgYSBzZWNyZXQgOik="),
@@ -175,17 +177,48 @@ fn an_endpoint_says_which_probe_it_has_unless_the_target_does() {
 }
 
 #[test]
+fn a_channel_is_grouped_as_it_says_and_else_as_all_are() {
+    let text = r#"
+[alerting]
+group_by = ["group"]
+group_wait = "30s"
+[[channel]]
+name = "digest"
+kind = "log"
+group_by = []
+group_interval = "1h"
+[[channel]]
+name = "urgent"
+kind = "log"
+group_by = ["target", "severity"]
+"#;
+    let Loaded { config, warnings, .. } = parsed(text);
+    assert_eq!(warnings, []);
+    let grouping = |name: &str| {
+        let Grouping { by, wait, interval } = config.channels[name].grouping.clone();
+        (by.to_vec(), wait.as_secs(), interval.as_secs())
+    };
+    assert_eq!(grouping("log"), (vec![Label::Group], 30, 300));
+    assert_eq!(grouping("digest"), (vec![], 30, 3_600));
+    assert_eq!(grouping("urgent"), (vec![Label::Target, Label::Severity], 30, 300));
+    assert!(config.channels["digest"].grouping.joins_targets() && !config.channels["urgent"].grouping.joins_targets());
+}
+
+#[test]
 fn what_is_allowed_but_probably_not_meant_is_a_warning() {
     let text = r#"
 include = ["nothing-here/*.toml"]
 [http]
 listen = "0.0.0.0:80"
 allow_anonymous = ["read", "admin"]
+[alerting]
+group_wait = "30s"
 [[channel]]
 name = "ops"
 kind = "webhook"
 url = "https://hooks.example/x"
 secret = "0123456789abcdef"
+group_interval = "1h"
 [[target]]
 name = "a"
 endpoint = "http://a"

@@ -26,8 +26,8 @@ pub(crate) fn config(reading: &Reading, tables: &[Table], attachments: &Attachme
         channel_sections.extend(document.sections("channel"));
         target_sections.extend(document.sections("target"));
     }
-    let channels = channel::channels(&mut alerting_section, channel_sections, attachments);
-    let alerting = alerting::alerting(alerting_section, &channels);
+    let (channels, grouping) = channel::channels(&mut alerting_section, channel_sections, attachments);
+    let alerting = alerting::alerting(alerting_section, &channels, grouping);
     let surroundings =
         Surroundings { attachments, channels: &channels, everyone: &alerting.everyone, monitor: &monitor, incomplete };
     let targets = target::targets(main.section("defaults"), target_sections, &surroundings);

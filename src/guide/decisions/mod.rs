@@ -43,3 +43,6 @@ pub mod d0013_what_leaves_together_is_decided_once {}
 
 #[doc = include_str!("0014-what-else-people-can-be-alerted-of.md")]
 pub mod d0014_what_else_people_can_be_alerted_of {}
+
+#[doc = include_str!("0015-a-channel-that-is-down-is-tried-by-one-message.md")]
+pub mod d0015_a_channel_that_is_down_is_tried_by_one_message {}

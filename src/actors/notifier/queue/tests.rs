@@ -1,9 +1,12 @@
 //! Entries in, steps out: in which order, together with what, and when.
 
 use super::*;
+use crate::actors::notifier::health::AT_ONCE;
+use crate::actors::notifier::joining::Telling;
 use crate::domain::alert::Severity;
-use crate::domain::delivery::{Alert, Group};
-use crate::domain::id::{CorrelationId, IncidentId, NoticeId};
+use crate::domain::delivery::{Alert, Group, Of};
+use crate::domain::failure_history::FailureType;
+use crate::domain::id::{CorrelationId, HistoryId, IncidentId, NoticeId};
 
 const PACE: Pace = Pace { wait: Duration::from_secs(10), interval: Duration::from_secs(300) };
 
@@ -68,18 +71,23 @@ fn reports_line() -> Line {
     Line::Reports("SMS".into())
 }
 
-#[derive(Default)]
 struct Stage {
     queue: Queue,
 }
 
+impl Default for Stage {
+    fn default() -> Self {
+        Self { queue: Queue::new(PACE) }
+    }
+}
+
 impl Stage {
     fn grow(&mut self, notice: u64, message: Message, line: Line, second: u64) {
-        assert!(self.queue.remember(&delivery(notice, message, second), line, PACE));
+        assert!(self.queue.remember(&delivery(notice, message, second), line));
     }
 
     fn step(&mut self, second: u64) -> Option<Step> {
-        self.queue.next_step(at(second), PACE, &mut |_| May::Go)
+        self.queue.next_step(at(second), &mut |_| May::Go)
     }
 
     #[track_caller]
@@ -92,14 +100,14 @@ impl Stage {
         assert_eq!(self.step(second), None);
     }
 
-    /// What is joined at this time, as the next notice, on disk.
+    /// What is joined at this time, as the next notice, on disk; messages with those that are told by them before them.
     #[track_caller]
     fn joins(&mut self, second: u64, notice: u64, expected: &[(Of, &[u64])]) {
         let Some(Step::Join(line, parts)) = self.step(second) else { panic!("nothing is joined") };
         let found: Vec<(Of, Vec<u64>)> = parts
             .iter()
             .map(|part| match part {
-                Part::Many(of, ids) => (*of, ids.iter().map(|id| id.notice.0).collect()),
+                Part::Many(of, tellings) => (*of, tellings.iter().flat_map(ids_of).collect()),
                 Part::One(_) => panic!("joined with nothing"),
             })
             .collect();
@@ -118,20 +126,24 @@ impl Stage {
         self.queue.joined(&line, &order, &groups);
         self.nothing(second);
         for group in &groups {
-            self.queue.remember(group, line.clone(), PACE);
+            self.queue.remember(group, line.clone());
         }
-        self.queue.landed(&line, PACE);
+        self.queue.landed(&line);
     }
 
     fn done(&mut self, notices: &[u64]) {
-        notices.iter().for_each(|notice| self.queue.forget(id(*notice), PACE));
+        notices.iter().for_each(|notice| self.queue.forget(id(*notice)));
     }
 
     /// An attempt failed: it is due again later.
     fn waits(&mut self, notice: u64, message: Message, line: Line, until: u64) {
         let waiting = Delivery { attempts: 1, next_attempt_at: at(until), ..delivery(notice, message, 0) };
-        self.queue.remember(&waiting, line, PACE);
+        self.queue.remember(&waiting, line);
     }
+}
+
+fn ids_of(telling: &Telling) -> Vec<u64> {
+    telling.instead_of.iter().chain(std::iter::once(&telling.told)).map(|id| id.notice.0).collect()
 }
 
 #[test]
@@ -183,16 +195,57 @@ fn after_a_message_of_a_group_the_next_waits_for_the_interval() {
 }
 
 #[test]
+fn a_group_that_grows_is_waited_for_and_then_the_interval_holds() {
+    let mut stage = Stage::default();
+    for notice in 1..=13 {
+        stage.grow(notice, firing(notice), group_line(), notice);
+    }
+    stage.nothing(17);
+    assert_eq!(stage.queue.next_due(), Some(at(18)), "half of the wait after the newest");
+    stage.joins(18, 14, &[(Of::Trouble, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13])]);
+    stage.attempts(18, 14);
+    stage.done(&[14, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+    for notice in 15..=30 {
+        stage.grow(notice, resolved(notice), group_line(), 280 + notice);
+    }
+    stage.nothing(317);
+    assert_eq!(stage.queue.next_due(), Some(at(318)));
+}
+
+#[test]
 fn beginnings_and_ends_are_two_messages_in_this_order() {
     let mut stage = Stage::default();
-    stage.grow(1, firing(1), group_line(), 0);
-    stage.grow(2, resolved(1), group_line(), 1);
-    stage.grow(3, firing(2), group_line(), 2);
-    stage.grow(4, resolved(2), group_line(), 3);
-    stage.joins(10, 5, &[(Of::Trouble, &[1, 3]), (Of::Ends, &[2, 4])]);
+    stage.grow(1, resolved(8), group_line(), 0);
+    stage.grow(2, firing(1), group_line(), 1);
+    stage.grow(3, resolved(9), group_line(), 1);
+    stage.grow(4, firing(2), group_line(), 2);
+    stage.joins(10, 5, &[(Of::Trouble, &[2, 4]), (Of::Ends, &[1, 3])]);
     stage.attempts(10, 5);
-    stage.done(&[5, 1, 3]);
+    stage.done(&[5, 2, 4]);
     stage.attempts(10, 6);
+}
+
+#[test]
+fn who_was_not_told_of_a_beginning_is_told_of_the_end_alone() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), group_line(), 0);
+    stage.grow(2, firing(2), group_line(), 1);
+    stage.grow(3, Message::Reminder(alert(1)), group_line(), 2);
+    stage.grow(4, resolved(1), group_line(), 3);
+    let Some(Step::Join(line, parts)) = stage.step(10) else { panic!("nothing is joined") };
+    let end = Telling { told: id(4), instead_of: vec![id(1), id(3)] };
+    assert_eq!(parts, [Part::One(id(2)), Part::Many(Of::Ends, vec![end])]);
+    let members = vec![id(4), id(1), id(3)];
+    let group = Group { of: Of::Ends, name: line.name(), count: 1, messages: Vec::new(), members };
+    let group = delivery(5, Message::Grouped(group), 10);
+    stage.queue.joined(&line, &[id(2), id(5)], std::slice::from_ref(&group));
+    assert_eq!(stage.queue.len(), 4, "it waits with its end");
+    stage.queue.landed(&line);
+    stage.attempts(10, 2);
+    stage.done(&[2]);
+    stage.attempts(10, 5);
+    stage.done(&[5, 4, 1, 3]);
+    assert_eq!((stage.queue.len(), stage.queue.is_idle()), (0, true));
 }
 
 #[test]
@@ -251,10 +304,25 @@ fn after_a_restart_what_may_have_been_on_its_way_as_itself_leaves_as_itself() {
     for notice in 1..=4 {
         stage.grow(notice, reported(notice), reports_line(), 0);
     }
-    stage.queue.release_firsts(PACE);
+    stage.queue.release_firsts();
     stage.attempts(0, 1);
     stage.done(&[1]);
     stage.joins(0, 5, &[(Of::Reports, &[2, 3, 4])]);
+}
+
+#[test]
+fn after_a_restart_no_end_goes_before_its_beginning() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), group_line(), 0);
+    stage.grow(2, firing(2), group_line(), 0);
+    stage.grow(3, resolved(2), group_line(), 0);
+    stage.grow(4, resolved(3), group_line(), 0);
+    stage.queue.release_firsts();
+    stage.attempts(0, 1);
+    stage.done(&[1]);
+    stage.attempts(0, 4);
+    stage.done(&[4]);
+    stage.joins(10, 5, &[(Of::Ends, &[2, 3])]);
 }
 
 #[test]
@@ -266,15 +334,40 @@ fn a_report_that_is_held_back_waits_and_the_others_go() {
         report.held |= report.history == HistoryId(1);
         if report.held { May::Wait(at(60)) } else { May::Go }
     };
-    assert_eq!(stage.queue.next_step(at(0), PACE, &mut may), Some(Step::Attempt(id(2))));
+    assert_eq!(stage.queue.next_step(at(0), &mut may), Some(Step::Attempt(id(2))));
     stage.done(&[2]);
     stage.nothing(59);
     assert_eq!(stage.queue.next_due(), Some(at(60)));
-    stage.queue.release(at(30), PACE);
-    let dropped = stage.queue.next_step(at(30), PACE, &mut |_| May::Drop);
+    stage.queue.release(at(30));
+    let dropped = stage.queue.next_step(at(30), &mut |_| May::Drop);
     assert_eq!(dropped, Some(Step::Drop(id(1))), "it ended meanwhile");
     stage.done(&[1]);
     assert_eq!((stage.queue.len(), stage.queue.is_idle()), (0, true));
+}
+
+#[test]
+fn a_member_that_is_hurried_hurries_its_group() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), group_line(), 0);
+    stage.grow(2, firing(2), group_line(), 0);
+    stage.joins(10, 3, &[(Of::Trouble, &[1, 2])]);
+    stage.attempts(10, 3);
+    let members = vec![id(1), id(2)];
+    let group = Group { of: Of::Trouble, name: "payments".into(), count: 2, messages: Vec::new(), members };
+    stage.waits(3, Message::Grouped(group), group_line(), 7_000);
+    stage.nothing(20);
+    assert!(stage.queue.hurry(id(2)));
+    stage.attempts(20, 3);
+}
+
+#[test]
+fn another_pace_holds_at_once_for_what_waits() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), group_line(), 0);
+    stage.queue.set_pace(Pace { wait: Duration::from_secs(60), ..PACE });
+    assert_eq!(stage.queue.next_due(), Some(at(60)));
+    stage.queue.set_pace(Pace { wait: Duration::from_secs(2), ..PACE });
+    stage.attempts(2, 1);
 }
 
 #[test]
@@ -293,15 +386,37 @@ fn eight_lines_are_busy_at_a_time_and_no_more() {
 }
 
 #[test]
-fn where_there_is_no_room_the_oldest_reminder_goes_and_then_the_oldest() {
+fn what_is_on_its_way_does_not_leave_for_want_of_room_and_neither_does_its_incidents_end() {
     let mut stage = Stage::default();
     stage.grow(1, firing(1), Line::Incident(1), 0);
+    stage.grow(2, resolved(1), Line::Incident(1), 0);
+    stage.grow(3, firing(2), Line::Incident(2), 0);
     stage.attempts(0, 1);
-    stage.grow(2, firing(2), Line::Incident(2), 0);
-    stage.grow(3, Message::Reminder(alert(1)), Line::Incident(1), 0);
-    assert_eq!(stage.queue.victim(), Some((id(3), true)));
-    stage.done(&[3]);
-    assert_eq!(stage.queue.victim(), Some((id(2), false)), "what is under way stays");
+    let may = |stage: &Stage, notice, message| stage.queue.may_leave(&delivery(notice, message, 0));
+    assert!(!may(&stage, 1, firing(1)) && !may(&stage, 2, resolved(1)));
+    assert!(!may(&stage, 9, resolved(1)), "also where it is on disk only");
+    assert!(may(&stage, 3, firing(2)));
+    stage.queue.leave(id(3));
+    assert_eq!(stage.queue.len(), 2);
+    stage.grow(3, firing(2), Line::Incident(2), 0);
+    assert_eq!(stage.queue.len(), 2, "it is not taken up again before it is gone");
+    assert!(!may(&stage, 3, firing(2)));
+    stage.nothing(0);
+}
+
+#[test]
+fn a_beginning_that_is_sent_again_goes_before_what_came_after_it() {
+    let mut stage = Stage::default();
+    stage.grow(2, Message::Reminder(alert(1)), Line::Incident(1), 0);
+    stage.grow(4, resolved(1), Line::Incident(1), 0);
+    stage.attempts(0, 2);
+    stage.grow(1, firing(1), Line::Incident(1), 1);
+    stage.grow(3, Message::Reminder(alert(1)), Line::Incident(1), 1);
+    stage.done(&[2]);
+    for notice in [1, 3, 4] {
+        stage.attempts(1, notice);
+        stage.done(&[notice]);
+    }
 }
 
 #[test]
@@ -318,9 +433,9 @@ fn somebody_who_hurries_a_line_need_not_wait_for_its_time() {
     let mut stage = Stage::default();
     stage.grow(1, firing(1), group_line(), 0);
     stage.nothing(3);
-    assert!(stage.queue.hurry(id(1), at(3), PACE));
+    assert!(stage.queue.hurry(id(1)));
     stage.attempts(3, 1);
-    assert!(!stage.queue.hurry(id(9), at(3), PACE));
+    assert!(!stage.queue.hurry(id(9)));
 }
 
 #[test]
@@ -330,21 +445,96 @@ fn more_than_is_remembered_waits_on_disk_until_there_is_room() {
         stage.grow(notice, firing(notice), Line::Incident(notice), 0);
     }
     let late = delivery(20_000, firing(20_000), 0);
-    assert!(!stage.queue.remember(&late, Line::Incident(20_000), PACE));
+    assert!(!stage.queue.remember(&late, Line::Incident(20_000)));
     assert_eq!((stage.queue.len(), stage.queue.has_room_for_more()), (REMEMBERED + 1, false));
     for notice in 1..=REMEMBERED as u64 {
         stage.done(&[notice]);
     }
     assert!(stage.queue.has_room_for_more());
     stage.queue.reading_again();
-    assert!(stage.queue.remember(&late, Line::Incident(20_000), PACE));
+    assert!(stage.queue.remember(&late, Line::Incident(20_000)));
     assert_eq!(stage.queue.len(), 1);
 }
 
 #[test]
-fn a_part_is_split_where_a_message_may_hold_only_so_many() {
-    let many = Part::Many(Of::Trouble, vec![id(1), id(2), id(3)]);
-    let split = vec![Part::Many(Of::Trouble, vec![id(1), id(2)]), Part::Many(Of::Trouble, vec![id(3)])];
-    assert_eq!(many.of_at_most(2), split);
-    assert_eq!(Part::One(id(1)).of_at_most(2), [Part::One(id(1))]);
+fn a_channel_that_is_down_is_tried_by_one_line_at_a_time_and_goes_on_at_once_when_it_answers() {
+    let mut stage = Stage::default();
+    for notice in 1..=20 {
+        stage.grow(notice, firing(notice), Line::Incident(notice), 0);
+    }
+    for notice in 1..=AT_ONCE as u64 {
+        stage.attempts(0, notice);
+    }
+    for notice in 1..=AT_ONCE as u64 {
+        stage.queue.failed(id(notice), None, 1.0, at(10));
+        stage.waits(notice, firing(notice), Line::Incident(notice), 250);
+    }
+    assert_eq!(stage.queue.next_due(), Some(at(11)));
+    stage.nothing(10);
+    stage.attempts(11, 9);
+    stage.nothing(11);
+    stage.queue.answered(at(12));
+    stage.done(&[9]);
+    for notice in (1..=7).chain([8]) {
+        stage.attempts(12, notice);
+    }
+    stage.done(&[1]);
+    stage.attempts(12, 10);
+}
+
+#[test]
+fn a_message_that_is_refused_again_and_again_delays_no_other_line() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), Line::Incident(1), 0);
+    for round in 0..5 {
+        stage.attempts(round * 300, 1);
+        stage.queue.failed(id(1), None, 1.0, at(round * 300));
+        stage.waits(1, firing(1), Line::Incident(1), (round + 1) * 300);
+    }
+    stage.grow(2, firing(2), Line::Incident(2), 1_201);
+    stage.attempts(1_201, 2);
+    stage.queue.answered(at(1_201));
+    stage.done(&[2]);
+    stage.nothing(1_499);
+}
+
+#[test]
+fn a_receiver_that_asks_for_a_pause_is_given_it_by_all_lines() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), Line::Incident(1), 0);
+    stage.grow(2, firing(2), Line::Incident(2), 0);
+    stage.attempts(0, 1);
+    stage.queue.failed(id(1), Some(Duration::from_secs(30)), 1.0, at(0));
+    stage.waits(1, firing(1), Line::Incident(1), 30);
+    stage.nothing(29);
+    assert_eq!(stage.queue.next_due(), Some(at(30)));
+    stage.attempts(30, 2);
+}
+
+#[test]
+fn a_channel_that_is_configured_anew_is_tried_at_once() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), Line::Incident(1), 0);
+    stage.attempts(0, 1);
+    stage.queue.failed(id(1), Some(Duration::from_secs(600)), 1.0, at(0));
+    stage.waits(1, firing(1), Line::Incident(1), 600);
+    stage.nothing(1);
+    stage.queue.mended(at(1));
+    stage.attempts(1, 1);
+}
+
+#[test]
+fn what_waited_for_a_day_is_overdue_only_while_the_channel_is_down() {
+    let mut stage = Stage::default();
+    for notice in 1..=3 {
+        stage.grow(notice, firing(notice), Line::Incident(notice), 0);
+    }
+    let day = GIVE_UP_AFTER.as_secs();
+    stage.attempts(day + 1, 1);
+    assert_eq!(stage.queue.overdue(at(day + 1)), []);
+    stage.attempts(day + 1, 2);
+    stage.queue.failed(id(1), None, 1.0, at(day + 1));
+    stage.queue.failed(id(2), None, 1.0, at(day + 1));
+    assert_eq!(stage.queue.overdue(at(day)), []);
+    assert_eq!(stage.queue.overdue(at(day + 1)), [id(3)], "the others are on their way");
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::grouping::Defaults;
 use super::kind::{self, Known};
-use crate::config::channel::{Channel, ChannelKind};
+use crate::config::channel::{Channel, ChannelKind, Grouping};
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
 use crate::config::validate::attachments::Attachments;
@@ -17,13 +18,18 @@ const LOG: &str = "log";
 /// Channels by name.
 pub(crate) type Channels = BTreeMap<Arc<str>, Arc<Channel>>;
 
-/// Every channel, the built-in one among them.
-pub(crate) fn channels(alerting: &mut Section<'_>, sections: Vec<Section<'_>>, attachments: &Attachments) -> Channels {
+/// Every channel, the built-in one among them; and how messages are grouped where a channel says nothing of it.
+pub(crate) fn channels(
+    alerting: &mut Section<'_>,
+    sections: Vec<Section<'_>>,
+    attachments: &Attachments,
+) -> (Channels, Grouping) {
     let mut channels = Channels::new();
     let mut named: BTreeMap<Arc<str>, Field<'_>> = BTreeMap::new();
+    let defaults = Defaults::take(alerting);
     let with_log = alerting.take("log").and_then(|field| field.boolean()).unwrap_or(true);
     if with_log {
-        channels.insert(LOG.into(), Arc::new(log(LOG.into())));
+        channels.insert(LOG.into(), Arc::new(log(LOG.into(), defaults.grouping().clone())));
     }
     let allow_exec = alerting.take("allow_exec").and_then(|field| field.boolean()).unwrap_or(false);
     for (index, mut section) in sections.into_iter().enumerate() {
@@ -33,10 +39,14 @@ pub(crate) fn channels(alerting: &mut Section<'_>, sections: Vec<Section<'_>>, a
         }
         let field = section.require("name", "Write name = \"ops\"");
         let read = kind::read(&mut section, Known { attachments, allow_exec });
+        let grouping = defaults.of_channel(&mut section, read.as_ref().map(|channel| channel.kind.together()));
         section.finish();
         let Some(field) = field else { continue };
         let Some(name) = name::name(&field) else { continue };
-        let channel = read.map_or_else(|| log(Arc::clone(&name)), |read| Channel { name: Arc::clone(&name), ..read });
+        let channel = match read {
+            Some(read) => Channel { name: Arc::clone(&name), grouping, ..read },
+            None => log(Arc::clone(&name), grouping),
+        };
         if with_log && &*name == LOG {
             field
                 .fail("`log` is the name of the built-in channel", "Use another name, or write [alerting] log = false");
@@ -48,10 +58,11 @@ pub(crate) fn channels(alerting: &mut Section<'_>, sections: Vec<Section<'_>>, a
             channels.insert(name, Arc::new(channel));
         }
     }
-    channels
+    defaults.warn_of_unused(channels.values().map(|channel| (channel.kind.together(), channel.grouping.clone())));
+    (channels, defaults.grouping().clone())
 }
 
 /// One that cannot fail; it also stands for a channel that is not right, until the whole configuration is refused.
-fn log(name: Arc<str>) -> Channel {
-    Channel { name, kind: ChannelKind::Log, timeout: kind::TIMEOUT, rate_limit: None, template: None }
+fn log(name: Arc<str>, grouping: Grouping) -> Channel {
+    Channel { name, kind: ChannelKind::Log, timeout: kind::TIMEOUT, rate_limit: None, template: None, grouping }
 }

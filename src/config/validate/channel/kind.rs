@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{alertmanager, email, exec, keys, services, webhook};
-use crate::config::channel::{Channel, ChannelKind, Hook, Rate};
+use crate::config::channel::{Channel, ChannelKind, Grouping, Hook, Rate};
 use crate::config::raw::section::Section;
 use crate::config::template::Escaping;
 use crate::config::validate::attachments::Attachments;
@@ -79,7 +79,7 @@ const KINDS: [(&str, Kind); 14] = [
     ("exec", kind(Word::Exec, None, rate(10, SECOND))),
 ];
 
-/// Reads everything of a channel but its name, which is left empty.
+/// Reads everything of a channel but its name, which is left empty, and what leaves together.
 pub(super) fn read(section: &mut Section<'_>, known: Known<'_>) -> Option<Channel> {
     let field = section.require("kind", "Write kind = \"webhook\", \"slack\", \"email\" or another one");
     let Some(Kind { word, template, rate }) = field.as_ref().and_then(|field| field.word(&KINDS)) else {
@@ -123,5 +123,6 @@ fn escaping_of(kind: Option<&ChannelKind>, usual: Escaping) -> Escaping {
 }
 
 fn channel(kind: ChannelKind) -> Channel {
-    Channel { name: "".into(), kind, timeout: TIMEOUT, rate_limit: None, template: None }
+    let grouping = Grouping::default();
+    Channel { name: "".into(), kind, timeout: TIMEOUT, rate_limit: None, template: None, grouping }
 }

@@ -16,4 +16,6 @@ mod exec;
 
 mod keys;
 
+mod grouping;
+
 pub(crate) use all::{Channels, channels};

@@ -1,0 +1,76 @@
+//! A queue and what is on disk: after a restart, when there is room for more, when the configuration changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Queue, REMEMBERED};
+use crate::actors::notifier::entry::Entry;
+use crate::actors::notifier::lines::Line;
+use crate::actors::notifier::pace::Pace;
+use crate::domain::delivery::Of;
+use crate::domain::id::DeliveryId;
+use crate::domain::time::Timestamp;
+
+impl Queue {
+    /// Whether entries that were left on disk could be taken up.
+    pub(in crate::actors::notifier) fn has_room_for_more(&self) -> bool {
+        self.more_on_disk > 0 && self.remembered.len() < REMEMBERED / 2
+    }
+
+    /// What was left on disk is being told again.
+    pub(in crate::actors::notifier) const fn reading_again(&mut self) {
+        self.more_on_disk = 0;
+    }
+
+    /// So many more were left on disk when it was read.
+    pub(in crate::actors::notifier) const fn left_on_disk(&mut self, entries: usize) {
+        self.more_on_disk += entries;
+    }
+
+    /// After a restart: what may have been on its way as itself must leave as itself, or its receiver would see it
+    /// under two ids. Of each kind in a line that can only be the first, and no end whose beginning waits with it: those
+    /// leave as one.
+    pub(in crate::actors::notifier) fn release_firsts(&mut self) {
+        let lines: Vec<Line> = self.lines.keys().filter(|line| line.waits()).cloned().collect();
+        for line in lines {
+            let fresh = self.lines.get(&line).into_iter().flat_map(|waiting| &waiting.fresh);
+            let fresh = fresh.filter_map(|(_, id)| Some((*id, self.remembered.get(id)?)));
+            let trouble = fresh.clone().filter(|(_, entry)| entry.of == Some(Of::Trouble));
+            let begins: BTreeSet<_> = trouble.filter_map(|(_, entry)| entry.incident).collect();
+            let joined =
+                |entry: &Entry| entry.of == Some(Of::Ends) && entry.incident.is_some_and(|id| begins.contains(&id));
+            let mut firsts = BTreeMap::new();
+            for (id, entry) in fresh.filter(|(_, entry)| !joined(entry)) {
+                firsts.entry(entry.of).or_insert(id);
+            }
+            for id in firsts.into_values() {
+                self.make_ready(&line, id);
+            }
+            self.schedule(&line);
+        }
+    }
+
+    /// Groups wait for another time from now on.
+    pub(in crate::actors::notifier) fn set_pace(&mut self, pace: Pace) {
+        if std::mem::replace(&mut self.pace, pace) != pace {
+            let lines: Vec<Line> = self.lines.keys().filter(|line| line.is_paced()).cloned().collect();
+            lines.iter().for_each(|line| self.schedule(line));
+        }
+    }
+
+    /// Forgets what is not under way, so that it can be put into other lines; it is read again.
+    pub(in crate::actors::notifier) fn forget_idle(&mut self) {
+        let idle = |entry: &Entry| !self.busy.contains(&entry.line);
+        let idle: Vec<DeliveryId> =
+            self.remembered.iter().filter(|(_, entry)| idle(entry)).map(|(id, _)| *id).collect();
+        for id in idle {
+            self.forget(id);
+        }
+        self.flushed.clear();
+    }
+
+    /// Forgets when groups left that may leave again anyhow.
+    pub(in crate::actors::notifier) fn tidy(&mut self, now: Timestamp) {
+        let interval = self.pace.interval;
+        self.flushed.retain(|_, last| last.plus(interval) > now);
+    }
+}
