@@ -17,6 +17,7 @@ use super::answer::{Answer, Refused};
 use super::journal::{Commit, Journal, Landed};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::alert::Severity;
 use crate::domain::change::{Change, Committed, DeliveryChange};
 use crate::domain::delivery::Message as Notice;
 use crate::domain::event::{Cause, Event, Occurrence};
@@ -202,15 +203,16 @@ impl FailureHistory {
     }
 
     fn record(&self, record: Record, correlation: &CorrelationId, now: Timestamp, change: &mut Change) {
-        let channels = match self.config.targets.get(&*record.target_system) {
-            Some(target) => target.policy.alert.channels.clone(),
-            None => self.config.alerting.everyone.clone(),
+        let (channels, severity) = match self.config.targets.get(&*record.target_system) {
+            Some(target) => (target.policy.alert.channels.clone(), target.policy.alert.severity),
+            None => (self.config.alerting.everyone.clone(), Severity::Warning),
         };
         let id = self.ids.history();
         let message = Notice::FailureRecorded {
             history: id,
             failure_type: record.failure_type,
             target: (&*record.target_system).into(),
+            severity,
             cause: record.detail.error_message.clone(),
             occurred_at: record.occurred_at,
         };

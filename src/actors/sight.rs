@@ -3,6 +3,7 @@
 //! Derived whenever somebody looks, and kept nowhere. A target's actor asks the same questions before it tells people.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::board::{Board, Live, Slot};
 use crate::clock::Clock;
@@ -14,6 +15,9 @@ use crate::domain::quiet::Subject;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::{Inputs, LastProbe, Standing, Traffic, standing};
 use crate::domain::watch::{Beside, Watch};
+
+/// How soon a report that is held back is looked at again, where nobody says when the hold ends.
+const HELD_FOR: Duration = Duration::from_secs(5);
 
 impl Board {
     /// Looks at a target with all that its health depends on, at this moment.
@@ -58,6 +62,20 @@ impl Board {
         let named = self.quiets().maintenance(&subject(spec), now);
         let named = named.map(|(until, reason)| Window { from: now, until, reason });
         own.into_iter().chain(named).max_by_key(|window| window.until)
+    }
+
+    /// What an application reported of this target is held back now, at least until this time: by what holds back what is
+    /// found of it, a silence or a window, its own maintenance, what it needs, flapping, or a node that is cut off.
+    pub(crate) fn holds_report(&self, subject: &Subject<'_>, now: Timestamp) -> Option<Timestamp> {
+        let silenced = self.quiets().holds_report(subject, now);
+        silenced.or_else(|| {
+            let slot = self.named(subject.target)?;
+            let spec = slot.spec.as_deref()?;
+            let window = maintenance::current(&spec.maintenance, now).map(|window| window.until);
+            let held =
+                || self.blind() || slot.live(|live| live.aside().flapping.is_some()) || !self.needs(spec).is_empty();
+            window.or_else(|| held().then(|| now.plus(HELD_FOR)))
+        })
     }
 
     /// Whether all that is wrong with a target, as far as it is stored, is silenced.

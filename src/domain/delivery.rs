@@ -39,6 +39,8 @@ pub enum Message {
         failure_type: FailureType,
         /// Which system.
         target: Arc<str>,
+        /// How bad a failure of it is.
+        severity: Severity,
         /// What is known.
         cause: Box<str>,
         /// When.

@@ -76,6 +76,7 @@ pub(super) fn resolved() -> Message {
 
 pub(super) fn recorded() -> Message {
     Message::FailureRecorded {
+        severity: Severity::Warning,
         history: HistoryId(12),
         failure_type: FailureType::LocationWeatherApi,
         target: "WEATHER_API".into(),

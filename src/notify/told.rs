@@ -338,11 +338,11 @@ impl<'a> Content<'a> {
             Message::Reminder(alert) => of_incident(alert, Kind::Reminder, None),
             Message::Escalated(alert) => of_incident(alert, Kind::Escalated, None),
             Message::Resolved { alert, until } => of_incident(alert, Kind::Resolved, Some(*until)),
-            Message::FailureRecorded { history, failure_type, target, cause, occurred_at } => Self {
+            Message::FailureRecorded { history, failure_type, target, severity, cause, occurred_at } => Self {
                 kind: Kind::Recorded,
                 key: key(target, &format!("report-{}", history.0), *occurred_at),
                 target,
-                severity: Severity::Warning,
+                severity: *severity,
                 cause: Cow::Borrowed(cause),
                 since: *occurred_at,
                 until: None,

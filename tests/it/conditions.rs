@@ -1,6 +1,6 @@
 //! What else people can be alerted of: some of the last probes, an error budget, messages that nobody got.
 
-use breakwater::simulator::receiver::Script;
+use breakwater::simulator::receiver::{Arrival, Script};
 use serde_json::{Value, json};
 
 use crate::node::{Api, Gateway, Node, Pager, told, until};
@@ -149,5 +149,47 @@ async fn a_restart_in_an_incident_is_no_news() {
     let arrivals = pager.arrivals(2).await;
     let kinds: Vec<Value> = arrivals.iter().map(|arrival| told(arrival)["type"].clone()).collect();
     assert_eq!(kinds, ["breakwater.alert.firing", "breakwater.alert.resolved"]);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_goes_by_the_rules_of_its_target() {
+    let (gateway, pager) = (Gateway::start(), Pager::start());
+    let parent = gateway.quiet_target("LINE", "failure_threshold = 1");
+    let parent = format!("{parent}[target.alert]\nchannels = []\n");
+    let child = gateway.quiet_target("PG_KCP", "failure_threshold = 1000\ndepends_on = [\"LINE\"]");
+    let child = format!("{child}[target.alert]\nseverity = \"info\"\n");
+    let template = "template = '[{{ target }}, {{ severity }}]'\n";
+    let rest = format!("[alerting]\nlog = false\n{}{template}{parent}{child}", pager.channel());
+    let node = Node::start(&rest).await;
+    for name in ["LINE", "PG_KCP"] {
+        node.api.post(&format!("/targets/{name}/probe"), json!({})).await.ok();
+        node.api.target_in(name, "CONNECTED").await;
+    }
+    let report = async |api: &Api, system: &str| {
+        let body = json!({
+            "failureType": "PAYMENT_GATEWAY", "targetSystem": system, "occurredAt": "2024-06-01T10:00:00Z",
+            "integrationStatusId": 1,
+            "failureDetail": {
+                "errorCode": "E", "errorMessage": "refused", "requestPayload": "N/A", "responsePayload": "N/A",
+                "additionalInfo": "N/A",
+            },
+        });
+        api.post("/integrationFailureHistories/recordintegrationfailure", body).await.ok()
+    };
+    let said = |arrival: &Arrival| serde_json::from_slice::<Value>(&arrival.body).expect("JSON");
+    report(&node.api, "PG_KCP").await;
+    assert_eq!(said(&pager.arrivals(1).await[0]), json!(["PG_KCP", "info"]));
+    // What it needs is down: the parent's own alert is the one to read, and a system that nobody configured is told of.
+    gateway.goes("unavailable");
+    node.api.post("/targets/LINE/probe", json!({})).await.ok();
+    report(&node.api, "PG_KCP").await;
+    report(&node.api, "SMS").await;
+    assert_eq!(said(&pager.arrivals(2).await[1]), json!(["SMS", "warning"]));
+    until("the report to wait", async || (node.api.read("/outbox").await["page"]["totalElements"] == 1).then_some(()))
+        .await;
+    gateway.goes("none");
+    node.api.post("/targets/LINE/probe", json!({})).await.ok();
+    assert_eq!(said(&pager.arrivals(3).await[2]), json!(["PG_KCP", "info"]), "still open, and told now");
     node.stop().await;
 }

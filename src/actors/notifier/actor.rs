@@ -200,10 +200,10 @@ impl Notifier {
     }
 
     fn next_step(&mut self, channel: &Arc<str>, now: Timestamp) -> Option<Step> {
-        let (config, quiets, reader) = (&self.config, self.board.quiets(), &self.reader);
+        let (config, board, reader) = (&self.config, &self.board, &self.reader);
         let mut may = |report: &mut Report| {
-            let subject = lines::report(&report.target, report.failure_type, config);
-            match quiets.holds_report(&subject, now) {
+            let subject = lines::subject(&report.target, report.severity, report.failure_type, config);
+            match board.holds_report(&subject, now) {
                 Some(until) => {
                     report.held = true;
                     May::Wait(until)
@@ -226,7 +226,7 @@ impl Notifier {
 
     fn leave_unsaid(&mut self, channel: &Arc<str>, id: DeliveryId, context: &Context<Self>) {
         let Some(delivery) = self.read(id) else { return self.forget(id) };
-        tracing::info!(%channel, %id, "a reported failure ended while it was silenced; nobody is told of it");
+        tracing::info!(%channel, %id, "a reported failure ended while it was held back; nobody is told of it");
         self.histories.do_send(Unsaid { delivery, landed: context.address().recipient() });
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::lines::Line;
+use crate::domain::alert::Severity;
 use crate::domain::delivery::{Delivery, Message, Of};
 use crate::domain::failure_history::FailureType;
 use crate::domain::id::{HistoryId, IncidentId};
@@ -12,6 +13,7 @@ use crate::domain::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Report {
     pub(super) target: Arc<str>,
+    pub(super) severity: Severity,
     pub(super) failure_type: FailureType,
     pub(super) history: HistoryId,
     /// Whether something has held it back.
@@ -50,8 +52,9 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn of(delivery: &Delivery, line: Line) -> Self {
         let report = match &delivery.message {
-            Message::FailureRecorded { history, failure_type, target, .. } => Some(Box::new(Report {
+            Message::FailureRecorded { history, failure_type, target, severity, .. } => Some(Box::new(Report {
                 target: target.clone(),
+                severity: *severity,
                 failure_type: *failure_type,
                 history: *history,
                 held: false,

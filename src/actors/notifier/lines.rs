@@ -80,8 +80,8 @@ impl Line {
                 let failure_type = failure_type.unwrap_or(FailureType::Other);
                 Self::group(&subject(&alert.target, alert.severity, failure_type, config), by)
             }
-            Message::FailureRecorded { target, failure_type, .. } => {
-                Self::group(&report(target, *failure_type, config), by)
+            Message::FailureRecorded { target, failure_type, severity, .. } => {
+                Self::group(&subject(target, *severity, *failure_type, config), by)
             }
             Message::Grouped(group) if !alone => Self::Group((&*group.name).into()),
             Message::Grouped(group) if group.of == Of::Reports && !never => Self::Reports((&*group.name).into()),
@@ -115,13 +115,13 @@ impl<'a> Sorting<'a> {
     }
 }
 
-/// What a matcher sees of a report: a system that is not configured is of no group, and critical.
-pub(super) fn report<'a>(target: &'a str, failure_type: FailureType, config: &'a Config) -> Subject<'a> {
-    let severity = config.targets.get(target).map_or(Severity::Critical, |target| target.policy.alert.severity);
-    subject(target, severity, failure_type, config)
-}
-
-fn subject<'a>(target: &'a str, severity: Severity, failure_type: FailureType, config: &'a Config) -> Subject<'a> {
+/// What a matcher sees of a message: a system that is not configured is of no group.
+pub(super) fn subject<'a>(
+    target: &'a str,
+    severity: Severity,
+    failure_type: FailureType,
+    config: &'a Config,
+) -> Subject<'a> {
     let group = config.targets.get(target).map_or("", |target| &*target.group);
     Subject { target, group, severity, failure_type }
 }
@@ -178,7 +178,14 @@ mod tests {
 
     fn reported() -> Message {
         let (history, failure_type) = (HistoryId(12), FailureType::Other);
-        Message::FailureRecorded { history, failure_type, target: "SMS".into(), cause: "503".into(), occurred_at: AT }
+        Message::FailureRecorded {
+            history,
+            failure_type,
+            target: "SMS".into(),
+            severity: Severity::Warning,
+            cause: "503".into(),
+            occurred_at: AT,
+        }
     }
 
     #[test]

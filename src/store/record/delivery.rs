@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{Encoder, FIRST_VERSION, NotDecodable, decode};
 use super::words::{Correlation, FailureType, Severity, Time};
+use crate::domain::alert;
 use crate::domain::delivery::{self, Delivery};
 use crate::domain::id::{DeliveryId, HistoryId, IncidentId, NoticeId};
 
@@ -95,6 +96,15 @@ enum Message<'a> {
         messages: Vec<Message<'a>>,
         members: Vec<(u64, u8)>,
     },
+    /// In place of `FailureRecorded` since it has a severity; before that each was a warning.
+    Reported {
+        history: u64,
+        failure_type: FailureType,
+        target: &'a str,
+        severity: Severity,
+        cause: &'a str,
+        occurred_at: Time,
+    },
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -172,11 +182,12 @@ impl<'a> From<&'a delivery::Message> for Message<'a> {
             delivery::Message::Resolved { alert, until } => {
                 Self::Resolved { alert: alert.into(), until: (*until).into() }
             }
-            delivery::Message::FailureRecorded { history, failure_type, target, cause, occurred_at } => {
-                Self::FailureRecorded {
+            delivery::Message::FailureRecorded { history, failure_type, target, severity, cause, occurred_at } => {
+                Self::Reported {
                     history: history.0,
                     failure_type: (*failure_type).into(),
                     target,
+                    severity: (*severity).into(),
                     cause,
                     occurred_at: (*occurred_at).into(),
                 }
@@ -203,9 +214,20 @@ impl From<Message<'_>> for delivery::Message {
                 history: HistoryId(history),
                 failure_type: failure_type.into(),
                 target: target.into(),
+                severity: alert::Severity::Warning,
                 cause: cause.into(),
                 occurred_at: occurred_at.into(),
             },
+            Message::Reported { history, failure_type, target, severity, cause, occurred_at } => {
+                Self::FailureRecorded {
+                    history: HistoryId(history),
+                    failure_type: failure_type.into(),
+                    target: target.into(),
+                    severity: severity.into(),
+                    cause: cause.into(),
+                    occurred_at: occurred_at.into(),
+                }
+            }
             Message::Escalated(alert) => Self::Escalated(alert.into()),
             Message::Grouped { of, name, count, messages, members } => Self::Grouped(delivery::Group {
                 of: of.into(),

@@ -200,6 +200,7 @@ fn messages() -> [(&'static str, Message); 4] {
                 history: HistoryId(17),
                 failure_type: FailureType::Other,
                 target: "SMS".into(),
+                severity: Severity::Warning,
                 cause: "no route".into(),
                 occurred_at: at(0),
             },
@@ -207,7 +208,10 @@ fn messages() -> [(&'static str, Message); 4] {
     ]
 }
 
-fn later_messages() -> [(&'static str, Message); 6] {
+/// Records of this version that are not written so any more: before a report had a severity.
+const OLDER_REPORTS: [&str; 2] = ["delivery-failure-2", "delivery-group-reports-2"];
+
+fn later_messages() -> [(&'static str, Message); 8] {
     let [(_, firing), (_, reminder), (_, resolved), (_, failure)] = messages();
     let members = vec![DeliveryId { notice: NoticeId(7), ordinal: 0 }, DeliveryId { notice: NoticeId(8), ordinal: 1 }];
     let group = |of, messages| {
@@ -219,7 +223,9 @@ fn later_messages() -> [(&'static str, Message); 6] {
         ("delivery-escalated-2", Message::Escalated(alert())),
         ("delivery-group-2", group(Of::Trouble, vec![firing, reminder])),
         ("delivery-group-ends-2", group(Of::Ends, vec![resolved])),
-        ("delivery-group-reports-2", group(Of::Reports, vec![failure])),
+        ("delivery-group-reports-2", group(Of::Reports, vec![failure.clone()])),
+        ("delivery-report-2", failure.clone()),
+        ("delivery-group-of-reports-2", group(Of::Reports, vec![failure])),
     ]
 }
 
@@ -517,7 +523,12 @@ fn projections_of_version_2_are_read_and_written() {
     check("watch-2", encode_watch(encoder, &watch()), &watch(), |bytes| decode_watch(StatusId(3), bytes));
     for (name, message) in later_messages() {
         let delivery = Delivery { tried_since: at(40), ..delivery(message) };
-        check(name, encode_delivery(encoder, &delivery), &delivery, |bytes| decode_delivery(delivery.id, bytes));
+        let read = |bytes: &[u8]| decode_delivery(delivery.id, bytes);
+        if OLDER_REPORTS.contains(&name) {
+            check_read(name, "", &delivery, read);
+        } else {
+            check(name, encode_delivery(encoder, &delivery), &delivery, read);
+        }
     }
 }
 

@@ -117,6 +117,7 @@ fn delivery(id: u64) -> Delivery {
         siblings: 1,
         channel: "ops".into(),
         message: Message::FailureRecorded {
+            severity: crate::domain::alert::Severity::Warning,
             history: HistoryId(id),
             failure_type: FailureType::Other,
             target: "PG_KCP".into(),

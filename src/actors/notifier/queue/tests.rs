@@ -55,6 +55,7 @@ fn resolved(incident: u64) -> Message {
 
 fn reported(history: u64) -> Message {
     Message::FailureRecorded {
+        severity: Severity::Warning,
         history: HistoryId(history),
         failure_type: FailureType::Other,
         target: "SMS".into(),
