@@ -237,6 +237,7 @@ fn failure(id: u64) -> (Change, IdMarks) {
         siblings: 1,
         channel: "ops-webhook".into(),
         message: Message::FailureRecorded {
+            severity: breakwater::domain::alert::Severity::Warning,
             history: HistoryId(id),
             failure_type: history.failure_type,
             target,
