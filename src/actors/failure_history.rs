@@ -104,6 +104,8 @@ pub(crate) struct FailureHistory {
     ending: BTreeSet<IncidentId>,
     /// Dead letters that are sent and not yet on disk.
     dying: BTreeSet<DeliveryId>,
+    /// Dead letters that are sent again or let go of, and whom they speak of.
+    going: BTreeMap<DeliveryId, Arc<str>>,
     /// Who hears of which targets there are more or fewer dead letters.
     tell: Option<Recipient<Letters>>,
     /// Events of other contexts that are sent and not yet on disk, with those who sent them again.
@@ -124,8 +126,22 @@ impl FailureHistory {
         let (ending, dying, receiving) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
         Self::create(move |context| {
             context.set_mailbox_capacity(super::journal::CROWDED);
-            let tell = None;
-            Self { reader, ids, clock, config, journal, underway, attached, ending, dying, tell, receiving, died }
+            let (tell, going) = (None, BTreeMap::new());
+            Self {
+                reader,
+                ids,
+                clock,
+                config,
+                journal,
+                underway,
+                attached,
+                ending,
+                dying,
+                going,
+                tell,
+                receiving,
+                died,
+            }
         })
     }
 

@@ -134,6 +134,12 @@ impl Conditions {
         self.0 == 0
     }
 
+    /// Whether it is this one and no other.
+    #[must_use]
+    pub const fn is_only(self, condition: Condition) -> bool {
+        self.0 == condition.bit()
+    }
+
     /// As a number, for the store.
     #[must_use]
     pub const fn bits(self) -> u8 {
@@ -360,7 +366,8 @@ pub enum Reason {
 ///
 /// A hold keeps people from being told of something new or again, never of an end. Flapping does not hold back the
 /// message that it flaps, where somebody asked for it. A condition that is silenced does not count as news; while
-/// another one is not, people are told.
+/// another one is not, people are told. What ended is told although messages about it were given up: that is an incident
+/// of its own.
 #[must_use]
 pub fn due(
     incident: Option<&Incident>,
@@ -374,6 +381,7 @@ pub fn due(
         None if wanted.is_empty() || policy.channels.is_empty() => Reason::NotDue,
         None => Reason::FirstNotification,
         Some(_) if wanted.is_empty() => Reason::Resolved,
+        Some(incident) if only_letters(wanted) && !only_letters(incident.told) => Reason::Resolved,
         Some(incident) => lasting(incident, wanted.without(holding.silenced), policy, now),
     };
     match (reason, held(wanted, holding)) {
@@ -382,6 +390,10 @@ pub fn due(
         }
         (reason, _) => reason,
     }
+}
+
+const fn only_letters(conditions: Conditions) -> bool {
+    conditions.is_only(Condition::DeadLetters)
 }
 
 /// What is due of an incident that lasts; `heard` is what of it is not silenced.
@@ -603,6 +615,19 @@ mod tests {
         assert_eq!(at(DOWN.with(Condition::BreakerOpen), of(DOWN, false)), Reason::FirstNotification);
         let over = due(Some(&incident()), Conditions::NONE, &policy(), of(DOWN, false), START);
         assert_eq!(over, Reason::Resolved, "an end is told also in a silence");
+    }
+
+    #[test]
+    fn what_is_over_is_told_although_messages_about_it_were_given_up() {
+        let letters = Conditions::NONE.with(Condition::DeadLetters);
+        let asked = Policy { on: policy().on.or(letters), ..policy() };
+        let at = |incident: Option<&Incident>, conditions| due(incident, conditions, &asked, Holding::default(), START);
+        let mixed = Incident { told: DOWN.or(letters), ..incident() };
+        assert_eq!(at(Some(&mixed), DOWN.or(letters)), Reason::NotDue);
+        assert_eq!(at(Some(&mixed), letters), Reason::Resolved);
+        assert_eq!(at(None, letters), Reason::FirstNotification, "and then they are an incident of their own");
+        let own = Incident { told: letters, ..incident() };
+        assert_eq!((at(Some(&own), letters), at(Some(&own), Conditions::NONE)), (Reason::NotDue, Reason::Resolved));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! How it moves is in [`super::turn`]; the words of one turn's result are there too.
 
+use std::sync::Arc;
+
 use super::alert::{self, Condition, Conditions, Holding, Incident};
 use super::breaker;
 use super::failure_history::FailureType;
@@ -111,6 +113,8 @@ pub struct Beside<'a> {
     pub burning: Option<&'a str>,
     /// Messages about it that were given up.
     pub dead_letters: usize,
+    /// The channels that have given up none of them, and so can tell of it; `None` for all.
+    pub working: Option<&'a Arc<[Arc<str>]>>,
     /// Conditions of which nothing is known yet, since the process began: what people were told of them holds.
     pub unknown: Conditions,
     /// What keeps people from being told now.

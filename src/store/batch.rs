@@ -289,7 +289,8 @@ impl<'s> Batch<'s> {
         match change {
             DeliveryChange::Wait(delivery) => {
                 if self.is_dead(delivery.id) {
-                    self.remove_dead(delivery.id)?;
+                    self.memory.dead.sent_again(delivery.id);
+                    self.writes.delete(&keys::delivery(Kind::Dead, delivery.id))?;
                 }
                 let key = keys::delivery(Kind::Waiting, delivery.id);
                 self.writes.put(&key, encode_delivery(&mut self.encoder, delivery))
@@ -297,6 +298,8 @@ impl<'s> Batch<'s> {
             DeliveryChange::Done(id) => {
                 if self.is_dead(*id) {
                     self.remove_dead(*id)?;
+                } else if self.memory.dead.names(*id) || self.state.durable.read().dead.is_sent_again(*id) {
+                    self.memory.dead.arrived(*id);
                 }
                 self.writes.delete(&keys::delivery(Kind::Waiting, *id))
             }

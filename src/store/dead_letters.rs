@@ -11,7 +11,10 @@ use crate::domain::id::{DeliveryId, NoticeId};
 pub(super) struct DeadLetters {
     ids: BTreeMap<DeliveryId, Letter>,
     of_channels: Counts,
-    of_targets: Counts,
+    /// By target, how many each channel has; also those that are sent again and have not arrived yet, so that an attempt
+    /// that fails as before is no news.
+    of_targets: BTreeMap<Arc<str>, Counts>,
+    again: BTreeMap<DeliveryId, Letter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,18 +35,50 @@ impl DeadLetters {
 
     fn put(&mut self, id: DeliveryId, letter: Letter) {
         self.remove(id);
+        self.arrived(id);
         let channel = one_more(&mut self.of_channels, letter.channel);
-        let target = letter.target.map(|target| one_more(&mut self.of_targets, target));
+        let target = letter.target.map(|target| {
+            let target = self.of_targets.get_key_value(&target).map_or(target, |(known, _)| known.clone());
+            one_more(self.of_targets.entry(target.clone()).or_default(), channel.clone());
+            target
+        });
         self.ids.insert(id, Letter { channel, target });
     }
 
-    /// It was sent again, or nobody wants it any more.
-    pub(super) fn remove(&mut self, id: DeliveryId) {
-        let Some(Letter { channel, target }) = self.ids.remove(&id) else { return };
-        one_less(&mut self.of_channels, &channel);
-        if let Some(target) = target {
-            one_less(&mut self.of_targets, &target);
+    /// It is sent again.
+    fn send_again(&mut self, id: DeliveryId) {
+        if let Some(letter) = self.ids.remove(&id) {
+            one_less(&mut self.of_channels, &letter.channel);
+            self.again.insert(id, letter);
         }
+    }
+
+    /// One that was sent again has left the outbox.
+    fn arrived(&mut self, id: DeliveryId) {
+        if let Some(letter) = self.again.remove(&id) {
+            self.speaks_no_more(&letter);
+        }
+    }
+
+    fn speaks_no_more(&mut self, letter: &Letter) {
+        let Some(target) = &letter.target else { return };
+        if let Some(counts) = self.of_targets.get_mut(target) {
+            one_less(counts, &letter.channel);
+            if counts.is_empty() {
+                self.of_targets.remove(target);
+            }
+        }
+    }
+
+    pub(super) fn is_sent_again(&self, id: DeliveryId) -> bool {
+        self.again.contains_key(&id)
+    }
+
+    /// Nobody wants it any more.
+    pub(super) fn remove(&mut self, id: DeliveryId) {
+        let Some(letter) = self.ids.remove(&id) else { return };
+        one_less(&mut self.of_channels, &letter.channel);
+        self.speaks_no_more(&letter);
     }
 
     pub(super) fn contains(&self, id: DeliveryId) -> bool {
@@ -69,8 +104,9 @@ impl DeadLetters {
         &self.of_channels
     }
 
-    pub(super) fn of_target(&self, name: &str) -> usize {
-        self.of_targets.get(name).copied().unwrap_or(0)
+    /// How many speak of this target, by channel.
+    pub(super) fn of_target(&self, name: &str) -> BTreeMap<Arc<str>, usize> {
+        self.of_targets.get(name).cloned().unwrap_or_default()
     }
 }
 
@@ -103,6 +139,8 @@ pub(super) struct Changes(BTreeMap<DeliveryId, Change>);
 #[derive(Debug)]
 enum Change {
     Came(Letter),
+    SentAgain,
+    Arrived,
     Went,
 }
 
@@ -115,6 +153,20 @@ impl Changes {
         self.0.insert(id, Change::Went);
     }
 
+    pub(super) fn sent_again(&mut self, id: DeliveryId) {
+        self.0.insert(id, Change::SentAgain);
+    }
+
+    /// One that was sent again left the outbox.
+    pub(super) fn arrived(&mut self, id: DeliveryId) {
+        self.0.insert(id, Change::Arrived);
+    }
+
+    /// Whether the batch says anything of it.
+    pub(super) fn names(&self, id: DeliveryId) -> bool {
+        self.0.contains_key(&id)
+    }
+
     /// Whether it is one after this batch; `None` where the batch does not say.
     pub(super) fn is_dead(&self, id: DeliveryId) -> Option<bool> {
         self.0.get(&id).map(|change| matches!(change, Change::Came(_)))
@@ -125,6 +177,12 @@ impl Changes {
         for (id, change) in self.0 {
             match change {
                 Change::Came(letter) => letters.put(id, letter),
+                Change::SentAgain => letters.send_again(id),
+                Change::Arrived => {
+                    // It may have been sent again in the same batch.
+                    letters.remove(id);
+                    letters.arrived(id);
+                }
                 Change::Went => letters.remove(id),
             }
         }
@@ -151,13 +209,29 @@ mod tests {
         }
         letters.put(id(3), letter("boss", None));
         assert_eq!(letters.of_channels(), &BTreeMap::from([("ops".into(), 2), ("boss".into(), 1)]));
-        assert_eq!((letters.len(), letters.of_target("PG_KCP"), letters.of_target("SMS")), (3, 2, 0));
+        let of = |letters: &DeadLetters, name: &str| letters.of_target(name).values().sum::<usize>();
+        assert_eq!((letters.len(), of(&letters, "PG_KCP"), of(&letters, "SMS")), (3, 2, 0));
         for notice in [1, 2, 2, 9] {
             letters.remove(id(notice));
         }
-        assert_eq!((letters.of_target("PG_KCP"), letters.of_channels().len()), (0, 1));
+        assert_eq!((of(&letters, "PG_KCP"), letters.of_channels().len()), (0, 1));
         assert_eq!(letters.iter().map(|(id, _)| id).collect::<Vec<_>>(), [id(3)]);
         assert!(letters.contains(id(3)) && !letters.contains(id(1)));
+    }
+
+    #[test]
+    fn one_that_is_sent_again_speaks_of_its_target_until_it_has_arrived() {
+        let mut letters = DeadLetters::default();
+        letters.put(id(1), letter("ops", Some("PG_KCP")));
+        let ops = BTreeMap::from([(Arc::from("ops"), 1)]);
+        letters.send_again(id(1));
+        assert_eq!((letters.len(), letters.of_channels().len(), letters.of_target("PG_KCP")), (0, 0, ops.clone()));
+        letters.put(id(1), letter("ops", Some("PG_KCP")));
+        assert_eq!((letters.len(), letters.of_target("PG_KCP")), (1, ops), "it was given up once more");
+        letters.send_again(id(1));
+        assert!(letters.is_sent_again(id(1)));
+        letters.arrived(id(1));
+        assert!(letters.of_target("PG_KCP").is_empty() && !letters.is_sent_again(id(1)));
     }
 
     #[test]

@@ -95,9 +95,9 @@ impl Reader {
         self.state.durable.read().dead.of_notice(notice)
     }
 
-    /// How many messages about this target are dead letters.
+    /// How many messages about this target are dead letters, or were and are sent again, by channel.
     #[must_use]
-    pub fn dead_letters_of(&self, target: &str) -> usize {
+    pub fn dead_letters_of(&self, target: &str) -> BTreeMap<Arc<str>, usize> {
         self.state.durable.read().dead.of_target(target)
     }
 

@@ -47,11 +47,11 @@ pub(crate) struct Resend {
     pub(crate) answer: Answer,
 }
 
-/// Of these targets there are more or fewer dead letters; `None`: of any. A hint.
+/// Of these targets there are more or fewer dead letters. A hint.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Letters {
-    pub(crate) of: Option<BTreeSet<Arc<str>>>,
+    pub(crate) of: BTreeSet<Arc<str>>,
 }
 
 /// Who hears of it.
@@ -70,22 +70,42 @@ pub(crate) struct Dismiss {
 }
 
 impl FailureHistory {
-    /// Dead letters came or went.
+    /// Dead letters came or went, or arrived after all.
     pub(super) fn letters_landed(&mut self, changes: &[DeliveryChange]) {
-        let mut of = Some(BTreeSet::new());
+        let mut of = BTreeSet::new();
         for change in changes {
             match change {
                 DeliveryChange::Dead(delivery) => {
                     self.dying.remove(&delivery.id);
-                    of = of.map(|names| with_target(names, delivery));
+                    self.going.remove(&delivery.id);
+                    of.extend(delivery.message.target().cloned());
                 }
-                DeliveryChange::Wait(delivery) => of = of.map(|names| with_target(names, delivery)),
-                DeliveryChange::Done(_) => of = None,
+                DeliveryChange::Done(id) => of.extend(self.going.remove(id)),
+                DeliveryChange::Wait(_) => {}
             }
         }
-        if let Some(tell) = self.tell.as_ref().filter(|_| of.as_ref().is_none_or(|names| !names.is_empty())) {
+        if let Some(tell) = self.tell.as_ref().filter(|_| !of.is_empty()) {
             tell.do_send(Letters { of });
         }
+    }
+
+    /// Commits what becomes of a dead letter, for somebody who waits; it is looked at again when it is gone.
+    fn let_go(
+        &mut self,
+        letter: (DeliveryId, Option<Arc<str>>),
+        change: Change,
+        answer: Answer,
+        context: &Context<Self>,
+    ) {
+        let (id, target) = letter;
+        if let Some(target) = target {
+            self.going.insert(id, target);
+        }
+        self.note_underway(&change);
+        let (committed, landed) = oneshot::channel::<Arc<_>>();
+        let mine = context.address().recipient();
+        self.journal.do_send(Commit { change, landed: vec![mine], answer: Some(committed) });
+        crate::actors::system::pass_on(landed, answer, None);
     }
 
     fn is_dead(&self, id: DeliveryId) -> bool {
@@ -151,11 +171,6 @@ impl FailureHistory {
     }
 }
 
-fn with_target(mut names: BTreeSet<Arc<str>>, delivery: &Delivery) -> BTreeSet<Arc<str>> {
-    names.extend(delivery.message.target().cloned());
-    names
-}
-
 impl Handler<TellOfLetters> for FailureHistory {
     type Result = ();
 
@@ -217,10 +232,9 @@ impl Handler<Resend> for FailureHistory {
         let now = self.clock.now();
         let event = Event::NotificationResent { delivery: id, channel: dead.channel.clone(), who };
         change.events.push(Occurrence { event, at: now, correlation, cause: None });
+        let target = dead.message.target().cloned();
         change.deliveries.push(DeliveryChange::Wait(dead.again(now)));
-        let (committed, landed) = oneshot::channel::<Arc<_>>();
-        self.send(change, None, Some(committed), context);
-        crate::actors::system::pass_on(landed, answer, None);
+        self.let_go((id, target), change, answer, context);
     }
 }
 
@@ -236,11 +250,10 @@ impl Handler<Dismiss> for FailureHistory {
             Err(error) => return drop(answer.send(Err(super::unreadable(error)))),
         };
         let mut change = Change::default();
-        let event = Event::NotificationDismissed { delivery: id, channel: dead.channel, who };
+        let event = Event::NotificationDismissed { delivery: id, channel: dead.channel.clone(), who };
         change.events.push(Occurrence { event, at: self.clock.now(), correlation, cause: None });
+        let target = dead.message.target().cloned();
         change.deliveries.push(DeliveryChange::Done(id));
-        let (committed, landed) = oneshot::channel::<Arc<_>>();
-        self.send(change, None, Some(committed), context);
-        crate::actors::system::pass_on(landed, answer, None);
+        self.let_go((id, target), change, answer, context);
     }
 }

@@ -90,9 +90,11 @@ impl Handler<AttemptFinished> for Notifier {
         self.note_health(&delivery, &outcome, jitter, context);
         let next = delivery.clone().after(outcome, jitter, self.clock.now());
         Self::log(&delivery, &next);
-        let landed: Recipient<Landed> = context.address().recipient();
+        let mut landed: Vec<Recipient<Landed>> = vec![context.address().recipient()];
         let (result, changes) = match next {
             Next::Done => {
+                // It may be a dead letter that was sent again: who was told of that hears that it has arrived.
+                landed.push(self.histories.clone().recipient());
                 let members = members(&delivery).iter().copied();
                 let done = std::iter::once(id).chain(members).map(DeliveryChange::Done).collect();
                 (DeliveryResult::Delivered, done)
@@ -105,7 +107,7 @@ impl Handler<AttemptFinished> for Notifier {
         };
         self.metrics.notification(&delivery.channel, result);
         let change = Change { deliveries: changes, ..Change::default() };
-        self.journal.do_send(Commit { change, landed: vec![landed], answer: None });
+        self.journal.do_send(Commit { change, landed, answer: None });
     }
 }
 

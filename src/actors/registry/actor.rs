@@ -237,10 +237,7 @@ impl Handler<Letters> for Registry {
     type Result = ();
 
     fn handle(&mut self, letters: Letters, _: &mut Context<Self>) {
-        let Letters { of: Some(names) } = letters else {
-            return self.entries.values().for_each(|entry| entry.actor.do_send(Reconsider));
-        };
-        for name in names {
+        for name in letters.of {
             let slot = self.wiring.board.named(&name);
             if let Some(entry) = slot.and_then(|slot| self.entries.get(&slot.target())) {
                 entry.actor.do_send(Reconsider);

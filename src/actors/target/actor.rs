@@ -87,6 +87,8 @@ pub(crate) struct TargetActor {
     pub(super) opinion: Option<Box<Opinion>>,
     /// The breaker is open, or tries its trials, because of calls.
     pub(super) opened_by_calls: bool,
+    /// When the actor began: what it remembers is no older.
+    pub(super) born: Moment,
     pub(super) first_probe_at: Moment,
     /// The target asked not to be called before this.
     pub(super) not_before: Moment,
@@ -120,6 +122,7 @@ impl TargetActor {
         let spec = slot.spec.clone();
         Self::create(move |_| Self {
             rng: SmallRng::seed_from_u64(watch.status.id.0 ^ links.clock.moment().as_nanos()),
+            born: links.clock.moment(),
             links,
             slot,
             watch,
@@ -284,7 +287,7 @@ impl Actor for TargetActor {
         self.seek_opinion(self.first_probe_at, context);
         self.look_at_breaker(context);
         self.open_account(context);
-        if self.watch.incident.is_some() || self.watch.is_down() || self.dead_letters() > 0 {
+        if self.watch.incident.is_some() || self.watch.is_down() || !self.dead_letters().is_empty() {
             self.look_again(context);
         }
     }

@@ -5,10 +5,14 @@ use std::time::Duration;
 use actix::{AsyncContext, Context, Handler, Message};
 
 use super::actor::TargetActor;
+use crate::domain::id::StatusId;
 use crate::domain::observation::{Observation, Reason};
 use crate::domain::slo::{DAYS_MAX, Ledger, Objective, Past};
-use crate::domain::time::Moment;
+use crate::domain::time::{Moment, Timestamp};
 use crate::store::{Error, Period, Reader};
+
+/// Probes are moved by up to 3 % of their interval, and begin one interval after the last began.
+const LEAST_DISTANCE: f64 = 0.9;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -27,6 +31,8 @@ struct PastRead {
 pub(super) struct Spending {
     objective: Objective,
     ledger: Ledger,
+    /// When an attempt was last booked.
+    booked_at: Option<Timestamp>,
     /// That it burns too fast, in words.
     pub(super) burning: Option<Box<str>>,
     /// Whether the past was read.
@@ -48,13 +54,14 @@ impl TargetActor {
         };
         let edition = self.links.clock.moment();
         let ledger = Ledger::new(&objective, &Past::default());
-        self.spending = Some(Box::new(Spending { objective, ledger, burning: None, is_known: false, edition }));
+        self.spending =
+            Some(Box::new(Spending { objective, ledger, booked_at: None, burning: None, is_known: false, edition }));
         let (reader, turns, myself) = (self.links.reader.clone(), self.links.reading.clone(), context.address());
-        let (id, now, name) = (self.watch.status.id, self.links.clock.now(), self.slot.name.clone());
+        let (id, clock, name) = (self.watch.status.id, self.links.clock, self.slot.name.clone());
         self.links.io.spawn(async move {
             // Nobody closes it; ten thousand targets do not read at once.
             let _turn = turns.acquire_owned().await;
-            let read = tokio::task::spawn_blocking(move || past(&reader, id, &objective, now)).await;
+            let read = tokio::task::spawn_blocking(move || past(&reader, id, &objective, clock.now())).await;
             let past = match read {
                 Ok(Ok(past)) => past,
                 Ok(Err(error)) => {
@@ -68,19 +75,26 @@ impl TargetActor {
         });
     }
 
-    /// An attempt is booked. What this node could not try says nothing, and maintenance is nobody's failure.
+    /// An attempt is booked. What this node could not try says nothing, and maintenance is nobody's failure. What comes
+    /// before its time confirms a failure, or was asked for: the same seconds would be counted twice.
     pub(super) fn book(&mut self, observation: &Observation) {
         let internal = observation.failure.as_ref().is_some_and(|failure| failure.reason == Reason::Internal);
         if self.spending.is_none() || internal || self.is_in_maintenance() {
             return;
         }
         if let Some(spending) = self.spending.as_mut() {
+            let least = spending.objective.every.mul_f64(LEAST_DISTANCE);
+            let is_early = |before: Timestamp| before <= observation.at && observation.at.since(before) < least;
+            if spending.booked_at.is_some_and(is_early) {
+                return;
+            }
+            spending.booked_at = Some(observation.at);
             spending.ledger.add(observation.at, 1, u32::from(!observation.is_ok()));
         }
-        self.take_stock();
     }
 
-    fn take_stock(&mut self) {
+    /// What its budget says now: time alone changes it, too.
+    pub(super) fn take_stock(&mut self) {
         let now = self.links.clock.now();
         let Some(spending) = self.spending.as_mut().filter(|spending| spending.is_known) else { return };
         let budget = spending.ledger.budget(&spending.objective, now);
@@ -89,12 +103,7 @@ impl TargetActor {
     }
 }
 
-fn past(
-    reader: &Reader,
-    id: crate::domain::id::StatusId,
-    objective: &Objective,
-    now: crate::domain::time::Timestamp,
-) -> Result<Past, Error> {
+fn past(reader: &Reader, id: StatusId, objective: &Objective, now: Timestamp) -> Result<Past, Error> {
     let days = objective.days.min(DAYS_MAX) + 1;
     let since = |period, length: Duration| reader.rollups(id, period, now.minus(length), now.plus(MINUTE));
     Ok(Past {

@@ -1,5 +1,7 @@
 //! When people are told, and what keeps a target from telling them: flapping, what it needs, maintenance, blindness.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{AsyncContext, Context};
@@ -20,12 +22,18 @@ use crate::domain::time::Timestamp;
 use crate::domain::turn::Turn;
 use crate::domain::watch::Beside;
 
+/// Samples of flapping may take days where a target is tried once an hour: after this time it is taken for what it looks.
+const LEARNT_AFTER: Duration = Duration::from_secs(60 * 60);
+
 /// Timers of weeks are not kept: a look that finds nothing due sets the next one.
 const LONGEST_LOOK: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl TargetActor {
     /// Ends a turn: decides whether people are told.
     pub(super) fn settle(&mut self, turn: &mut Turn, correlation: &CorrelationId) {
+        self.take_stock();
+        let letters = self.dead_letters();
+        let working = self.working(&letters);
         let (certificate, degraded_by, spending) =
             (self.certificate.take(), self.degraded_by.take(), self.spending.take());
         let mut beside = Beside {
@@ -34,7 +42,13 @@ impl TargetActor {
             certificate: certificate.as_deref(),
             flapping: self.flapping_score(),
             burning: spending.as_ref().and_then(|spending| spending.burning.as_deref()),
-            dead_letters: self.dead_letters(),
+            // Where nobody can be told of them, nobody is.
+            dead_letters: if working.as_ref().is_some_and(|working| working.is_empty()) {
+                0
+            } else {
+                letters.values().sum()
+            },
+            working: working.as_ref(),
             unknown: self.unknown(spending.as_deref()),
             holding: Holding { by: self.hold(), ..Holding::default() },
         };
@@ -50,11 +64,12 @@ impl TargetActor {
     /// Of what nothing is known yet: how an answer is before the first probe, whether it flaps before enough samples.
     fn unknown(&self, spending: Option<&Spending>) -> Conditions {
         let unprobed = self.degraded.is_none();
+        let lately = self.links.clock.moment().since(self.born) < LEARNT_AFTER;
         let unread = spending.is_some_and(|spending| !spending.is_known);
         [
             (unprobed, Condition::Degraded),
             (unprobed, Condition::Certificate),
-            (!self.flapping.is_known(), Condition::Flapping),
+            (!self.flapping.is_known() && lately, Condition::Flapping),
             (unread, Condition::Slo),
         ]
         .into_iter()
@@ -62,9 +77,17 @@ impl TargetActor {
         .collect()
     }
 
-    /// Messages about it that were given up, where somebody wants to hear of that.
-    pub(super) fn dead_letters(&self) -> usize {
-        if self.wants(Condition::DeadLetters) { self.links.reader.dead_letters_of(&self.slot.name) } else { 0 }
+    /// Messages about it that were given up, by channel, where somebody wants to hear of that.
+    pub(super) fn dead_letters(&self) -> BTreeMap<Arc<str>, usize> {
+        let wanted = self.wants(Condition::DeadLetters);
+        if wanted { self.links.reader.dead_letters_of(&self.slot.name) } else { BTreeMap::new() }
+    }
+
+    /// The channels that are told of it and have given up nothing; `None` where that is all of them.
+    fn working(&self, letters: &BTreeMap<Arc<str>, usize>) -> Option<Arc<[Arc<str>]>> {
+        let spec = self.spec.as_deref().filter(|_| !letters.is_empty())?;
+        let channels = spec.policy.alert.channels.iter();
+        Some(channels.filter(|channel| !letters.contains_key(*channel)).cloned().collect())
     }
 
     fn wants(&self, condition: Condition) -> bool {
@@ -204,6 +227,6 @@ impl TargetActor {
         self.flapping.is_on()
             || (self.certificate.is_some() && self.wants(Condition::Certificate))
             || (burns && self.wants(Condition::Slo))
-            || self.dead_letters() > 0
+            || !self.dead_letters().is_empty()
     }
 }

@@ -155,9 +155,17 @@ impl TargetActor {
             && !self.has_something_to_tell()
     }
 
+    /// For m of n. What fails while somebody works on it is not held against it afterwards.
+    fn count(&mut self, ok: bool) {
+        let counts = self.spec.as_deref().is_some_and(|spec| spec.policy.failure_window.is_some());
+        if counts && !self.is_in_maintenance() {
+            self.recent.attempted(ok);
+        }
+    }
+
     pub(super) fn note_quiet_success(&mut self, observation: &Observation) {
         let at = Some(observation.at);
-        self.recent.attempted(true);
+        self.count(true);
         self.watch.successes_in_row = self.watch.successes_in_row.saturating_add(1);
         self.watch.failures_in_row = 0;
         let status = &mut self.watch.status;
@@ -181,7 +189,7 @@ impl TargetActor {
             additional_info: format!("probe failed: {}", failure.reason.as_str()).into(),
         });
         let origin = if self.opened_by_calls { Origin::Traffic } else { Origin::Probe };
-        self.recent.attempted(observation.is_ok());
+        self.count(observation.is_ok());
         let attempt = Attempt { at: observation.at, fault, origin, asked, recent: self.recent };
         let mut turn = self.decide(correlation, |watch, with| Turn::attempted(watch, attempt, with));
         self.breaker_saw_probe(observation.is_ok(), &mut turn, correlation);

@@ -20,6 +20,10 @@ impl Turn {
         self.note_further(watch, conditions, beside, context);
         let policy = &context.policy.alert;
         let reason = alert::due(watch.incident.as_deref(), conditions, policy, beside.holding, context.now);
+        // Nobody is reminded of what nobody knows.
+        let known = watch.conditions(&Beside { unknown: alert::Conditions::NONE, ..*beside }).and(policy.on);
+        let repeats = matches!(reason, Reason::Reminder | Reason::Escalated { .. });
+        let reason = if repeats && known.is_empty() { Reason::NotDue } else { reason };
         match reason {
             Reason::NotDue | Reason::Suppressed { .. } => {}
             Reason::FirstNotification => self.fire(watch, conditions, beside, context),
@@ -94,19 +98,22 @@ impl Turn {
 
     fn fire(&mut self, watch: &mut Watch, conditions: alert::Conditions, beside: &Beside<'_>, context: &Context<'_>) {
         let policy = &context.policy.alert;
+        let told = conditions.and(policy.on);
+        // What a channel gave up it is not told of, or that would be given up as well, and so on.
+        let working = beside.working.filter(|_| told.is_only(Condition::DeadLetters));
         let mut incident = Box::new(Incident {
             id: context.ids.incident(),
             severity: policy.severity,
             cause: self.cause(watch, beside, policy),
             since: watch.trouble.as_ref().map_or(context.now, |trouble| trouble.since),
-            channels: policy.channels.clone(),
+            channels: working.unwrap_or(&policy.channels).clone(),
             history: watch.trouble.as_ref().and_then(|trouble| trouble.history),
             correlation: correlation(watch, context),
             last_told_at: context.now,
             fired_at: context.now,
             notice: NoticeId::default(),
             siblings: 0,
-            told: conditions.and(policy.on),
+            told,
             reminders: 0,
             escalated_at: None,
             acknowledged: None,
@@ -234,8 +241,7 @@ impl Turn {
 impl Beside<'_> {
     /// What each of the conditions that are known beside the watch is, in words.
     fn words(&self) -> impl Iterator<Item = (Condition, Cow<'_, str>)> {
-        let Self { degraded, degraded_by, certificate, flapping, burning, dead_letters, unknown: _, holding: _ } =
-            *self;
+        let Self { degraded, degraded_by, certificate, flapping, burning, dead_letters, .. } = *self;
         let slow = || Cow::from(degraded_by.unwrap_or("it answers too slowly"));
         let many = if dead_letters == 1 { "message about it was" } else { "messages about it were" };
         [

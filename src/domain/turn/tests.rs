@@ -588,3 +588,39 @@ fn an_escalation_tells_all_that_is_wrong() {
     let cause = &stage.watch.incident.as_ref().unwrap().cause;
     assert_eq!(&**cause, "503; the certificate ends in 9 days; 2 messages about it were given up: see the outbox");
 }
+
+#[test]
+fn what_a_channel_gave_up_the_others_are_told_of_and_not_that_one() {
+    let on = [Condition::Down, Condition::DeadLetters].into_iter().collect();
+    let asked = alert::Policy { on, ..policy().alert };
+    let mut stage = failed(Policy { alert: asked, ..policy() });
+    let log: Arc<[Arc<str>]> = [Arc::from("log")].into();
+    let working: &'static Arc<[Arc<str>]> = Box::leak(Box::new(log));
+    stage.beside = Beside { dead_letters: 1, working: Some(working), ..Beside::default() };
+    let over = stage.attempt(4, None);
+    check(&over, &["connected", "breaker open -> half_open", "AlertResolved"], &["retry ok", "recover"]);
+    assert_eq!(over.deliveries.len(), 2, "the end goes to all who were told");
+    let letters = stage.attempt(6, None);
+    check(&letters, &["AlertFired"], &[]);
+    let told: Vec<&str> = letters.deliveries.iter().map(|delivery| &*delivery.channel).collect();
+    assert_eq!(told, ["log"], "or what is given up next would be told of, too");
+    stage.beside = Beside::default();
+    check(&stage.attempt(7, None), &["AlertResolved"], &[]);
+}
+
+#[test]
+fn nobody_is_reminded_of_what_nobody_knows() {
+    let reminder = alert::Policy {
+        on: [Condition::Flapping].into_iter().collect(),
+        reminder: Some(every_minute()),
+        ..policy().alert
+    };
+    let mut stage = Stage::new(Policy { alert: reminder, ..policy() });
+    stage.attempt(1, None);
+    stage.beside.flapping = Some(24);
+    check(&stage.attempt(2, None), &["AlertFired"], &[]);
+    stage.beside = Beside { unknown: Conditions::NONE.with(Condition::Flapping), ..Beside::default() };
+    assert!(stage.attempt(100, None).is_empty());
+    stage.beside = Beside { flapping: Some(24), ..Beside::default() };
+    assert_eq!(stage.attempt(101, None).deliveries.len(), 2, "it flaps still");
+}
