@@ -177,6 +177,27 @@ fn a_delivery_that_is_done_leaves_the_outbox_and_a_dead_one_can_be_sent_again() 
 }
 
 #[test]
+#[test]
+fn a_page_of_the_dead_letters_of_a_target_costs_no_more_where_there_are_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let about = DeliveryFilter { target: Some("PG_KCP".into()), ..DeliveryFilter::default() };
+    let reader = store.reader();
+    let allocations = |many: std::ops::RangeInclusive<u64>| {
+        let total = *many.end();
+        let deliveries = many.map(|id| DeliveryChange::Dead(delivery(id))).collect();
+        commit(&store, at(0), vec![Change { deliveries, ..Change::default() }]);
+        let look = || reader.dead_letters(&about, 0, 10).unwrap();
+        let page = look();
+        assert_eq!((page.items.len(), page.total), (10, total));
+        allocation_counter::measure(|| drop(look())).count_total
+    };
+    let (few, many) = (allocations(1..=10), allocations(11..=500));
+    assert!(many < 2 * few, "{few} and {many}");
+    drop(reader);
+    store.close().unwrap();
+}
+
 fn the_transition_log_is_read_backwards_in_pages() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
