@@ -1,6 +1,7 @@
 //! The dead letters in memory: whose they are and what they speak of, since people are told by their numbers.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::domain::delivery::Delivery;
@@ -81,9 +82,10 @@ impl DeadLetters {
         (page, total)
     }
 
-    /// Ids with their channels, the oldest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (DeliveryId, &Arc<str>)> {
-        self.ids.iter().map(|(id, letter)| (*id, &letter.channel))
+    /// Ids with their channels, the oldest first; of those that come after one, or of all.
+    pub(super) fn after(&self, id: Option<DeliveryId>) -> impl Iterator<Item = (DeliveryId, &Arc<str>)> {
+        let begin = id.map_or(Bound::Unbounded, Bound::Excluded);
+        self.ids.range((begin, Bound::Unbounded)).map(|(id, letter)| (*id, &letter.channel))
     }
 
     pub(super) fn of_notice(&self, notice: NoticeId) -> usize {

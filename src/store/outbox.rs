@@ -56,11 +56,11 @@ impl Reader {
         Ok(Page { items: items.collect::<Result<_, _>>()?, total: total as u64 })
     }
 
-    /// The oldest dead letters of a channel.
+    /// The oldest dead letters of a channel; of those that come after one, if that is given.
     #[must_use]
-    pub fn oldest_dead_letters(&self, channel: &str, most: usize) -> Vec<DeliveryId> {
+    pub fn oldest_dead_letters(&self, channel: &str, after: Option<DeliveryId>, most: usize) -> Vec<DeliveryId> {
         let durable = self.state.durable.read();
-        let of_channel = durable.dead.iter().filter(|(_, known)| ***known == *channel);
+        let of_channel = durable.dead.after(after).filter(|(_, known)| ***known == *channel);
         of_channel.map(|(id, _)| id).take(most).collect()
     }
 

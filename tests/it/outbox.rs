@@ -185,3 +185,35 @@ async fn the_beginning_of_what_is_over_is_not_sent_again_since_nobody_would_end_
     assert_eq!(total(&node.api, "dead").await, 1);
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_over_does_not_keep_the_rest_of_a_channel_from_being_sent_again() {
+    let (gateway, other, pager) = (Gateway::start(), Gateway::start(), Pager::start());
+    play(&pager, "400");
+    let targets = format!("{}{}", targets(&gateway, &["OVER"]), targets(&other, &["LASTS"]));
+    let node = Node::start(&format!("[alerting]\nlog = false\n{}{targets}", pager.channel())).await;
+    let dead = async |number| {
+        until("the dead letters", async || (total(&node.api, "dead").await == number).then_some(())).await;
+    };
+    connected(&node.api, &["OVER", "LASTS"]).await;
+    go(&gateway, &node.api, "unavailable", &["OVER"]).await;
+    dead(1).await;
+    go(&gateway, &node.api, "none", &["OVER"]).await;
+    dead(2).await;
+    go(&other, &node.api, "unavailable", &["LASTS"]).await;
+    dead(3).await;
+    play(&pager, "200");
+    let before = pager.handle.arrivals().len();
+    for accepted in [2, 0] {
+        let answer = node.api.post("/outbox/retry?channel=ops", json!({})).await;
+        let expected = json!({"accepted": accepted, "refused": 1, "remaining": 1});
+        assert_eq!((answer.status, answer.json()), (202, expected));
+    }
+    let told_of = |event: Value| (event["type"].clone(), event["subject"].clone());
+    let arrivals: Vec<_> =
+        pager.arrivals(before + 2).await[before..].iter().map(|arrival| told_of(told(arrival))).collect();
+    let expected = [("resolved", "OVER"), ("firing", "LASTS")];
+    let expected = expected.map(|(kind, name)| (json!(format!("breakwater.alert.{kind}")), json!(name)));
+    assert_eq!(arrivals, expected);
+    node.stop().await;
+}

@@ -166,7 +166,8 @@ fn a_delivery_that_is_done_leaves_the_outbox_and_a_dead_one_can_be_sent_again() 
         assert_eq!(reader.dead_letters(&filter, 0, 10).unwrap().total, count, "{filter:?}");
         assert_eq!(reader.deliveries(&filter, 0, 10).unwrap().total, count, "{filter:?}");
     }
-    assert_eq!(reader.oldest_dead_letters(&dead.channel, 10), [dead.id]);
+    assert_eq!(reader.oldest_dead_letters(&dead.channel, None, 10), [dead.id]);
+    assert_eq!(reader.oldest_dead_letters(&dead.channel, Some(dead.id), 10), []);
     assert_eq!(reader.dead_letter_counts().get(&waits.channel), Some(&1));
     let again = vec![DeliveryChange::Dead(delivery(2)), DeliveryChange::Wait(delivery(2))];
     commit(&store, at(0), vec![change(again)]);
@@ -176,7 +177,6 @@ fn a_delivery_that_is_done_leaves_the_outbox_and_a_dead_one_can_be_sent_again() 
     check_whole(folder.path());
 }
 
-#[test]
 #[test]
 fn a_page_of_the_dead_letters_of_a_target_costs_no_more_where_there_are_many() {
     let folder = tempfile::tempdir().unwrap();
@@ -198,6 +198,7 @@ fn a_page_of_the_dead_letters_of_a_target_costs_no_more_where_there_are_many() {
     store.close().unwrap();
 }
 
+#[test]
 fn the_transition_log_is_read_backwards_in_pages() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
