@@ -18,9 +18,9 @@ use crate::config::Secret;
 const WORDS_MAX: usize = 300;
 /// A secret that is shorter is no secret; hiding it would tear words apart.
 const SECRET_MIN: usize = 4;
-/// Parts of a URL's path or query, and a program's arguments, are taken for tokens from this length on. (Slack's and
-/// Discord's are 24 and more.)
-const TOKEN_MIN: usize = 12;
+/// Parts of a URL's path or query, of a body's template, and a program's arguments, are taken for tokens from this length
+/// on. (Slack's and Discord's are 24 and more.)
+pub(super) const TOKEN_MIN: usize = 12;
 /// The least of a secret within a longer text in Base64 that is hidden by itself.
 const BASE64_MIN: usize = 8;
 
