@@ -104,6 +104,8 @@ pub(crate) struct FailureHistory {
     ending: BTreeSet<IncidentId>,
     /// Dead letters that are sent and not yet on disk.
     dying: BTreeSet<DeliveryId>,
+    /// Dead letters that are sent again or let go of, which is not yet on disk.
+    leaving: BTreeSet<DeliveryId>,
     /// Who hears of which targets there are more or fewer dead letters.
     tell: Option<Recipient<Letters>>,
     /// Events of other contexts that are sent and not yet on disk, with those who sent them again.
@@ -121,11 +123,25 @@ impl FailureHistory {
         died: CancellationToken,
     ) -> Addr<Self> {
         let (underway, attached) = (BTreeMap::new(), BTreeMap::new());
-        let (ending, dying, receiving) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let (ending, dying, leaving, receiving) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
         Self::create(move |context| {
             context.set_mailbox_capacity(super::journal::CROWDED);
             let tell = None;
-            Self { reader, ids, clock, config, journal, underway, attached, ending, dying, tell, receiving, died }
+            Self {
+                reader,
+                ids,
+                clock,
+                config,
+                journal,
+                underway,
+                attached,
+                ending,
+                dying,
+                leaving,
+                tell,
+                receiving,
+                died,
+            }
         })
     }
 

@@ -75,6 +75,10 @@ impl FailureHistory {
         let mut of = Some(BTreeSet::new());
         for change in changes {
             match change {
+                DeliveryChange::Wait(Delivery { id, .. }) | DeliveryChange::Done(id) => self.leaving.remove(id),
+                DeliveryChange::Dead(_) => false,
+            };
+            match change {
                 DeliveryChange::Dead(delivery) => {
                     self.dying.remove(&delivery.id);
                     of = of.map(|names| with_target(names, delivery));
@@ -144,6 +148,22 @@ impl FailureHistory {
         }
     }
 
+    /// Whether what the disk says of a dead letter is the last word: one that is dying, or is sent again or let go of, is
+    /// about to be another. Who asks again finds it as it is then.
+    fn is_settled(&self, id: DeliveryId) -> bool {
+        !self.dying.contains(&id) && !self.leaving.contains(&id)
+    }
+
+    /// A dead letter is none any more.
+    fn leave(&mut self, id: DeliveryId, change: Change, answer: Answer, context: &Context<Self>) {
+        let (committed, landed) = oneshot::channel::<Arc<_>>();
+        self.leaving.insert(id);
+        self.note_underway(&change);
+        let mine = context.address().recipient();
+        self.journal.do_send(Commit { change, landed: vec![mine], answer: Some(committed) });
+        crate::actors::system::pass_on(landed, answer, None);
+    }
+
     fn commit(&mut self, change: Change, landed: Recipient<Landed>, context: &Context<Self>) {
         let mine = context.address().recipient();
         self.note_underway(&change);
@@ -204,8 +224,7 @@ impl Handler<Resend> for FailureHistory {
     fn handle(&mut self, resend: Resend, context: &mut Context<Self>) {
         let Resend { id, who, correlation, answer } = resend;
         let dead = match self.reader.dead_letter(id) {
-            // One that is dying is not in the list yet; who asks again finds it there.
-            Ok(Some(delivery)) if !self.dying.contains(&id) => delivery,
+            Ok(Some(delivery)) if self.is_settled(id) => delivery,
             Ok(_) => return drop(answer.send(Err(Refused::NoSuchDelivery))),
             Err(error) => return drop(answer.send(Err(super::unreadable(error)))),
         };
@@ -218,9 +237,7 @@ impl Handler<Resend> for FailureHistory {
         let event = Event::NotificationResent { delivery: id, channel: dead.channel.clone(), who };
         change.events.push(Occurrence { event, at: now, correlation, cause: None });
         change.deliveries.push(DeliveryChange::Wait(dead.again(now)));
-        let (committed, landed) = oneshot::channel::<Arc<_>>();
-        self.send(change, None, Some(committed), context);
-        crate::actors::system::pass_on(landed, answer, None);
+        self.leave(id, change, answer, context);
     }
 }
 
@@ -231,7 +248,7 @@ impl Handler<Dismiss> for FailureHistory {
     fn handle(&mut self, dismiss: Dismiss, context: &mut Context<Self>) {
         let Dismiss { id, who, correlation, answer } = dismiss;
         let dead = match self.reader.dead_letter(id) {
-            Ok(Some(delivery)) if !self.dying.contains(&id) => delivery,
+            Ok(Some(delivery)) if self.is_settled(id) => delivery,
             Ok(_) => return drop(answer.send(Err(Refused::NoSuchDelivery))),
             Err(error) => return drop(answer.send(Err(super::unreadable(error)))),
         };
@@ -239,8 +256,6 @@ impl Handler<Dismiss> for FailureHistory {
         let event = Event::NotificationDismissed { delivery: id, channel: dead.channel, who };
         change.events.push(Occurrence { event, at: self.clock.now(), correlation, cause: None });
         change.deliveries.push(DeliveryChange::Done(id));
-        let (committed, landed) = oneshot::channel::<Arc<_>>();
-        self.send(change, None, Some(committed), context);
-        crate::actors::system::pass_on(landed, answer, None);
+        self.leave(id, change, answer, context);
     }
 }
