@@ -85,7 +85,8 @@ async fn a_digest_joins_what_another_channel_tells_at_once() {
     // Another gateway for C: what is down is probed again before its interval is over.
     let (gateway, other, digest, pager) = (Gateway::start(), Gateway::start(), Pager::start(), Pager::start());
     let targets = format!("{}{}", targets(&gateway, &["A", "B"]), targets(&other, &["C"]));
-    let grouping = "group_by = []\ngroup_wait = \"4s\"\ngroup_interval = \"1h\"";
+    // All that the pager is told of comes within this.
+    let grouping = "group_by = []\ngroup_wait = \"12s\"\ngroup_interval = \"1h\"";
     let channels = format!("{}{}", named(&digest, "digest", grouping), pager.channel());
     let node = Node::start(&format!("[alerting]\nlog = false\n{channels}{targets}")).await;
     connected(&node.api, &["A", "B", "C"]).await;
