@@ -106,6 +106,8 @@ pub(crate) struct FailureHistory {
     dying: BTreeSet<DeliveryId>,
     /// Dead letters that are sent again or let go of, and whom they speak of.
     going: BTreeMap<DeliveryId, Arc<str>>,
+    /// Dead letters that are sent again or let go of, which is not yet on disk.
+    leaving: BTreeSet<DeliveryId>,
     /// Who hears of which targets there are more or fewer dead letters.
     tell: Option<Recipient<Letters>>,
     /// Events of other contexts that are sent and not yet on disk, with those who sent them again.
@@ -123,7 +125,7 @@ impl FailureHistory {
         died: CancellationToken,
     ) -> Addr<Self> {
         let (underway, attached) = (BTreeMap::new(), BTreeMap::new());
-        let (ending, dying, receiving) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let (ending, dying, leaving, receiving) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
         Self::create(move |context| {
             context.set_mailbox_capacity(super::journal::CROWDED);
             let (tell, going) = (None, BTreeMap::new());
@@ -138,6 +140,7 @@ impl FailureHistory {
                 ending,
                 dying,
                 going,
+                leaving,
                 tell,
                 receiving,
                 died,

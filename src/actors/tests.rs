@@ -53,6 +53,7 @@ impl Service {
     }
 }
 
+mod letters;
 mod sight;
 
 struct Node {
@@ -62,6 +63,17 @@ struct Node {
     board: Arc<Board>,
     metrics: Arc<NodeMetrics>,
     config: Arc<Config>,
+}
+
+fn open(folder: &Path, clock: Clock) -> Store {
+    Store::open(Options {
+        folder: folder.join("data"),
+        cache_bytes: 16 * 1024 * 1024,
+        clock,
+        on_batch: Box::new(|_| {}),
+        on_failure: Box::new(|error| panic!("{error}")),
+    })
+    .unwrap()
 }
 
 async fn start(folder: &Path, services: &[(&str, &Service)]) -> Node {
@@ -84,14 +96,7 @@ async fn start_with(folder: &Path, services: &[(&str, &Service)], change: impl F
     change(&mut config);
     let config = Arc::new(config);
     let clock = Clock::system();
-    let store = Store::open(Options {
-        folder: folder.join("data"),
-        cache_bytes: 16 * 1024 * 1024,
-        clock,
-        on_batch: Box::new(|_| {}),
-        on_failure: Box::new(|error| panic!("{error}")),
-    })
-    .unwrap();
+    let store = open(folder, clock);
     let metrics = Arc::new(NodeMetrics::new(Build { version: "0", revision: "" }));
     let board = Arc::new(Board::default());
     let system = System::start(Parts {

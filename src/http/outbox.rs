@@ -93,8 +93,9 @@ pub(super) async fn retry(request: Request, id: String) -> Result<Response, Prob
 
 /// RetryChannel
 ///
-/// All dead letters of a channel wait again, the oldest first, at most 1,000 a request. Answered when that is on disk,
-/// with how many are left, or with a way back to the page where its form was sent.
+/// Dead letters of a channel wait again, the oldest first, at most 1,000 a request. What says that an incident lasts
+/// which is over is passed by: it stays, to be looked at or dismissed. Answered when the others are on disk, with how
+/// many are left, or with a way back to the page where its form was sent.
 #[utoipa::path(
     post, path = "/outbox/retry", tag = "Alerts",
     params(("channel" = String, Query, description = "The name of a channel.")),
@@ -108,23 +109,29 @@ pub(super) async fn retry_all(request: Request) -> Result<Response, Problem> {
     if !http.config.load().channels.contains_key(&channel) && !counts.contains_key(&channel) {
         return Err(Problem::no_such_channel());
     }
-    let ids = http.reader.oldest_dead_letters(&channel, AGAIN_MAX);
-    // Asked for in their order, and so they wait in it.
-    let retries = ids.iter().map(|id| http.outbox.retry(*id, who.clone(), request.correlation.clone()));
-    let mut accepted = 0;
-    for outcome in join_all(retries).await {
-        match outcome {
-            Ok(_) => accepted += 1,
-            // Somebody else was faster.
-            Err(Refused::NoSuchDelivery) => {}
-            Err(refused) => return Err(refused.into()),
+    let (mut accepted, mut refused, mut last) = (0, 0, None);
+    // Those that are refused stay in front of all others, so it goes on behind them.
+    while accepted < AGAIN_MAX {
+        let ids = http.reader.oldest_dead_letters(&channel, last, AGAIN_MAX - accepted);
+        let Some(end) = ids.last() else { break };
+        last = Some(*end);
+        // Asked for in their order, and so they wait in it.
+        let retries = ids.iter().map(|id| http.outbox.retry(*id, who.clone(), request.correlation.clone()));
+        for outcome in join_all(retries).await {
+            match outcome {
+                Ok(_) => accepted += 1,
+                Err(Refused::IncidentOver) => refused += 1,
+                // Somebody else was faster.
+                Err(Refused::NoSuchDelivery) => {}
+                Err(problem) => return Err(problem.into()),
+            }
         }
     }
     if request.body.is_form() {
         return Ok(reply::back_to_the_page());
     }
     let left = http.reader.dead_letter_counts().get(&channel).copied();
-    Ok(reply::accepted(&Begun { accepted, remaining: left.unwrap_or_default() }))
+    Ok(reply::accepted(&Begun { accepted, refused, remaining: left.unwrap_or_default() }))
 }
 
 /// DismissMessage

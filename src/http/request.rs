@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 use warp::Buf;
 use warp::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
-use warp::http::{Method, header};
+use warp::http::{Method, Uri, header};
 use warp::reply::Response;
 
 use super::body::Body;
@@ -125,7 +125,8 @@ impl Asked {
             return Err(Problem::method_not_allowed(rule.allow));
         }
         let looks = matches!(self.method, Method::GET | Method::HEAD);
-        if !looks && is_cross_site(&self.headers) {
+        let external_url = || self.http.config.load().alerting.external_url.clone();
+        if !looks && is_cross_site(&self.headers, external_url().as_deref()) {
             return Err(Problem::cross_site());
         }
         match rule.scope {
@@ -145,7 +146,9 @@ impl Request {
     /// # Errors
     /// 403 where a page of another site sent it.
     pub(super) fn must_not_be_cross_site(&self) -> Result<(), Problem> {
-        if is_cross_site(&self.headers) { Err(Problem::cross_site()) } else { Ok(()) }
+        let config = self.http.config.load();
+        let is_cross_site = is_cross_site(&self.headers, config.alerting.external_url.as_deref());
+        if is_cross_site { Err(Problem::cross_site()) } else { Ok(()) }
     }
 
     /// The configuration in force.
@@ -208,15 +211,27 @@ fn fresh_correlation() -> CorrelationId {
 
 /// Whether a browser says that the page of another site sent it. A node on 127.0.0.1 trusts whoever can reach it, and
 /// every page in a browser on that machine can; so what changes anything is refused to pages that are not our own.
-fn is_cross_site(headers: &HeaderMap) -> bool {
+fn is_cross_site(headers: &HeaderMap, external_url: Option<&str>) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    // No page can set this one. Browsers send it to this machine and over TLS, and not over plain HTTP to another one.
-    if text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none")) {
-        return true;
+    // No page can set this one, and it is right behind a proxy that calls us by another name. Browsers send it to this
+    // machine and over TLS, and not over plain HTTP to another one.
+    if let Some(site) = text("sec-fetch-site") {
+        return !matches!(site, "same-origin" | "none");
     }
     let Some(origin) = text(ORIGIN.as_str()) else { return false };
     let host = origin.split_once("://").map(|(_, host)| host);
-    host.is_none() || host != text(HOST.as_str())
+    let is_ours = host.is_some() && host == text(HOST.as_str());
+    let is_outside = || origin_of(origin).is_some_and(|origin| external_url.and_then(origin_of) == Some(origin));
+    !is_ours && !is_outside()
+}
+
+/// Scheme, host and port of an address, as browsers compare them (RFC 6454).
+fn origin_of(address: &str) -> Option<(String, String, u16)> {
+    let uri: Uri = address.parse().ok()?;
+    let scheme = uri.scheme_str()?.to_ascii_lowercase();
+    let usual = if scheme == "https" { 443 } else { 80 };
+    let port = uri.port_u16().unwrap_or(usual);
+    Some((scheme, uri.host()?.to_ascii_lowercase(), port))
 }
 
 fn finish(http: &Http, mut response: Response, correlation: &CorrelationId) -> Response {
@@ -253,13 +268,35 @@ mod tests {
 
     #[test]
     fn programs_and_our_own_pages_may_act_and_other_sites_pages_may_not() {
-        assert!(!is_cross_site(&headers(&[("host", "node:8080")])));
-        assert!(!is_cross_site(&headers(&[("host", "node:8080"), ("origin", "http://node:8080")])));
-        assert!(!is_cross_site(&headers(&[("sec-fetch-site", "same-origin")])));
-        assert!(is_cross_site(&headers(&[("host", "node:8080"), ("origin", "http://evil.example")])));
-        assert!(is_cross_site(&headers(&[("host", "node:8080"), ("origin", "null")])));
-        assert!(is_cross_site(&headers(&[("sec-fetch-site", "cross-site")])));
-        assert!(is_cross_site(&headers(&[("sec-fetch-site", "same-site")])));
+        let refused = |pairs: &[(&'static str, &'static str)]| is_cross_site(&headers(pairs), None);
+        assert!(!refused(&[("host", "node:8080")]));
+        assert!(!refused(&[("host", "node:8080"), ("origin", "http://node:8080")]));
+        assert!(!refused(&[("sec-fetch-site", "same-origin")]));
+        assert!(refused(&[("host", "node:8080"), ("origin", "http://evil.example")]));
+        assert!(refused(&[("host", "node:8080"), ("origin", "null")]));
+        for site in ["cross-site", "same-site", "?"].map(|site| ("sec-fetch-site", site)) {
+            assert!(refused(&[site]));
+            assert!(refused(&[site, ("host", "node"), ("origin", "http://node")]), "it decides");
+        }
+    }
+
+    #[test]
+    fn our_own_pages_may_act_also_behind_a_proxy_that_calls_us_by_another_name() {
+        let behind = |more: &[(&'static str, &'static str)], external_url| {
+            is_cross_site(&headers(&[&[("host", "10.0.0.7:8080")], more].concat()), external_url)
+        };
+        let ours = ("origin", "https://node.example");
+        for site in ["same-origin", "none"] {
+            assert!(!behind(&[ours, ("sec-fetch-site", site)], None));
+        }
+        assert!(behind(&[ours], None), "nobody says that it is ours");
+        for external_url in ["https://node.example", "https://Node.example:443/breakwater/"] {
+            assert!(!behind(&[ours], Some(external_url)), "{external_url}");
+        }
+        for external_url in ["http://node.example", "https://node.example:8443", "https://example"] {
+            assert!(behind(&[ours], Some(external_url)), "{external_url}");
+        }
+        assert!(behind(&[("origin", "null")], Some("https://node.example")));
     }
 
     #[test]

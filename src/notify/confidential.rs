@@ -4,21 +4,23 @@
 //! So what lets one in is looked for in every usual notation before its words are kept. What signs a link to acknowledge
 //! is the message's own, and is known by how it stands there.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 
-use super::quote::{one_line, without};
+use super::quote::{HIDDEN, one_line, without};
 use crate::config::Secret;
 
 /// How much of a receiver's words is kept, in characters.
 const WORDS_MAX: usize = 300;
 /// A secret that is shorter is no secret; hiding it would tear words apart.
 const SECRET_MIN: usize = 4;
-/// Parts of a URL's path or query, and a program's arguments, are taken for tokens from this length on. (Slack's and
-/// Discord's are 24 and more.)
-const TOKEN_MIN: usize = 12;
+/// Parts of a URL's path or query, of a body's template, and a program's arguments, are taken for tokens from this length
+/// on. (Slack's and Discord's are 24 and more.)
+pub(super) const TOKEN_MIN: usize = 12;
 /// The least of a secret within a longer text in Base64 that is hidden by itself.
 const BASE64_MIN: usize = 8;
 
@@ -57,7 +59,7 @@ impl Confidential {
 
     /// Words on one line, cut to what is kept, without what must not be repeated.
     pub(super) fn clean(&self, words: &str) -> String {
-        one_line(&without(&without(words, &tokens_in(words)), &self.0), WORDS_MAX)
+        one_line(&without(&without_tokens(words), &self.0), WORDS_MAX)
     }
 
     /// The same of the first bytes of an answer. Of one that is longer than the `limit` the end is left out, where half
@@ -131,14 +133,36 @@ fn parts_of(url: &Url) -> Vec<String> {
     whole.chain(tokens).chain(login).map(str::to_owned).collect()
 }
 
+/// `text` without the tokens of its links, wherever else they stand in it. In one pass, since a stranger may write a
+/// great many of them.
+fn without_tokens(text: &str) -> String {
+    let tokens = tokens_in(text);
+    let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(rest.find(|sign| !is_of_token(sign)).unwrap_or(rest.len()));
+        // `%3D`, `\u003d` or `\n` may stand in front of one, and look like a part of it.
+        let longest = if clean.ends_with(['%', '\\']) { 5 } else { 0 };
+        let token = (0..=longest).find(|skip| word.get(*skip..).is_some_and(|end| tokens.contains(end)));
+        clean.push_str(&word[..token.unwrap_or(word.len())]);
+        clean.push_str(token.map_or("", |_| HIDDEN));
+        let mut signs = after.chars();
+        clean.extend(signs.next());
+        rest = signs.as_str();
+    }
+    clean
+}
+
 /// The tokens of links: what stands behind `token=`, also as JSON and URLs write that.
-fn tokens_in(text: &str) -> Vec<String> {
+fn tokens_in(text: &str) -> BTreeSet<&str> {
     const SIGNS: [&str; 6] = ["=", "%3D", "%3d", "\\u003d", "&#61;", "&#x3D;"];
     let after = text.match_indices("token").map(|(at, word)| &text[at + word.len()..]);
     let values = after.filter_map(|rest| SIGNS.into_iter().find_map(|sign| rest.strip_prefix(sign)));
-    let is_part = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '_' | '-');
-    let tokens = values.filter_map(|value| value.split(|sign| !is_part(sign)).next());
-    tokens.filter(|token| token.len() >= TOKEN_MIN).map(str::to_owned).collect()
+    let tokens = values.filter_map(|value| value.split(|sign| !is_of_token(sign)).next());
+    tokens.filter(|token| token.len() >= TOKEN_MIN).collect()
+}
+
+const fn is_of_token(sign: char) -> bool {
+    sign.is_ascii_alphanumeric() || matches!(sign, '_' | '-')
 }
 
 #[cfg(test)]
@@ -202,8 +226,21 @@ mod tests {
             (r"token\u003d0123456789abcdef\u0022", r"token\u003d[hidden]\u0022"),
             ("token=a token=", "token=a token="),
             ("invalid token, invalid_auth", "invalid token, invalid_auth"),
+            ("token=0123456789abcdef {\"token\": \"0123456789abcdef\"}", "token=[hidden] {\"token\": \"[hidden]\"}"),
+            (
+                r"%220123456789abcdef%22 \n0123456789abcdef ?token=0123456789abcdef",
+                r"%22[hidden]%22 \n[hidden] ?token=[hidden]",
+            ),
         ] {
             assert_eq!(confidential.clean(said), kept);
         }
+    }
+
+    #[test]
+    fn many_tokens_of_a_stranger_cost_no_more_than_one() {
+        let confidential = Confidential::new(&[], &[]);
+        let said: String = (0..2_000).map(|number| format!("token={number:012} ")).collect();
+        let taken = allocation_counter::measure(|| assert!(confidential.clean(&said).starts_with("token=[hidden] ")));
+        assert!(taken.bytes_total < 16 * said.len() as u64, "{} bytes for {}", taken.bytes_total, said.len());
     }
 }

@@ -3,7 +3,7 @@
 /// What ends a text that was cut.
 const CUT: char = '…';
 /// What stands where something confidential stood.
-const HIDDEN: &str = "[hidden]";
+pub(super) const HIDDEN: &str = "[hidden]";
 
 /// `text` on one line of at most `limit` letters: control characters, what turns the direction of writing, and runs of
 /// spaces become one space.

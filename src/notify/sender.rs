@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use reqwest::Url;
 
 use super::bucket::Bucket;
+use super::confidential::TOKEN_MIN;
 use super::exec::Program;
 use super::request::{Answer, Request, Verdict};
 use super::smtp::Mailer;
@@ -262,7 +263,10 @@ fn way(channel: &Channel) -> Result<Way, Error> {
             let transport = transport(channel, &urls, &secrets_of(&alertmanager.login))?;
             return Ok(Way::Alertmanager { alertmanager: alertmanager.clone(), transport });
         }
-        ChannelKind::Webhook(webhook) => (&webhook.url, webhook.secrets.clone()),
+        ChannelKind::Webhook(webhook) => {
+            let template = channel.template.iter().flat_map(|template| keys_in(template.source()));
+            (&webhook.url, webhook.secrets.iter().cloned().chain(template).collect())
+        }
         ChannelKind::Slack(hook)
         | ChannelKind::Discord(hook)
         | ChannelKind::Teams(hook)
@@ -274,6 +278,14 @@ fn way(channel: &Channel) -> Result<Way, Error> {
         ChannelKind::KakaoTalk(kakaotalk) => (&kakaotalk.url, vec![kakaotalk.token.clone()]),
     };
     Ok(Way::Http { kind: kind.clone(), transport: transport(channel, &[urls], &secrets)? })
+}
+
+/// What in a template, which is a body, may be a key: its words, but for those that are as short as a word is.
+fn keys_in(template: &str) -> Vec<Secret> {
+    let ends =
+        |sign: char| sign.is_whitespace() || matches!(sign, '"' | '\'' | '{' | '}' | '[' | ']' | '(' | ')' | ',');
+    let words = template.split(ends).flat_map(|word| std::iter::once(word).chain(word.split(['=', '&', ':'])));
+    words.filter(|word| word.len() >= TOKEN_MIN).map(|word| Secret::new(word.as_bytes())).collect()
 }
 
 fn secrets_of(login: &Login) -> Vec<Secret> {

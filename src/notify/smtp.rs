@@ -5,7 +5,7 @@
 //! for somebody; who is refused for good is named in the log. If somebody is refused for now, the same mail with the same
 //! id is tried again, for those who do not have it yet. Who has it is kept in memory: after a restart all get it again.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use lettre::Address;
@@ -34,7 +34,7 @@ pub(super) struct Mailer {
     hello: ClientId,
     confidential: Confidential,
     /// Of mails that are to be tried again: who needs no further attempt.
-    partly: Mutex<BTreeMap<String, Done>>,
+    partly: Mutex<Partly>,
 }
 
 /// Mails that are remembered; of the oldest beyond them everybody gets another copy.
@@ -48,6 +48,28 @@ const GOODBYE: Duration = Duration::from_secs(5);
 struct Done {
     taken: Vec<usize>,
     never: Vec<usize>,
+}
+
+/// Mails by their ids, the one that was tried longest ago first.
+#[derive(Debug, Default)]
+struct Partly(VecDeque<(String, Done)>);
+
+impl Partly {
+    fn get(&self, id: &str) -> Option<&Done> {
+        self.0.iter().find(|(known, _)| known == id).map(|(_, done)| done)
+    }
+
+    fn remove(&mut self, id: &str) {
+        self.0.retain(|(known, _)| known != id);
+    }
+
+    fn put(&mut self, id: &str, done: Done) {
+        self.remove(id);
+        self.0.push_back((id.to_owned(), done));
+        if self.0.len() > PARTLY_MAX {
+            self.0.pop_front();
+        }
+    }
 }
 
 /// What became of a mail.
@@ -116,10 +138,7 @@ impl Mailer {
         partly.remove(id);
         match (later, never) {
             (Some(words), _) => {
-                partly.insert(id.to_owned(), done);
-                if partly.len() > PARTLY_MAX {
-                    partly.pop_first();
-                }
+                partly.put(id, done);
                 Err(Refusal::Now(words))
             }
             (None, Some(words)) if done.taken.is_empty() => Err(Refusal::Ever(words)),
@@ -208,4 +227,27 @@ fn refusal(what: &str, error: &Error) -> Refusal {
         cause = error.source();
     }
     if error.is_permanent() { Refusal::Ever(words) } else { Refusal::Now(words) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_too_many_mails_the_one_that_was_tried_longest_ago_is_let_go_of() {
+        let done = |place: usize| Done { taken: vec![place], never: Vec::new() };
+        let mut partly = Partly::default();
+        // As numbers that are written go, the last of these is the smallest text.
+        for number in (0..=PARTLY_MAX).rev() {
+            partly.put(&number.to_string(), done(number));
+        }
+        assert!(partly.get(&PARTLY_MAX.to_string()).is_none() && partly.get("0").is_some());
+        let oldest = (PARTLY_MAX - 1).to_string();
+        partly.put(&oldest, done(7));
+        assert_eq!((partly.0.len(), partly.get(&oldest).map(|done| &*done.taken)), (PARTLY_MAX, Some(&[7][..])));
+        partly.put("another", done(8));
+        assert!(partly.get(&oldest).is_some() && partly.get(&(PARTLY_MAX - 2).to_string()).is_none());
+        partly.remove(&oldest);
+        assert!(partly.get(&oldest).is_none() && partly.0.len() == PARTLY_MAX - 1);
+    }
 }

@@ -1,6 +1,7 @@
 //! The dead letters in memory: whose they are and what they speak of, since people are told by their numbers.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::domain::delivery::Delivery;
@@ -89,9 +90,37 @@ impl DeadLetters {
         self.ids.len()
     }
 
-    /// Ids with their channels, the oldest first.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (DeliveryId, &Arc<str>)> {
-        self.ids.iter().map(|(id, letter)| (*id, &letter.channel))
+    /// Their ids, the oldest first.
+    pub(super) fn ids(&self) -> impl Iterator<Item = DeliveryId> {
+        self.ids.keys().copied()
+    }
+
+    /// Of those for a channel and about a target, or of all: some, the newest first, and how many there are.
+    pub(super) fn page(
+        &self,
+        channel: Option<&str>,
+        target: Option<&str>,
+        skip: usize,
+        take: usize,
+    ) -> (Vec<DeliveryId>, usize) {
+        let is =
+            |known: Option<&Arc<str>>, wanted: Option<&str>| wanted.is_none() || known.map(AsRef::as_ref) == wanted;
+        let is_wanted = |letter: &Letter| is(Some(&letter.channel), channel) && is(letter.target.as_ref(), target);
+        let mut wanted = self.ids.iter().rev().filter(|(_, letter)| is_wanted(letter)).map(|(id, _)| *id);
+        let (skipped, page) = (wanted.by_ref().take(skip).count(), wanted.by_ref().take(take).collect::<Vec<_>>());
+        let total = match (channel, target) {
+            (None, None) => self.len(),
+            (Some(channel), None) => self.of_channels.get(channel).copied().unwrap_or(0),
+            // What is sent again counts for its target, and is none of these.
+            (_, Some(_)) => skipped + page.len() + wanted.count(),
+        };
+        (page, total)
+    }
+
+    /// Ids with their channels, the oldest first; of those that come after one, or of all.
+    pub(super) fn after(&self, id: Option<DeliveryId>) -> impl Iterator<Item = (DeliveryId, &Arc<str>)> {
+        let begin = id.map_or(Bound::Unbounded, Bound::Excluded);
+        self.ids.range((begin, Bound::Unbounded)).map(|(id, letter)| (*id, &letter.channel))
     }
 
     pub(super) fn of_notice(&self, notice: NoticeId) -> usize {
@@ -215,7 +244,7 @@ mod tests {
             letters.remove(id(notice));
         }
         assert_eq!((of(&letters, "PG_KCP"), letters.of_channels().len()), (0, 1));
-        assert_eq!(letters.iter().map(|(id, _)| id).collect::<Vec<_>>(), [id(3)]);
+        assert_eq!(letters.ids().collect::<Vec<_>>(), [id(3)]);
         assert!(letters.contains(id(3)) && !letters.contains(id(1)));
     }
 
@@ -232,6 +261,33 @@ mod tests {
         assert!(letters.is_sent_again(id(1)));
         letters.arrived(id(1));
         assert!(letters.of_target("PG_KCP").is_empty() && !letters.is_sent_again(id(1)));
+    }
+
+    #[test]
+    fn a_page_has_what_is_wanted_the_newest_first_and_says_how_much_there_is() {
+        let mut letters = DeadLetters::default();
+        for (notice, channel, target) in [
+            (1, "ops", Some("A")),
+            (2, "ops", Some("B")),
+            (3, "boss", Some("A")),
+            (4, "ops", Some("A")),
+            (5, "ops", None),
+        ] {
+            letters.put(id(notice), letter(channel, target));
+        }
+        for (channel, target, all) in [
+            (None, None, vec![5, 4, 3, 2, 1]),
+            (Some("ops"), None, vec![5, 4, 2, 1]),
+            (None, Some("A"), vec![4, 3, 1]),
+            (Some("ops"), Some("A"), vec![4, 1]),
+            (Some("ops"), Some("C"), vec![]),
+            (Some("nobody"), None, vec![]),
+        ] {
+            for (skip, take) in [(0, 9), (0, 2), (1, 1), (9, 9), (usize::MAX, 1)] {
+                let expected: Vec<_> = all.iter().skip(skip).take(take).map(|notice| id(*notice)).collect();
+                assert_eq!(letters.page(channel, target, skip, take), (expected, all.len()), "{channel:?} {target:?}");
+            }
+        }
     }
 
     #[test]

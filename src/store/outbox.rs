@@ -43,37 +43,24 @@ impl Reader {
         self.state.get(&key)?.map(|value| self.delivery_at(&key, value)).transpose()
     }
 
-    /// Dead letters, newest notice first; the first page is 0. Only those about one target are each looked into.
+    /// Dead letters, newest notice first; the first page is 0. Only those on it are read.
     ///
     /// # Errors
     /// What could not be read.
     pub fn dead_letters(&self, wanted: &DeliveryFilter, page: u64, size: usize) -> Result<Page<Delivery>, Error> {
-        let durable = self.state.durable.read();
-        let of_channel = durable.dead.iter().rev().filter(|(_, channel)| wanted.takes_channel(channel));
-        let ids: Vec<DeliveryId> = of_channel.map(|(id, _)| id).collect();
-        drop(durable);
         let skip = usize::try_from(page).unwrap_or(usize::MAX).saturating_mul(size);
-        if wanted.target.is_none() {
-            let total = ids.len() as u64;
-            let items = ids.into_iter().skip(skip).take(size).filter_map(|id| self.dead_letter(id).transpose());
-            return Ok(Page { items: items.collect::<Result<_, _>>()?, total });
-        }
-        let (mut items, mut total) = (Vec::new(), 0);
-        for id in ids {
-            let Some(delivery) = self.dead_letter(id)?.filter(|delivery| wanted.takes(delivery)) else { continue };
-            if total >= skip && items.len() < size {
-                items.push(delivery);
-            }
-            total += 1;
-        }
-        Ok(Page { items, total: total as u64 })
+        let DeliveryFilter { channel, target } = wanted;
+        let (ids, total) = self.state.durable.read().dead.page(channel.as_deref(), target.as_deref(), skip, size);
+        // One may have gone meanwhile.
+        let items = ids.into_iter().filter_map(|id| self.dead_letter(id).transpose());
+        Ok(Page { items: items.collect::<Result<_, _>>()?, total: total as u64 })
     }
 
-    /// The oldest dead letters of a channel.
+    /// The oldest dead letters of a channel; of those that come after one, if that is given.
     #[must_use]
-    pub fn oldest_dead_letters(&self, channel: &str, most: usize) -> Vec<DeliveryId> {
+    pub fn oldest_dead_letters(&self, channel: &str, after: Option<DeliveryId>, most: usize) -> Vec<DeliveryId> {
         let durable = self.state.durable.read();
-        let of_channel = durable.dead.iter().filter(|(_, known)| ***known == *channel);
+        let of_channel = durable.dead.after(after).filter(|(_, known)| ***known == *channel);
         of_channel.map(|(id, _)| id).take(most).collect()
     }
 

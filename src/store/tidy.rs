@@ -201,7 +201,7 @@ impl Tidy {
     fn delete_dead_letters(&mut self, batch: &mut Batch<'_>) -> Result<Stage, Error> {
         let old = |notice: NoticeId| notice < self.kept_from.notice;
         let durable = batch.state.durable.read();
-        let ids = durable.dead.iter().map(|(id, _)| id);
+        let ids = durable.dead.ids();
         let dead: Vec<_> = ids.take_while(|id| old(id.notice)).take(STEP).collect();
         drop(durable);
         let more = dead.len() == STEP;

@@ -3,13 +3,14 @@
 //! Needs Python with `aiosmtpd` (Debian: `apt-get install --no-install-recommends python3-aiosmtpd`). Where it is missing
 //! these tests fail and say so.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-use crate::node::{Gateway, Node, until};
+use crate::node::{Gateway, LOOK_EVERY, Node, until};
 
 /// The mail server on a free port, with a mailbox of its own.
 struct MailServer {
@@ -19,26 +20,32 @@ struct MailServer {
 }
 
 impl MailServer {
-    fn start() -> Self {
+    async fn start() -> Self {
         let folder = TempDir::new().expect("a folder can be made");
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate can be made");
         std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).expect("the folder can be written to");
         std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).expect("as above");
-        let port = {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("port 0 can be had");
-            listener.local_addr().expect("it is bound").port()
-        };
-        let process = Command::new(python())
-            .args(["-m", "aiosmtpd", "-n", "-c", "aiosmtpd.handlers.Mailbox"])
-            .arg(format!("--listen=127.0.0.1:{port}"))
-            .arg(format!("--tlscert={}", folder.path().join("cert.pem").display()))
-            .arg(format!("--tlskey={}", folder.path().join("key.pem").display()))
-            .arg(folder.path().join("mailbox"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Python can be started");
+        // Between our look and its own somebody else may have taken a port.
+        let (port, process) = until("a mail server", async || {
+            let port = {
+                let listener = TcpListener::bind("127.0.0.1:0").expect("port 0 can be had");
+                listener.local_addr().expect("it is bound").port()
+            };
+            Some((port, serve(folder.path(), port).await?))
+        })
+        .await;
         Self { port, process, folder }
+    }
+
+    fn end(&mut self) {
+        // It may have ended, which is as good.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+
+    /// Where it was before.
+    async fn begin_again(&mut self) {
+        self.process = until("the mail server", async || serve(self.folder.path(), self.port).await).await;
     }
 
     fn channel(&self) -> String {
@@ -50,29 +57,57 @@ impl MailServer {
         )
     }
 
-    /// What lies in the mailbox: of each mail its head and its text, as a mail program shows them.
-    fn mails(&self) -> Vec<Mail> {
+    /// What lies in the mailbox.
+    fn files(&self) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(self.folder.path().join("mailbox/new")) else { return Vec::new() };
         let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a file").path()).collect();
         files.sort();
-        files.iter().map(|file| read(file)).collect()
+        files
     }
 
+    /// Each costs a Python, so they are read when they are there.
     async fn mails_when(&self, number: usize) -> Vec<Mail> {
-        until(&format!("{number} mails"), async || Some(self.mails()).filter(|mails| mails.len() >= number)).await
+        until(&format!("{number} mails"), async || (self.files().len() >= number).then_some(())).await;
+        self.files().iter().map(|file| read(file)).collect()
     }
 }
 
 impl Drop for MailServer {
     fn drop(&mut self) {
-        // It may have ended, which is as good.
-        drop(self.process.kill());
-        drop(self.process.wait());
+        self.end();
+    }
+}
+
+/// A server that listens there; `None` where it could not.
+async fn serve(folder: &Path, port: u16) -> Option<Child> {
+    let mut process = Command::new(python())
+        .args(["-m", "aiosmtpd", "-n", "-c", "aiosmtpd.handlers.Mailbox"])
+        .arg(format!("--listen=127.0.0.1:{port}"))
+        .arg(format!("--tlscert={}", folder.join("cert.pem").display()))
+        .arg(format!("--tlskey={}", folder.join("key.pem").display()))
+        .arg(folder.join("mailbox"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("Python can be started");
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if process.try_wait().expect("it is a child of ours").is_some() {
+            return None;
+        }
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return Some(process);
+        }
     }
 }
 
 /// A Python that has the server: the system's before whatever else is on the path.
 fn python() -> &'static str {
+    static FOUND: OnceLock<&str> = OnceLock::new();
+    FOUND.get_or_init(find_python)
+}
+
+fn find_python() -> &'static str {
     let has = |python: &&str| {
         let asked = Command::new(python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
         asked.is_ok_and(|status| status.success())
@@ -93,7 +128,7 @@ struct Mail {
     text: String,
 }
 
-/// Python's own parser of mails, which knows nothing of ours.
+/// A mail's head and its text, as a mail program shows them: Python's own parser knows nothing of ours.
 fn read(file: &Path) -> Mail {
     const READ: &str = "import email, email.policy, json, sys\n\
         mail = email.message_from_file(open(sys.argv[1]), policy=email.policy.default)\n\
@@ -115,7 +150,7 @@ fn read(file: &Path) -> Mail {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_mail_server_gets_an_outage_as_one_conversation() {
-    let (gateway, server) = (Gateway::start(), MailServer::start());
+    let (gateway, server) = (Gateway::start(), MailServer::start().await);
     let target = gateway.target("PG_KCP", "failure_threshold = 1");
     let alerting = "[alerting]\nlocale = \"ko\"\nexternal_url = \"https://breakwater.example\"\n";
     let node = Node::start(&format!("{alerting}{}{target}", server.channel())).await;
@@ -137,12 +172,11 @@ async fn a_real_mail_server_gets_an_outage_as_one_conversation() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_server_that_comes_back_gets_what_it_missed() {
     let gateway = Gateway::start();
-    let mut server = MailServer::start();
+    let mut server = MailServer::start().await;
     let target = gateway.target("PG_KCP", "failure_threshold = 1");
     let node = Node::start(&format!("{}{target}", server.channel())).await;
     node.api.target_in("PG_KCP", "CONNECTED").await;
-    drop(server.process.kill());
-    drop(server.process.wait());
+    server.end();
     gateway.goes("unavailable");
     until("a mail that could not be sent", async || {
         let waiting = node.api.read("/outbox").await;
@@ -151,15 +185,7 @@ async fn a_mail_server_that_comes_back_gets_what_it_missed() {
     .await;
     gateway.goes("none");
     node.api.target_in("PG_KCP", "CONNECTED").await;
-    let again = Command::new(python())
-        .args(["-m", "aiosmtpd", "-n", "-c", "aiosmtpd.handlers.Mailbox"])
-        .arg(format!("--listen=127.0.0.1:{}", server.port))
-        .arg(format!("--tlscert={}", server.folder.path().join("cert.pem").display()))
-        .arg(format!("--tlskey={}", server.folder.path().join("key.pem").display()))
-        .arg(server.folder.path().join("mailbox"))
-        .stderr(Stdio::null())
-        .spawn();
-    server.process = again.expect("Python can be started");
+    server.begin_again().await;
     let mails = server.mails_when(2).await;
     assert_eq!(mails.len(), 2, "a beginning and an end: {mails:?}");
     node.stop().await;

@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 /// Only a broken node takes this long.
 const LIMIT: Duration = Duration::from_secs(30);
 /// How often something is looked at again.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The key that the node signs with and the receiver checks with.
 pub(crate) const SECRET: &str = "a secret of sixteen bytes or more";
 

@@ -85,7 +85,8 @@ async fn a_digest_joins_what_another_channel_tells_at_once() {
     // Another gateway for C: what is down is probed again before its interval is over.
     let (gateway, other, digest, pager) = (Gateway::start(), Gateway::start(), Pager::start(), Pager::start());
     let targets = format!("{}{}", targets(&gateway, &["A", "B"]), targets(&other, &["C"]));
-    let grouping = "group_by = []\ngroup_wait = \"4s\"\ngroup_interval = \"1h\"";
+    // All that the pager is told of comes within this.
+    let grouping = "group_by = []\ngroup_wait = \"12s\"\ngroup_interval = \"1h\"";
     let channels = format!("{}{}", named(&digest, "digest", grouping), pager.channel());
     let node = Node::start(&format!("[alerting]\nlog = false\n{channels}{targets}")).await;
     connected(&node.api, &["A", "B", "C"]).await;
@@ -183,5 +184,37 @@ async fn the_beginning_of_what_is_over_is_not_sent_again_since_nobody_would_end_
     outbox_has(&node.api, 0).await;
     assert_eq!(kinds(&pager).last(), Some(&("resolved".to_owned(), 1)));
     assert_eq!(total(&node.api, "dead").await, 1);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_over_does_not_keep_the_rest_of_a_channel_from_being_sent_again() {
+    let (gateway, other, pager) = (Gateway::start(), Gateway::start(), Pager::start());
+    play(&pager, "400");
+    let targets = format!("{}{}", targets(&gateway, &["OVER"]), targets(&other, &["LASTS"]));
+    let node = Node::start(&format!("[alerting]\nlog = false\n{}{targets}", pager.channel())).await;
+    let dead = async |number| {
+        until("the dead letters", async || (total(&node.api, "dead").await == number).then_some(())).await;
+    };
+    connected(&node.api, &["OVER", "LASTS"]).await;
+    go(&gateway, &node.api, "unavailable", &["OVER"]).await;
+    dead(1).await;
+    go(&gateway, &node.api, "none", &["OVER"]).await;
+    dead(2).await;
+    go(&other, &node.api, "unavailable", &["LASTS"]).await;
+    dead(3).await;
+    play(&pager, "200");
+    let before = pager.handle.arrivals().len();
+    for accepted in [2, 0] {
+        let answer = node.api.post("/outbox/retry?channel=ops", json!({})).await;
+        let expected = json!({"accepted": accepted, "refused": 1, "remaining": 1});
+        assert_eq!((answer.status, answer.json()), (202, expected));
+    }
+    let arrivals = pager.arrivals(before + 2).await;
+    // Of different incidents: neither waits for the other.
+    let told_of = |event: Value| format!("{} of {}", event["type"], event["subject"]).replace('"', "");
+    let told: BTreeSet<String> = arrivals[before..].iter().map(|arrival| told_of(told(arrival))).collect();
+    let expected = ["breakwater.alert.firing of LASTS", "breakwater.alert.resolved of OVER"];
+    assert_eq!(told.iter().map(String::as_str).collect::<Vec<_>>(), expected);
     node.stop().await;
 }

@@ -43,6 +43,14 @@ async fn fails_when_called(gateway: &Gateway, api: &Api) {
     api.target_in("JOB", "FAILED").await;
 }
 
+/// What is wrong with it is held back, until this.
+async fn is_held_by(api: &Api, what: &str, ends: Timestamp) {
+    let held = api.read("/targets/JOB").await;
+    assert_eq!(held["suppressedBy"], what, "{held}");
+    let now = Clock::system().now();
+    assert!(now < ends, "asked too late: {}", clock::format(now));
+}
+
 async fn only(api: &Api, path: &str) -> Value {
     let list = api.read(path).await;
     assert_eq!(list["content"].as_array().map(Vec::len), Some(1), "{list}");
@@ -76,13 +84,14 @@ async fn a_window_by_a_rule_begins_and_ends_and_comes_again_the_day_after() {
     let node = Node::start(&format!("{}{}", pager.channel(), called(&gateway))).await;
     node.api.target_in("JOB", "CONNECTED").await;
     let rule =
-        json!({"rrule": "FREQ=DAILY", "startsAt": seconds_from_now(2), "lengthMs": 2_500, "timeZone": "Asia/Seoul"});
+        json!({"rrule": "FREQ=DAILY", "startsAt": seconds_from_now(2), "lengthMs": 8_000, "timeZone": "Asia/Seoul"});
     let window = made(&node.api, "/maintenances", rule.clone()).await;
     assert_eq!((&window["startsAt"], &window["firstStartsAt"]), (&rule["startsAt"], &rule["startsAt"]));
     assert_eq!((&window["rrule"], &window["timeZone"]), (&rule["rrule"], &rule["timeZone"]));
     until("the window", async || (only(&node.api, "/maintenances").await["status"]["state"] == "active").then_some(()))
         .await;
     fails_when_called(&gateway, &node.api).await;
+    is_held_by(&node.api, "maintenance", at(&window["endsAt"])).await;
     told_after(&pager, at(&window["endsAt"])).await;
     let next = only(&node.api, "/maintenances").await;
     assert_eq!((&next["status"]["state"], &next["firstStartsAt"]), (&json!("pending"), &rule["startsAt"]));
@@ -100,11 +109,12 @@ async fn a_silence_by_cron_that_has_begun_ends_and_comes_again_the_day_after() {
     node.api.target_in("JOB", "CONNECTED").await;
     let now = Clock::system().now().as_nanos() / 1_000_000;
     let (minute, hour) = (now / 60_000 % 60, now / 3_600_000 % 24);
-    // Since the last full minute, and for two and a half seconds more.
-    let cron = json!({"cron": format!("{minute} {hour} * * *"), "lengthMs": now % 60_000 + 2_500});
+    // Since the last full minute, and for eight seconds more.
+    let cron = json!({"cron": format!("{minute} {hour} * * *"), "lengthMs": now % 60_000 + 8_000});
     let silence = made(&node.api, "/silences", cron).await;
     assert_eq!((&silence["status"]["state"], &silence["timeZone"]), (&json!("active"), &json!("UTC")));
     fails_when_called(&gateway, &node.api).await;
+    is_held_by(&node.api, "silence", at(&silence["endsAt"])).await;
     told_after(&pager, at(&silence["endsAt"])).await;
     let next = only(&node.api, "/silences").await;
     assert_eq!(next["status"]["state"], "pending");
@@ -115,7 +125,7 @@ async fn a_silence_by_cron_that_has_begun_ends_and_comes_again_the_day_after() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rule_that_has_ended_is_listed_as_over() {
     let node = Node::start(JOB).await;
-    let rule = json!({"rrule": "FREQ=DAILY;COUNT=1", "startsAt": seconds_from_now(0), "lengthMs": 1_500});
+    let rule = json!({"rrule": "FREQ=DAILY;COUNT=1", "startsAt": seconds_from_now(1), "lengthMs": 5_000});
     let window = made(&node.api, "/maintenances", rule).await;
     let over = until("its end", async || {
         let listed = only(&node.api, "/maintenances").await;

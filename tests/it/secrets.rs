@@ -248,6 +248,8 @@ impl Secrets {
             "program-argument",
             "webhook-key-of-a-file",
             "webhook-second-key-of-a-file",
+            "webhook-template",
+            "fallback-body",
             "alertmanager-path",
         ];
         let of = |what: &'static str, signs: &str| Secret { what, value: format!("{what}-{signs}0a1B2c3D4e5F") };
@@ -353,8 +355,13 @@ impl Writer<'_> {
             "command = [\"/bin/sh\", \"-c\", 'cat; echo \"it was called with $0\" >&2; exit 1', \"{}\"]",
             self.of("program-argument")
         );
+        let templated = format!(
+            "url = \"{base}\"\ntemplate = '{{\"api_key\": \"{}\", \"text\": {{{{ title }}}}}}'",
+            self.of("webhook-template")
+        );
         [
             Self::channel("webhook", "webhook", &webhook),
+            Self::channel("templated", "webhook", &templated),
             Self::channel("slack", "slack", &format!("url_file = {}", self.file("slack", &self.hook("slack-path")))),
             Self::channel("discord", "discord", "url = \"${DISCORD_URL}\""),
             Self::channel("teams", "teams", &format!("url = \"{base}/workflows?sig={}\"", self.of("teams-sig"))),
@@ -442,11 +449,14 @@ impl Writer<'_> {
             "[[target]]\nname = \"OTHER\"\nendpoint = \"{}\"\n[target.alert]\nchannels = []\n\
              [[proxy.route]]\nprefix = \"/gw\"\ntarget = \"OTHER\"\nset_headers = {{ authorization = {} }}\n\
              set_headers_file = {{ x-key = {} }}\n[proxy.route.fallback]\ntarget = \"BASIC\"\n\
-             set_headers = {{ authorization = {} }}\n",
+             set_headers = {{ authorization = {} }}\n\
+             [[proxy.route]]\nprefix = \"/later\"\ntarget = \"OTHER\"\n[proxy.route.fallback]\nstatus = 200\n\
+             body = \"later {}\"\n",
             self.base,
             self.quoted("proxy-header"),
             self.file("header", self.of("proxy-header-of-a-file")),
             self.quoted("fallback-header"),
+            self.of("fallback-body"),
         )
     }
 }
@@ -513,8 +523,9 @@ fn routes() -> Vec<&'static str> {
     table.filter_map(|line| line.strip_prefix("//! | `GET ")?.split('`').next()).collect()
 }
 
-const CHANNELS: [&str; 14] = [
+const CHANNELS: [&str; 15] = [
     "webhook",
+    "templated",
     "alertmanager",
     "slack",
     "discord",
@@ -731,8 +742,8 @@ fn assert_found_elsewhere(other: &OtherSide, place: &Place, secrets: &Secrets, n
     let with_files = sent.leaks(needles).join("\n");
     for Secret { what, .. } in &secrets.0 {
         let only_signs = what.contains("-key-of-a-file") && what.contains("webhook") || *what == "webhook-key";
-        let is_argument = matches!(*what, "program-argument" | "fallback-header");
-        let found = if only_signs || is_argument { &with_files } else { &found };
+        let is_not_sent = matches!(*what, "program-argument" | "fallback-header" | "fallback-body");
+        let found = if only_signs || is_not_sent { &with_files } else { &found };
         assert!(found.contains(&format!("{what} in ")), "the search finds {what}");
     }
     assert!(!found.contains("card in"), "no card number was sent to anybody");

@@ -55,13 +55,15 @@ async fn the_list_of_channels_says_which_one_is_broken_and_why() {
         })
     );
     report(&node.api, "SHOP").await;
-    let broken = channel_when(&node.api, "gone", |gone| gone["state"] == "failing" && gone["waiting"] == 1).await;
+    // While an attempt is under way nothing says when the next one is.
+    let waits = |gone: &Value| gone["state"] == "failing" && gone["waiting"] == 1 && gone["nextAttemptAt"].is_string();
+    let broken = channel_when(&node.api, "gone", waits).await;
     assert_eq!(
         (&broken["kind"], &broken["rateLimit"], &broken["deadLetters"]),
         (&json!("slack"), &json!("1/s"), &json!(0))
     );
     assert!(broken["lastError"].as_str().is_some_and(|error| error.starts_with("no connection")), "{broken}");
-    assert!(broken["nextAttemptAt"].is_string() && broken["oldestQueuedAt"].is_string(), "{broken}");
+    assert!(broken["oldestQueuedAt"].is_string(), "{broken}");
     assert!(broken.get("lastDeliveredAt").is_none() && broken["lastFailedAt"].is_string(), "{broken}");
     let well = channel_when(&node.api, "ops", |ops| ops["state"] == "delivering").await;
     assert!(well["lastDeliveredAt"].is_string() && well.get("lastError").is_none(), "{well}");
@@ -105,7 +107,7 @@ async fn dead_letters_of_a_channel_are_sent_again_together_and_one_is_let_go_of(
     play(&pager, "200");
     let before = pager.handle.arrivals().len();
     let answer = node.api.post("/outbox/retry?channel=ops", json!({})).await;
-    assert_eq!((answer.status, answer.json()), (202, json!({"accepted": 2, "remaining": 0})));
+    assert_eq!((answer.status, answer.json()), (202, json!({"accepted": 2, "refused": 0, "remaining": 0})));
     let arrivals = pager.arrivals(before + 2).await;
     let told: Vec<Value> =
         arrivals[before..].iter().map(|arrival| crate::node::told(arrival)["subject"].clone()).collect();

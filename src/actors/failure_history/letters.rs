@@ -75,6 +75,10 @@ impl FailureHistory {
         let mut of = BTreeSet::new();
         for change in changes {
             match change {
+                DeliveryChange::Wait(Delivery { id, .. }) | DeliveryChange::Done(id) => self.leaving.remove(id),
+                DeliveryChange::Dead(_) => false,
+            };
+            match change {
                 DeliveryChange::Dead(delivery) => {
                     self.dying.remove(&delivery.id);
                     self.going.remove(&delivery.id);
@@ -101,6 +105,7 @@ impl FailureHistory {
         if let Some(target) = target {
             self.going.insert(id, target);
         }
+        self.leaving.insert(id);
         self.note_underway(&change);
         let (committed, landed) = oneshot::channel::<Arc<_>>();
         let mine = context.address().recipient();
@@ -164,6 +169,12 @@ impl FailureHistory {
         }
     }
 
+    /// Whether what the disk says of a dead letter is the last word: one that is dying, or is sent again or let go of, is
+    /// about to be another. Who asks again finds it as it is then.
+    fn is_settled(&self, id: DeliveryId) -> bool {
+        !self.dying.contains(&id) && !self.leaving.contains(&id)
+    }
+
     fn commit(&mut self, change: Change, landed: Recipient<Landed>, context: &Context<Self>) {
         let mine = context.address().recipient();
         self.note_underway(&change);
@@ -219,8 +230,7 @@ impl Handler<Resend> for FailureHistory {
     fn handle(&mut self, resend: Resend, context: &mut Context<Self>) {
         let Resend { id, who, correlation, answer } = resend;
         let dead = match self.reader.dead_letter(id) {
-            // One that is dying is not in the list yet; who asks again finds it there.
-            Ok(Some(delivery)) if !self.dying.contains(&id) => delivery,
+            Ok(Some(delivery)) if self.is_settled(id) => delivery,
             Ok(_) => return drop(answer.send(Err(Refused::NoSuchDelivery))),
             Err(error) => return drop(answer.send(Err(super::unreadable(error)))),
         };
@@ -245,7 +255,7 @@ impl Handler<Dismiss> for FailureHistory {
     fn handle(&mut self, dismiss: Dismiss, context: &mut Context<Self>) {
         let Dismiss { id, who, correlation, answer } = dismiss;
         let dead = match self.reader.dead_letter(id) {
-            Ok(Some(delivery)) if !self.dying.contains(&id) => delivery,
+            Ok(Some(delivery)) if self.is_settled(id) => delivery,
             Ok(_) => return drop(answer.send(Err(Refused::NoSuchDelivery))),
             Err(error) => return drop(answer.send(Err(super::unreadable(error)))),
         };

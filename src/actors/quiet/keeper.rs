@@ -20,8 +20,8 @@ use crate::domain::id::CorrelationId;
 use crate::domain::quiet::{Kind, MOST, Quiet};
 use crate::domain::time::Timestamp;
 
-/// A time of day may be set, and timers go on.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// A time of day may be set, and timers go on. Until then each look computes what a clock that was set back made untrue.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How often what is over for long is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -203,7 +203,7 @@ impl Keeper {
         self.wiring.histories.do_send(Outage::of(change, correlation.clone(), landed, None));
     }
 
-    /// Recurring ones get their next interval when the last is over.
+    /// Recurring ones get their next interval when the last is over, or when the clock was set back.
     fn turn(&mut self, context: &mut Context<Self>) {
         let now = self.wiring.clock.now();
         for standing in self.standing.iter_mut().chain(&mut self.configured) {
@@ -213,9 +213,11 @@ impl Keeper {
         if let Some(timer) = self.timer.take() {
             context.cancel_future(timer);
         }
-        let next = self.standing.iter().chain(&self.configured).filter_map(|one| one.turns_at()).min();
-        if let Some(next) = next {
-            let pause = next.since(now).clamp(Duration::from_millis(1), LONGEST_PAUSE);
+        let mut recurring = self.standing.iter().chain(&self.configured).filter(|one| one.recurs()).peekable();
+        if recurring.peek().is_some() {
+            let next = recurring.filter_map(|one| one.turns_at()).min();
+            let pause = next.map_or(LONGEST_PAUSE, |next| next.since(now));
+            let pause = pause.clamp(Duration::from_millis(1), LONGEST_PAUSE);
             self.timer = Some(context.run_later(pause, |keeper, context| {
                 keeper.timer = None;
                 keeper.turn(context);
@@ -224,6 +226,8 @@ impl Keeper {
     }
 
     fn forget(&mut self, context: &mut Context<Self>) {
+        // By the time of day as it is, not as it was when somebody had set it wrong.
+        self.turn(context);
         let now = self.wiring.clock.now();
         let (over, standing): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.standing).into_iter().partition(|one| one.is_forgotten(now));
@@ -262,7 +266,6 @@ impl Actor for Keeper {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        self.turn(context);
         self.forget(context);
     }
 

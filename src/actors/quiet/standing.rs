@@ -27,6 +27,8 @@ pub(super) struct Standing {
     interval: Option<(Timestamp, Timestamp)>,
     /// Its calendar names no further one.
     is_last: bool,
+    /// When the two were so; what was so before is not known. A time of day may be set back.
+    as_of: Timestamp,
 }
 
 impl fmt::Debug for Standing {
@@ -96,7 +98,7 @@ impl Standing {
             return Err(wrong);
         }
         let is_last = calendar.is_some() && interval.is_none();
-        let mut standing = Self { quiet, expressions, calendar, interval, is_last };
+        let mut standing = Self { quiet, expressions, calendar, interval, is_last, as_of: now };
         if is_last {
             standing.interval = standing.last_listed(now);
         }
@@ -122,10 +124,12 @@ impl Standing {
     /// The interval that lasts at `now` or comes next, or else the last. The actor is told by a timer that one is over,
     /// and where the next one begins at once nobody shall see a gap.
     fn interval_at(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
-        match self.interval {
-            Some((_, until)) if until <= now && !self.is_last => self.next_interval(now).or(self.interval),
-            Some(_) | None => self.interval,
-        }
+        if self.holds_at(now) { self.interval } else { self.next_interval(now).or(self.interval) }
+    }
+
+    /// Whether what was found of its calendar is so at `now`.
+    fn holds_at(&self, now: Timestamp) -> bool {
+        self.calendar.is_none() || (self.as_of <= now && self.turns_at().is_none_or(|until| now < until))
     }
 
     fn next_interval(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
@@ -145,13 +149,17 @@ impl Standing {
 
     /// The same, with the interval that lasts at `now` or comes next.
     pub(super) fn at(self: &Arc<Self>, now: Timestamp) -> Arc<Self> {
-        if self.turns_at().is_none_or(|until| now < until) {
+        if self.holds_at(now) {
             return self.clone();
         }
         let next = self.next_interval(now);
         let (quiet, expressions) = (self.quiet.clone(), self.expressions.clone());
         let (interval, is_last) = (next.or(self.interval), next.is_none());
-        Arc::new(Self { quiet, expressions, calendar: self.calendar.clone(), interval, is_last })
+        Arc::new(Self { quiet, expressions, calendar: self.calendar.clone(), interval, is_last, as_of: now })
+    }
+
+    pub(super) const fn recurs(&self) -> bool {
+        self.calendar.is_some()
     }
 
     /// When a recurring one needs its next interval.
@@ -412,6 +420,24 @@ pub(super) mod tests {
                 (over.is_forgotten(at(now)), read_later(now).is_forgotten(at(now))),
                 (is_forgotten, is_forgotten)
             );
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_and_is_set_right_takes_no_window_away() {
+        let hour = Duration::from_secs(3_600);
+        let [now, ahead] = ["2024-06-02T10:30:00Z", "2024-06-05T10:30:00Z"].map(at);
+        let of_today = Some((at("2024-06-02T10:00:00Z"), at("2024-06-02T11:00:00Z")));
+        for by in [Recurrence::Cron("0 10 * * *".into()), rule("FREQ=DAILY;COUNT=2", "2024-06-01T10:00:00Z")] {
+            let quiet = recurring(by, hour);
+            let standing = Arc::new(Standing::of(quiet.clone(), now).unwrap());
+            for wrong in [standing.at(ahead), Arc::new(Standing::of(quiet, ahead).unwrap())] {
+                assert_eq!(wrong.lasts(now), of_today.map(|(_, until)| until), "at once: {wrong:?}");
+                let right = wrong.at(now);
+                assert_eq!((right.interval, right.is_last), (of_today, false));
+                assert_eq!(right.turns_at(), of_today.map(|(_, until)| until));
+                assert!(!right.is_forgotten(now));
+            }
         }
     }
 

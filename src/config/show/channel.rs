@@ -6,7 +6,6 @@ use crate::config::channel::{
     Alertmanager, Channel, ChannelKind, Email, Encryption, Exec, Grouping, Hook, KakaoTalk, Login, Mailbox, Ntfy,
     Opsgenie, PagerDuty, Telegram, Together, Webhook,
 };
-use crate::config::template::Template;
 use crate::domain::quiet::Label;
 
 pub(super) fn show(sheet: &mut Sheet, channel: &Channel) {
@@ -24,10 +23,14 @@ pub(super) fn show(sheet: &mut Sheet, channel: &Channel) {
     show_kind(sheet, kind);
     sheet.duration("timeout", *timeout);
     sheet.key("rate_limit", rate_limit.map_or_else(|| "off".to_owned(), |rate| rate.to_string()));
-    sheet.maybe("template", template.as_ref().map(Template::source));
-    if let (ChannelKind::Webhook(webhook), Some(_)) = (kind, template) {
+    let Some(template) = template else { return };
+    if let ChannelKind::Webhook(webhook) = kind {
+        // It is a whole body, and a service may want its key there.
+        sheet.key("template", SECRET);
         // Without a template there is nothing that could be called otherwise.
         sheet.key("content_type", &*webhook.content_type);
+    } else {
+        sheet.key("template", template.source());
     }
 }
 

@@ -7,7 +7,9 @@ use crate::config::units::{write_size, write_timestamp};
 use crate::domain::quiet::{Kind, Matcher, Quiet, Recurrence, When};
 
 const HEAD: &str = "\
-# The configuration in force: every key with the value that counts. What may let one in is \"<secret>\", whatever it is.
+# The configuration in force: every key with the value that counts. What lets one in, or may, is \"<secret>\", whatever
+# it is: keys and passwords, headers, queries, the bodies that are sent (a webhook's template among them), a program's
+# arguments. What people are told anyway is shown: labels, and what an answer must have (expect...), as failures name it.
 # What a target inherits, and the numbers of its breaker's profile, stand in itself; a secret of a file or a variable
 # stands under its plain key. A key that is missing has no value.
 ";

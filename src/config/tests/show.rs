@@ -9,6 +9,7 @@ fn with_secrets_of_ones_own(shown: &str) -> String {
         let key = line.split(" = ").next().unwrap_or_default();
         match key {
             "url" if line.ends_with("\"<secret>\"") => "url = \"https://somewhere.example/x\"".to_owned(),
+            "template" => line.replace("\"<secret>\"", r#"'{"text": {{ title }}}'"#),
             "command" => line.replace("<secret>", "--loud"),
             _ => line.replace("?<secret>", "?x").replace("<secret>", "0123456789abcdef"),
         }

@@ -50,7 +50,9 @@ pub(crate) struct Content<T: ToSchema> {
 pub(crate) struct Begun {
     /// So many wait again.
     pub(crate) accepted: usize,
-    /// So many are left; ask again.
+    /// So many were passed by, since what they say is not so any more.
+    pub(crate) refused: usize,
+    /// So many are left, with those that were passed by; if there are others, ask again.
     pub(crate) remaining: usize,
 }
 

@@ -166,7 +166,8 @@ fn a_delivery_that_is_done_leaves_the_outbox_and_a_dead_one_can_be_sent_again() 
         assert_eq!(reader.dead_letters(&filter, 0, 10).unwrap().total, count, "{filter:?}");
         assert_eq!(reader.deliveries(&filter, 0, 10).unwrap().total, count, "{filter:?}");
     }
-    assert_eq!(reader.oldest_dead_letters(&dead.channel, 10), [dead.id]);
+    assert_eq!(reader.oldest_dead_letters(&dead.channel, None, 10), [dead.id]);
+    assert_eq!(reader.oldest_dead_letters(&dead.channel, Some(dead.id), 10), []);
     assert_eq!(reader.dead_letter_counts().get(&waits.channel), Some(&1));
     let again = vec![DeliveryChange::Dead(delivery(2)), DeliveryChange::Wait(delivery(2))];
     commit(&store, at(0), vec![change(again)]);
@@ -174,6 +175,27 @@ fn a_delivery_that_is_done_leaves_the_outbox_and_a_dead_one_can_be_sent_again() 
     drop(reader);
     store.close().unwrap();
     check_whole(folder.path());
+}
+
+#[test]
+fn a_page_of_the_dead_letters_of_a_target_costs_no_more_where_there_are_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let about = DeliveryFilter { target: Some("PG_KCP".into()), ..DeliveryFilter::default() };
+    let reader = store.reader();
+    let allocations = |many: std::ops::RangeInclusive<u64>| {
+        let total = *many.end();
+        let deliveries = many.map(|id| DeliveryChange::Dead(delivery(id))).collect();
+        commit(&store, at(0), vec![Change { deliveries, ..Change::default() }]);
+        let look = || reader.dead_letters(&about, 0, 10).unwrap();
+        let page = look();
+        assert_eq!((page.items.len(), page.total), (10, total));
+        allocation_counter::measure(|| drop(look())).count_total
+    };
+    let (few, many) = (allocations(1..=10), allocations(11..=500));
+    assert!(many < 2 * few, "{few} and {many}");
+    drop(reader);
+    store.close().unwrap();
 }
 
 #[test]
