@@ -350,9 +350,8 @@ impl Handler<Landed> for Notifier {
                 DeliveryChange::Dead(delivery) => self.forget(delivery.id),
                 // A group that was just made; any other comes back with the journal's hint.
                 DeliveryChange::Wait(delivery) if delivery.attempts == 0 => {
-                    let line = Line::of(delivery, &self.config);
                     if let Some(queue) = self.queues.get_mut(&delivery.channel) {
-                        queue.landed(&line);
+                        queue.group_landed(delivery.id);
                     }
                 }
                 DeliveryChange::Wait(_) => {}

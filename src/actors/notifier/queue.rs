@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use super::entry::{Entry, May, Report};
 use super::health::Health;
+use super::homes::Homes;
 use super::joining::{Leaving, Part};
 use super::lines::Line;
 use super::pace::Pace;
 use crate::domain::delivery::{Delivery, GIVE_UP_AFTER, Message};
-use crate::domain::id::DeliveryId;
+use crate::domain::id::{DeliveryId, IncidentId};
 use crate::domain::time::Timestamp;
 
 /// Entries of one channel that are remembered here; the others wait on disk until there is room.
@@ -54,9 +55,10 @@ impl Default for Waiting {
 
 impl Waiting {
     /// Puts a message behind those before it: one that was given up and is sent again goes before what came later, so
-    /// that nobody hears of an end before the beginning.
-    fn push_in_order(&mut self, id: DeliveryId, first_stays: bool) {
-        let later = self.ready.iter().skip(usize::from(first_stays)).rev().take_while(|other| **other > id).count();
+    /// that nobody hears of an end before the beginning. Groups stay before it, whose ids are younger than what they say.
+    fn push_in_order(&mut self, id: DeliveryId, first_stays: bool, is_group: impl Fn(&DeliveryId) -> bool) {
+        let rest = self.ready.iter().skip(usize::from(first_stays)).rev();
+        let later = rest.take_while(|other| **other > id && !is_group(other)).count();
         self.ready.insert(self.ready.len() - later, id);
     }
 
@@ -69,6 +71,14 @@ impl Waiting {
     }
 }
 
+/// An entry whose group is on its way.
+#[derive(Debug)]
+struct Member {
+    group: DeliveryId,
+    /// `None` also where it was not read since a restart.
+    incident: Option<IncidentId>,
+}
+
 /// One channel's.
 pub(super) struct Queue {
     pace: Pace,
@@ -76,8 +86,9 @@ pub(super) struct Queue {
     lines: BTreeMap<Line, Waiting>,
     due: BTreeSet<(Timestamp, Line)>,
     remembered: BTreeMap<DeliveryId, Entry>,
-    /// Entries whose group is on its way, with that group.
-    members: BTreeMap<DeliveryId, DeliveryId>,
+    /// Entries whose group is on its way.
+    members: BTreeMap<DeliveryId, Member>,
+    homes: Homes,
     /// Entries that leave the outbox, and whose commit is on its way.
     leaving: BTreeSet<DeliveryId>,
     /// When a group's last message left. After a restart it is not known, and the group waits as for its first.
@@ -98,6 +109,7 @@ impl Queue {
             due: BTreeSet::new(),
             remembered: BTreeMap::new(),
             members: BTreeMap::new(),
+            homes: Homes::default(),
             leaving: BTreeSet::new(),
             flushed: BTreeMap::new(),
             groups: 0,
@@ -109,7 +121,7 @@ impl Queue {
     /// A new entry, or one after an attempt. `false` where there is no room: it waits on disk.
     pub(super) fn remember(&mut self, delivery: &Delivery, line: Line) -> bool {
         let id = delivery.id;
-        if self.members.contains_key(&id) || self.leaving.contains(&id) {
+        if self.meet_member(delivery) || self.leaving.contains(&id) {
             return true;
         }
         if self.remembered.contains_key(&id) {
@@ -121,7 +133,11 @@ impl Queue {
             self.more_on_disk += 1;
             return false;
         }
+        let incident = delivery.message.alert().map(|alert| alert.incident);
+        let line = incident.and_then(|incident| self.homes.line(incident)).cloned().unwrap_or(line);
         self.insert(delivery, line.clone());
+        let remembered = &self.remembered;
+        let is_group = |id: &DeliveryId| remembered.get(id).is_some_and(|entry| entry.of.is_none());
         let waiting = self.lines.entry(line.clone()).or_default();
         if line.waits() && delivery.attempts == 0 && delivery.message.of().is_some() {
             waiting.fresh.insert((delivery.next_attempt_at, id));
@@ -129,7 +145,7 @@ impl Queue {
         } else if line.waits() {
             waiting.ready.push_back(id);
         } else {
-            waiting.push_in_order(id, self.busy.contains(&line));
+            waiting.push_in_order(id, self.busy.contains(&line), is_group);
         }
         self.schedule(&line);
         true
@@ -172,7 +188,11 @@ impl Queue {
             self.groups += 1;
             self.take_members(delivery.id, &group.members);
         }
-        self.remembered.insert(delivery.id, Entry::of(delivery, line));
+        let entry = Entry::of(delivery, line);
+        if let Some(incident) = entry.incident {
+            self.homes.take_in(incident, delivery.id, &entry.line);
+        }
+        self.remembered.insert(delivery.id, entry);
     }
 
     fn remove(&mut self, id: DeliveryId) -> Option<Entry> {
@@ -183,13 +203,27 @@ impl Queue {
 
     fn take_members(&mut self, group: DeliveryId, members: &[DeliveryId]) {
         for member in members {
-            self.members.insert(*member, group);
-            if let Some(entry) = self.remove(*member)
+            let entry = self.remove(*member);
+            let incident = entry.as_ref().and_then(|entry| entry.incident);
+            self.members.insert(*member, Member { group, incident });
+            if let Some(entry) = entry
                 && let Some(waiting) = self.lines.get_mut(&entry.line)
             {
                 waiting.remove(*member, entry.due);
             }
         }
+    }
+
+    /// Whether it is in a group that is on its way. After a restart a group comes before its members, which say of which
+    /// incidents it speaks.
+    fn meet_member(&mut self, delivery: &Delivery) -> bool {
+        let Some(member) = self.members.get_mut(&delivery.id) else { return false };
+        let line = self.remembered.get(&member.group).map(|group| &group.line);
+        member.incident = delivery.message.alert().map(|alert| alert.incident);
+        if let (Some(line), Some(incident)) = (line, member.incident) {
+            self.homes.take_in(incident, delivery.id, line);
+        }
+        true
     }
 
     /// Puts a line where it belongs in the schedule.
@@ -326,6 +360,13 @@ impl Queue {
         }
     }
 
+    /// This group is on disk.
+    pub(super) fn group_landed(&mut self, id: DeliveryId) {
+        if let Some(line) = self.remembered.get(&id).map(|entry| entry.line.clone()) {
+            self.landed(&line);
+        }
+    }
+
     /// What was joined is on disk.
     pub(super) fn landed(&mut self, line: &Line) {
         self.rest(line, None);
@@ -407,9 +448,14 @@ impl Queue {
 
     /// It is not in the outbox any more.
     pub(super) fn forget(&mut self, id: DeliveryId) {
-        self.members.remove(&id);
         self.leaving.remove(&id);
-        let Some(Entry { line, due, .. }) = self.remove(id) else { return };
+        if let Some(incident) = self.members.remove(&id).and_then(|member| member.incident) {
+            self.homes.left(incident, id);
+        }
+        let Some(Entry { line, due, incident, .. }) = self.remove(id) else { return };
+        if let Some(incident) = incident {
+            self.homes.left(incident, id);
+        }
         self.rest(&line, Some(id));
         if let Some(waiting) = self.lines.get_mut(&line) {
             waiting.remove(id, due);
@@ -419,7 +465,7 @@ impl Queue {
 
     /// The line that it is in may go on now, whatever it waits for.
     pub(super) fn hurry(&mut self, id: DeliveryId) -> bool {
-        let id = self.members.get(&id).copied().unwrap_or(id);
+        let id = self.members.get(&id).map_or(id, |member| member.group);
         let Some(line) = self.remembered.get(&id).map(|entry| entry.line.clone()) else { return false };
         self.health.hurry();
         if let Some(waiting) = self.lines.get_mut(&line) {

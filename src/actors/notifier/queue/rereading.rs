@@ -60,9 +60,11 @@ impl Queue {
     /// Forgets what is not under way, so that it can be put into other lines; it is read again.
     pub(in crate::actors::notifier) fn forget_idle(&mut self) {
         let idle = |entry: &Entry| !self.busy.contains(&entry.line);
-        let idle: Vec<DeliveryId> =
+        let idle: BTreeSet<DeliveryId> =
             self.remembered.iter().filter(|(_, entry)| idle(entry)).map(|(id, _)| *id).collect();
-        for id in idle {
+        let of_idle = self.members.iter().filter(|(_, member)| idle.contains(&member.group)).map(|(id, _)| *id);
+        let of_idle: Vec<DeliveryId> = of_idle.collect();
+        for id in idle.into_iter().chain(of_idle) {
             self.forget(id);
         }
         self.flushed.clear();

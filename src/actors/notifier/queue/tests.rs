@@ -538,3 +538,58 @@ fn what_waited_for_a_day_is_overdue_only_while_the_channel_is_down() {
     assert_eq!(stage.queue.overdue(at(day)), []);
     assert_eq!(stage.queue.overdue(at(day + 1)), [id(3)], "the others are on their way");
 }
+
+fn group_of(members: &[u64]) -> Message {
+    let members = members.iter().map(|notice| id(*notice)).collect();
+    Message::Grouped(Group { of: Of::Trouble, name: "payments".into(), count: 2, messages: Vec::new(), members })
+}
+
+#[test]
+fn an_end_whose_target_was_sorted_elsewhere_meanwhile_waits_behind_the_group_that_tells_of_its_beginning() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), group_line(), 0);
+    stage.grow(2, firing(2), group_line(), 0);
+    stage.joins(10, 3, &[(Of::Trouble, &[1, 2])]);
+    stage.attempts(10, 3);
+    stage.waits(3, group_of(&[1, 2]), group_line(), 7_000);
+    stage.grow(4, resolved(1), Line::Group("none".into()), 11);
+    stage.grow(5, resolved(2), Line::Incident(2), 11);
+    stage.grow(6, resolved(3), Line::Incident(3), 11);
+    stage.attempts(11, 6);
+    stage.nothing(6_999);
+    stage.attempts(7_000, 3);
+    stage.done(&[6, 3, 1, 2]);
+    stage.joins(7_000, 7, &[(Of::Ends, &[4, 5])]);
+}
+
+#[test]
+fn after_a_restart_an_end_waits_behind_a_group_that_was_joined_under_another_configuration() {
+    let mut stage = Stage::default();
+    let tried = Delivery { attempts: 1, next_attempt_at: at(60), ..delivery(5, group_of(&[1, 2]), 10) };
+    assert!(stage.queue.remember(&tried, Line::Old("payments".into())));
+    for notice in 1..=2 {
+        stage.grow(notice, firing(notice), Line::Incident(notice), 0);
+    }
+    // It was queued while the group was being joined.
+    stage.grow(4, resolved(1), Line::Incident(1), 10);
+    stage.nothing(59);
+    stage.attempts(60, 5);
+    stage.nothing(60);
+    stage.done(&[5, 1, 2]);
+    stage.attempts(60, 4);
+}
+
+#[test]
+fn what_is_sorted_anew_goes_where_the_new_configuration_says() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), group_line(), 0);
+    stage.queue.forget_idle();
+    stage.grow(1, firing(1), Line::Incident(1), 0);
+    stage.grow(2, resolved(1), Line::Incident(1), 0);
+    stage.attempts(0, 1);
+    stage.done(&[1]);
+    stage.attempts(0, 2);
+    stage.done(&[2]);
+    stage.grow(3, firing(1), group_line(), 1);
+    stage.nothing(1);
+}
