@@ -44,6 +44,8 @@ pub(super) struct Entry {
     /// `None` for a group.
     pub(super) of: Option<Of>,
     pub(super) incident: Option<IncidentId>,
+    /// `None` for a group.
+    pub(super) target: Option<Arc<str>>,
     pub(super) report: Option<Box<Report>>,
 }
 
@@ -71,6 +73,7 @@ impl Entry {
             tried: delivery.attempts > 0,
             of: delivery.message.of(),
             incident: delivery.message.alert().map(|alert| alert.incident),
+            target: delivery.message.target().cloned(),
             report,
         }
     }

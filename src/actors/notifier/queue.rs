@@ -14,7 +14,7 @@ use super::homes::Homes;
 use super::joining::{Leaving, Part};
 use super::lines::Line;
 use super::pace::Pace;
-use crate::domain::delivery::{Delivery, GIVE_UP_AFTER, Message};
+use crate::domain::delivery::{Delivery, Message};
 use crate::domain::id::{DeliveryId, IncidentId};
 use crate::domain::time::Timestamp;
 
@@ -310,9 +310,7 @@ impl Queue {
         for (due, id) in fresh {
             match self.ask(id, may) {
                 May::Go => {
-                    let entry = self.remembered.get(&id);
-                    leaving
-                        .extend(entry.and_then(|entry| Some(Leaving { id, of: entry.of?, incident: entry.incident })));
+                    leaving.extend(self.remembered.get(&id).and_then(|entry| Leaving::of(id, entry)));
                 }
                 May::Wait(until) => self.set_due(id, later(until, now)),
                 May::Drop => {
@@ -405,47 +403,6 @@ impl Queue {
         }
     }
 
-    /// What is not under way and has waited for as long as a message is tried, where the channel is down: its turn to
-    /// be tried would come late.
-    pub(super) fn overdue(&self, now: Timestamp) -> Vec<DeliveryId> {
-        if !self.health.is_down() {
-            return Vec::new();
-        }
-        let entries = self.remembered.iter();
-        let overdue = entries
-            .filter(|(id, entry)| entry.tried_since.plus(GIVE_UP_AFTER) < now && !self.is_under_way(**id, entry));
-        overdue.map(|(id, _)| *id).collect()
-    }
-
-    /// Whether it is being sent or joined.
-    fn is_under_way(&self, id: DeliveryId, entry: &Entry) -> bool {
-        let waiting = self.lines.get(&entry.line).filter(|_| self.busy.contains(&entry.line));
-        waiting.is_some_and(|waiting| waiting.ready.front().is_none_or(|head| *head == id))
-    }
-
-    /// Whether it may leave the outbox without being sent: not while it is on its way, by itself or in a group, or while
-    /// another message of its incident is.
-    pub(super) fn may_leave(&self, delivery: &Delivery) -> bool {
-        let (id, incident) = (delivery.id, delivery.message.alert().map(|alert| alert.incident));
-        let on_its_way =
-            self.remembered.get(&id).is_some_and(|entry| entry.of.is_none() || self.is_under_way(id, entry));
-        let heads = self.busy.iter().filter_map(|line| self.lines.get(line)?.ready.front());
-        let mut incidents = heads.filter_map(|head| self.remembered.get(head)?.incident);
-        let joined = self.members.contains_key(&id) || self.leaving.contains(&id);
-        !on_its_way && !joined && !incidents.any(|other| Some(other) == incident)
-    }
-
-    /// Takes out what leaves the outbox without being sent; [`Queue::forget`] follows when that is on disk.
-    pub(super) fn leave(&mut self, id: DeliveryId) {
-        if self.remembered.contains_key(&id) {
-            self.forget(id);
-        } else {
-            // One of those on disk.
-            self.more_on_disk = self.more_on_disk.saturating_sub(1);
-        }
-        self.leaving.insert(id);
-    }
-
     /// It is not in the outbox any more.
     pub(super) fn forget(&mut self, id: DeliveryId) {
         self.leaving.remove(&id);
@@ -515,6 +472,7 @@ fn later(until: Timestamp, now: Timestamp) -> Timestamp {
     until.max(now.plus(Duration::from_nanos(1)))
 }
 
+mod leaving;
 mod rereading;
 
 #[cfg(test)]

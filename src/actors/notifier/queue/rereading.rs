@@ -28,7 +28,7 @@ impl Queue {
 
     /// After a restart: what may have been on its way as itself must leave as itself, or its receiver would see it
     /// under two ids. Of each kind in a line that can only be the first, and no end whose beginning waits with it: those
-    /// leave as one.
+    /// leave as one. Nor can it be trouble of a target whose end of an earlier incident waits: that goes before it.
     pub(in crate::actors::notifier) fn release_firsts(&mut self) {
         let lines: Vec<Line> = self.lines.keys().filter(|line| line.waits()).cloned().collect();
         for line in lines {
@@ -36,10 +36,15 @@ impl Queue {
             let fresh = fresh.filter_map(|(_, id)| Some((*id, self.remembered.get(id)?)));
             let trouble = fresh.clone().filter(|(_, entry)| entry.of == Some(Of::Trouble));
             let begins: BTreeSet<_> = trouble.filter_map(|(_, entry)| entry.incident).collect();
-            let joined =
-                |entry: &Entry| entry.of == Some(Of::Ends) && entry.incident.is_some_and(|id| begins.contains(&id));
+            let ends = fresh.clone().filter(|(_, entry)| entry.of == Some(Of::Ends));
+            let ended: BTreeMap<_, _> = ends.map(|(_, entry)| (entry.target.clone(), entry.incident)).collect();
+            let waits_for_another = |entry: &Entry| match entry.of {
+                Some(Of::Ends) => entry.incident.is_some_and(|id| begins.contains(&id)),
+                Some(Of::Trouble) => ended.get(&entry.target).is_some_and(|incident| *incident < entry.incident),
+                Some(Of::Reports) | None => false,
+            };
             let mut firsts = BTreeMap::new();
-            for (id, entry) in fresh.filter(|(_, entry)| !joined(entry)) {
+            for (id, entry) in fresh.filter(|(_, entry)| !waits_for_another(entry)) {
                 firsts.entry(entry.of).or_insert(id);
             }
             for id in firsts.into_values() {

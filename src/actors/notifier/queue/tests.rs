@@ -4,7 +4,7 @@ use super::*;
 use crate::actors::notifier::health::AT_ONCE;
 use crate::actors::notifier::joining::Telling;
 use crate::domain::alert::Severity;
-use crate::domain::delivery::{Alert, Group, Of};
+use crate::domain::delivery::{Alert, GIVE_UP_AFTER, Group, Of};
 use crate::domain::failure_history::FailureType;
 use crate::domain::id::{CorrelationId, HistoryId, IncidentId, NoticeId};
 
@@ -34,11 +34,12 @@ fn delivery(notice: u64, message: Message, queued: u64) -> Delivery {
     }
 }
 
+/// Each incident has a target of its own, but for those from 100 on.
 fn alert(incident: u64) -> Alert {
     Alert {
         incident: IncidentId(incident),
         severity: Severity::Critical,
-        target: "PG".into(),
+        target: if incident < 100 { format!("T{incident}").into() } else { "PG".into() },
         cause: "503".into(),
         since: at(0),
         acknowledge: None,
@@ -323,6 +324,35 @@ fn after_a_restart_no_end_goes_before_its_beginning() {
     stage.attempts(0, 4);
     stage.done(&[4]);
     stage.joins(10, 5, &[(Of::Ends, &[2, 3])]);
+}
+
+#[test]
+fn the_end_of_a_target_that_fails_again_is_told_before_that() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(100), group_line(), 0);
+    stage.grow(2, resolved(100), group_line(), 1);
+    stage.grow(3, firing(101), group_line(), 2);
+    stage.grow(4, firing(1), group_line(), 2);
+    stage.joins(10, 5, &[(Of::Ends, &[1, 2]), (Of::Trouble, &[3, 4])]);
+    stage.attempts(10, 5);
+    stage.done(&[5, 1, 2]);
+    stage.attempts(10, 6);
+}
+
+#[test]
+fn after_a_restart_a_target_that_fails_again_waits_for_its_end() {
+    let mut stage = Stage::default();
+    stage.grow(1, resolved(1), group_line(), 0);
+    stage.grow(2, resolved(100), group_line(), 1);
+    stage.grow(3, firing(101), group_line(), 2);
+    stage.grow(4, firing(2), group_line(), 3);
+    stage.queue.release_firsts();
+    stage.attempts(3, 4);
+    stage.done(&[4]);
+    stage.attempts(3, 1);
+    stage.done(&[1]);
+    let Some(Step::Join(_, parts)) = stage.step(20) else { panic!("nothing is joined") };
+    assert_eq!(parts, [Part::One(id(2)), Part::One(id(3))]);
 }
 
 #[test]
