@@ -81,6 +81,25 @@ async fn a_channel_that_hangs_holds_its_first_messages_while_another_is_told_eve
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_reminders_that_a_dead_channel_could_not_be_told_only_the_last_waits() {
+    let (gateway, dead) = (Gateway::start(), Pager::start());
+    play(&dead, "503");
+    let target = targets(&gateway, &["A"]).replace("[target.alert]\n", "[target.alert]\nreminder = \"1s\"\n");
+    let node = Node::start(&format!("[alerting]\nlog = false\n{}{target}", dead.channel())).await;
+    connected(&node.api, &["A"]).await;
+    go(&gateway, &node.api, "unavailable", &["A"]).await;
+    // Ids are given in order, one to each message.
+    until("three reminders", async || {
+        let waiting = node.api.read("/outbox").await;
+        let ids = waiting["content"].as_array()?.iter().filter_map(|one| one["id"].as_str()?.split_once('.')?.0.parse().ok());
+        let ids: Vec<u64> = ids.collect();
+        (ids.len() == 2 && ids[1] >= ids[0] + 3).then_some(())
+    })
+    .await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_digest_joins_what_another_channel_tells_at_once() {
     // Another gateway for C: what is down is probed again before its interval is over.
     let (gateway, other, digest, pager) = (Gateway::start(), Gateway::start(), Pager::start(), Pager::start());

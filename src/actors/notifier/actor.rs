@@ -90,6 +90,8 @@ pub(crate) struct Notifier {
     pub(super) reading: bool,
     /// Whether the outbox of the process before was taken over.
     pub(super) restarted: bool,
+    /// What need not be told any more, and is still in the outbox.
+    pub(super) stale: Vec<DeliveryId>,
     /// What came while the outbox was being read.
     pub(super) meanwhile: Vec<Delivery>,
     /// Told once nothing is under way; nothing new is begun then.
@@ -141,6 +143,7 @@ impl Notifier {
             died,
             reading: false,
             restarted: false,
+            stale: Vec::new(),
             meanwhile: Vec::new(),
             draining: None,
         }
@@ -160,6 +163,10 @@ impl Notifier {
         }
         if let Some(queue) = self.queues.get_mut(channel) {
             queue.remember(delivery, line);
+            for id in queue.made_stale_by(delivery) {
+                queue.leave(id);
+                self.stale.push(id);
+            }
         }
         self.make_room(channel, context);
     }
@@ -185,6 +192,7 @@ impl Notifier {
         if self.draining.is_some() {
             return self.say_drained();
         }
+        self.leave_out_stale(context);
         let now = self.clock.now();
         let names: Vec<Arc<str>> = self.queues.keys().cloned().collect();
         for name in names {

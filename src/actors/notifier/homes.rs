@@ -31,6 +31,11 @@ impl Homes {
         self.0.get(&incident).map(|home| &home.line)
     }
 
+    /// What waits of an incident, in the order in which it was queued.
+    pub(super) fn waiting(&self, incident: IncidentId) -> impl Iterator<Item = DeliveryId> {
+        self.0.get(&incident).into_iter().flat_map(|home| home.waiting.iter().copied())
+    }
+
     /// It does not wait any more.
     pub(super) fn left(&mut self, incident: IncidentId, id: DeliveryId) {
         let Some(home) = self.0.get_mut(&incident) else { return };

@@ -1,8 +1,8 @@
 //! What leaves the outbox without being sent: for want of room, after a day, because a later message says more.
 
 use super::Queue;
-use crate::actors::notifier::entry::Entry;
-use crate::domain::delivery::{Delivery, GIVE_UP_AFTER};
+use crate::actors::notifier::entry::{Entry, Says};
+use crate::domain::delivery::{Delivery, GIVE_UP_AFTER, Message};
 use crate::domain::id::DeliveryId;
 use crate::domain::time::Timestamp;
 
@@ -46,5 +46,29 @@ impl Queue {
             self.more_on_disk = self.more_on_disk.saturating_sub(1);
         }
         self.leaving.insert(id);
+    }
+
+    /// What of its incident waits and need not be told any more, since this says more: a reminder those before it, an end
+    /// all of them, and escalations where the beginning waits too (to a channel that only those go to, they are the
+    /// beginning). What was tried stays, it may have arrived; so does what is under way.
+    pub(in crate::actors::notifier) fn made_stale_by(&self, delivery: &Delivery) -> Vec<DeliveryId> {
+        let (alert, is_end) = match &delivery.message {
+            Message::Reminder(alert) => (alert, false),
+            Message::Resolved { alert, .. } => (alert, true),
+            Message::Firing(_) | Message::Escalated(_) | Message::FailureRecorded { .. } | Message::Grouped(_) => {
+                return Vec::new();
+            }
+        };
+        let before = self.homes.waiting(alert.incident).take_while(|id| *id < delivery.id);
+        let before = before.filter_map(|id| Some((id, self.remembered.get(&id)?)));
+        let before: Vec<(DeliveryId, &Entry)> = before.collect();
+        let begins = before.iter().any(|(_, entry)| entry.says == Says::Begins);
+        let is_stale = |entry: &Entry| match entry.says {
+            Says::Reminds => true,
+            Says::Escalates => is_end && begins,
+            Says::Begins | Says::Other => false,
+        };
+        let stale = before.into_iter().filter(|(id, entry)| is_stale(entry) && !entry.tried && !self.is_under_way(*id, entry));
+        stale.map(|(id, _)| id).collect()
     }
 }

@@ -623,3 +623,32 @@ fn what_is_sorted_anew_goes_where_the_new_configuration_says() {
     stage.grow(3, firing(1), group_line(), 1);
     stage.nothing(1);
 }
+
+#[track_caller]
+fn makes_stale(stage: &Stage, notice: u64, message: Message, expected: &[u64]) {
+    let stale = stage.queue.made_stale_by(&delivery(notice, message, 0));
+    assert_eq!(stale.iter().map(|id| id.notice.0).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_reminder_and_an_end_make_those_reminders_superfluous_that_were_not_tried_yet() {
+    let mut stage = Stage::default();
+    let (reminder, escalated) = (|incident| Message::Reminder(alert(incident)), Message::Escalated(alert(1)));
+    stage.grow(1, firing(1), Line::Incident(1), 0);
+    for notice in 2..=3 {
+        stage.grow(notice, reminder(1), Line::Incident(1), 0);
+    }
+    stage.grow(4, escalated, Line::Incident(1), 0);
+    stage.grow(5, reminder(2), Line::Incident(2), 0);
+    stage.attempts(0, 1);
+    makes_stale(&stage, 6, reminder(1), &[2, 3]);
+    makes_stale(&stage, 6, resolved(1), &[2, 3, 4]);
+    makes_stale(&stage, 3, reminder(1), &[2]);
+    makes_stale(&stage, 6, firing(1), &[]);
+    stage.done(&[1]);
+    stage.attempts(0, 2);
+    makes_stale(&stage, 6, reminder(1), &[3]);
+    makes_stale(&stage, 6, resolved(1), &[3]);
+    stage.waits(2, reminder(1), Line::Incident(1), 60);
+    makes_stale(&stage, 6, resolved(1), &[3]);
+}
