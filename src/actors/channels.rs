@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 
 use crate::domain::delivery::Outcome;
 use crate::domain::time::Timestamp;
-use crate::notify::HELD_BACK;
 
 /// Every channel that was heard of, by name.
 #[derive(Debug, Default)]
@@ -60,8 +59,6 @@ impl Channels {
                 doing.delivered_at = Some(now);
                 doing.failures = 0;
             }
-            // Nothing was sent, by our own limit: it says nothing of the channel.
-            Outcome::Transient { error, .. } if **error == *HELD_BACK => {}
             Outcome::Transient { error, .. } | Outcome::Permanent { error } => {
                 doing.failed_at = Some(now);
                 doing.error = Some(error.clone());
@@ -81,7 +78,6 @@ mod tests {
         let failed = |error: &str| Outcome::Transient { error: error.into(), retry_after: None };
         channels.waits(&ops, 2, Some(at(1)), Some(at(9)));
         channels.was_tried(&ops, &failed("503"), at(2));
-        channels.was_tried(&ops, &failed(HELD_BACK), at(3));
         channels.was_tried(&ops, &Outcome::Permanent { error: "410".into() }, at(4));
         let doing = channels.of("ops");
         assert_eq!((doing.failures, doing.failed_at, doing.error.as_deref()), (2, Some(at(4)), Some("410")));

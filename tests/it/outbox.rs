@@ -100,6 +100,27 @@ async fn of_reminders_that_a_dead_channel_could_not_be_told_only_the_last_waits(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_the_channels_limit_was_not_tried_and_another_configuration_of_others_gives_it_no_turn() {
+    let (gateway, pager, other) = (Gateway::start(), Pager::start(), Pager::start());
+    let names = ["A", "B", "C"];
+    let targets = targets(&gateway, &names).replace("[target.alert]\n", "[target.alert]\nchannels = [\"ops\"]\n");
+    let config = format!("[alerting]\nlog = false\n{}{targets}", named(&pager, "ops", "rate_limit = \"1/h\""));
+    let node = Node::start(&config).await;
+    connected(&node.api, &names).await;
+    go(&gateway, &node.api, "unavailable", &["A", "B"]).await;
+    pager.arrivals(1).await;
+    outbox_has(&node.api, 1).await;
+    reload(&node, &format!("{config}{}", named(&other, "another", ""))).await;
+    go(&gateway, &node.api, "unavailable", &["C"]).await;
+    outbox_has(&node.api, 2).await;
+    for waiting in node.api.read("/outbox").await["content"].as_array().expect("a list") {
+        assert_eq!((&waiting["attempts"], &waiting["lastError"]), (&json!(0), &Value::Null), "{waiting}");
+    }
+    assert_eq!(pager.handle.arrivals().len(), 1);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_digest_joins_what_another_channel_tells_at_once() {
     // Another gateway for C: what is down is probed again before its interval is over.
     let (gateway, other, digest, pager) = (Gateway::start(), Gateway::start(), Pager::start(), Pager::start());

@@ -220,7 +220,11 @@ impl Notifier {
                 None => May::Go,
             }
         };
-        self.queues.get_mut(channel)?.next_step(now, &mut may)
+        let queue = self.queues.get_mut(channel)?;
+        // Asked before a line is begun: what waits for its turn was not tried, and is not counted so.
+        let sender = self.voices.get(channel).and_then(Voice::sender);
+        queue.set_turn(now.plus(sender.map_or(Duration::ZERO, |sender| sender.turn_in())));
+        queue.next_step(now, &mut may)
     }
 
     fn read_flush(&self, channel: &Arc<str>, line: Line, parts: Vec<Part>, context: &Context<Self>) {
@@ -280,7 +284,7 @@ impl Actor for Notifier {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        self.build_senders(context);
+        self.build_senders(None, context);
         self.read_outbox(context);
         self.measure(context);
     }
@@ -383,7 +387,11 @@ impl Handler<RetryNow> for Notifier {
     type Result = bool;
 
     fn handle(&mut self, retry: RetryNow, context: &mut Context<Self>) -> bool {
-        let known = self.queues.values_mut().any(|queue| queue.hurry(retry.0));
+        let queue = self.queues.iter_mut().find_map(|(name, queue)| queue.hurry(retry.0).then_some(name));
+        if let Some(sender) = queue.and_then(|name| self.voices.get(name)).and_then(Voice::sender) {
+            sender.end_pause();
+        }
+        let known = queue.is_some();
         self.pump(context);
         known
     }
@@ -394,7 +402,7 @@ impl Handler<AdoptChannels> for Notifier {
 
     fn handle(&mut self, adopt: AdoptChannels, context: &mut Context<Self>) {
         let before = std::mem::replace(&mut self.config, adopt.0);
-        self.build_senders(context);
+        self.build_senders(Some(&before), context);
         let now = self.clock.now();
         let sorted = lines::Sorting::of(&before) == lines::Sorting::of(&self.config);
         let mut read = false;

@@ -42,6 +42,9 @@ impl Notifier {
         };
         self.signer.link(&mut delivery.message, self.config.alerting.external_url.as_deref());
         let (sender, myself) = (self.voices.get(channel).and_then(Voice::sender), context.address());
+        if let Some(sender) = &sender {
+            sender.take_turn();
+        }
         self.io.spawn(async move {
             let attempt = async {
                 match sender {

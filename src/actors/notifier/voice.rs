@@ -1,5 +1,6 @@
 //! The channel that a queue sends to, and what it is told again because its receiver takes silence for the end.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use futures_util::FutureExt;
 
 use super::actor::Notifier;
 use super::repeats::Repeats;
+use crate::config::Config;
 use crate::domain::delivery::{Delivery, Message as Notice, Outcome};
 use crate::notify::Sender;
 
@@ -43,9 +45,12 @@ impl Voice {
 
 impl Notifier {
     /// Makes every configured channel ready; one that is not configured any more falls silent.
-    pub(super) fn build_senders(&mut self, context: &mut Context<Self>) {
-        for voice in self.voices.values_mut() {
-            voice.sender = None;
+    ///
+    /// One whose configuration is as `before` goes on with its limit and its pause.
+    pub(super) fn build_senders(&mut self, before: Option<&Config>, context: &mut Context<Self>) {
+        let mut senders = BTreeMap::new();
+        for (name, voice) in &mut self.voices {
+            senders.extend(voice.sender.take().map(|sender| (name.clone(), sender)));
             if let Some(timer) = voice.repeating.take() {
                 context.cancel_future(timer);
             }
@@ -53,6 +58,11 @@ impl Notifier {
         for (name, channel) in &self.config.channels {
             match Sender::new(&self.config, channel, self.clock) {
                 Ok(sender) => {
+                    let same = before.and_then(|before| before.channels.get(name)).is_some_and(|was| was == channel);
+                    let sender = match senders.get(name).filter(|_| same) {
+                        Some(before) => sender.taking_over(before),
+                        None => sender,
+                    };
                     let voice = self.voices.entry(name.clone()).or_default();
                     if sender.repeats_every().is_none() {
                         voice.repeats = None;
