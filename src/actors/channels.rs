@@ -11,6 +11,9 @@ use parking_lot::Mutex;
 use crate::domain::delivery::Outcome;
 use crate::domain::time::Timestamp;
 
+/// Why a message is not tried whose channel is not there.
+pub const NO_CHANNEL: &str = "no channel of this name can be used: add it to the config, or mend what the log says of it";
+
 /// Every channel that was heard of, by name.
 #[derive(Debug, Default)]
 pub struct Channels {

@@ -121,6 +121,34 @@ async fn what_waits_for_the_channels_limit_was_not_tried_and_another_configurati
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_channel_that_a_bad_reload_took_away_is_told_when_it_is_there_again() {
+    let (gateway, pager) = (Gateway::start(), Pager::start());
+    play(&pager, "503");
+    let names = ["A", "B"];
+    let (without, targets) = ("[alerting]\nlog = false\n", targets(&gateway, &names));
+    let node = Node::start(&format!("{without}{}{targets}", pager.channel())).await;
+    connected(&node.api, &names).await;
+    go(&gateway, &node.api, "unavailable", &names).await;
+    pager.arrivals(2).await;
+    reload(&node, &format!("{without}{targets}")).await;
+    until("the reason", async || {
+        let waiting = node.api.read("/outbox").await;
+        let waiting = waiting["content"].as_array()?.clone();
+        let says = |one: &Value| one["lastError"].as_str().is_some_and(|error| error.starts_with("no channel of this name"));
+        (waiting.len() == 2 && waiting.iter().all(says)).then_some(())
+    })
+    .await;
+    // Longer than its own next attempt was away.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!((total(&node.api, "dead").await, total(&node.api, "pending").await), (0, 2));
+    play(&pager, "204");
+    reload(&node, &format!("{without}{}{targets}", pager.channel())).await;
+    outbox_has(&node.api, 0).await;
+    assert_eq!(total(&node.api, "dead").await, 0);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_digest_joins_what_another_channel_tells_at_once() {
     // Another gateway for C: what is down is probed again before its interval is over.
     let (gateway, other, digest, pager) = (Gateway::start(), Gateway::start(), Pager::start(), Pager::start());

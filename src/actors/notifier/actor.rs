@@ -223,7 +223,7 @@ impl Notifier {
         let queue = self.queues.get_mut(channel)?;
         // Asked before a line is begun: what waits for its turn was not tried, and is not counted so.
         let sender = self.voices.get(channel).and_then(Voice::sender);
-        queue.set_turn(now.plus(sender.map_or(Duration::ZERO, |sender| sender.turn_in())));
+        queue.set_turn(sender.map(|sender| now.plus(sender.turn_in())));
         queue.next_step(now, &mut may)
     }
 
@@ -268,6 +268,7 @@ impl Notifier {
         self.metrics.failures_open(usize::try_from(open).unwrap_or(usize::MAX));
         self.show_queues();
         self.queues.values_mut().for_each(|queue| queue.tidy(now));
+        self.give_up_without_channel(context);
         if self.queues.values().any(Queue::has_room_for_more) {
             self.read_outbox(context);
         }

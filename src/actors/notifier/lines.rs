@@ -56,7 +56,7 @@ impl Line {
     pub(super) fn of(delivery: &Delivery, config: &Config) -> Self {
         let channel = config.channels.get(&delivery.channel);
         let never = channel.is_some_and(|channel| channel.kind.together() == Together::Never);
-        // Of a channel that is not configured any more each message is given up by itself.
+        // Of a channel that is not configured any more each message waits by itself.
         let by =
             channel.filter(|_| !never).map(|channel| &channel.grouping).filter(|grouping| grouping.joins_targets());
         let (alone, by) = (by.is_none(), by.map_or(&[][..], |grouping| &grouping.by));

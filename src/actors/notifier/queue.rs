@@ -83,8 +83,9 @@ struct Member {
 pub(super) struct Queue {
     pace: Pace,
     health: Health,
-    /// No attempt begins before this: by the channel's limit, and its receiver's wish.
-    turn_at: Timestamp,
+    /// No attempt begins before this, by the channel's limit and its receiver's wish; `None` where there is no such
+    /// channel.
+    turn_at: Option<Timestamp>,
     lines: BTreeMap<Line, Waiting>,
     due: BTreeSet<(Timestamp, Line)>,
     remembered: BTreeMap<DeliveryId, Entry>,
@@ -107,7 +108,7 @@ impl Queue {
         Self {
             pace,
             health: Health::default(),
-            turn_at: Timestamp::MIN,
+            turn_at: Some(Timestamp::MIN),
             lines: BTreeMap::new(),
             due: BTreeSet::new(),
             remembered: BTreeMap::new(),
@@ -257,14 +258,14 @@ impl Queue {
         }
     }
 
-    /// The channel takes no message before this.
-    pub(super) const fn set_turn(&mut self, at: Timestamp) {
+    /// The channel takes no message before this; `None` where it takes none.
+    pub(super) const fn set_turn(&mut self, at: Option<Timestamp>) {
         self.turn_at = at;
     }
 
     /// What is to be done now; `None` where nothing is.
     pub(super) fn next_step(&mut self, now: Timestamp, may: &mut impl FnMut(&mut Report) -> May) -> Option<Step> {
-        while self.busy.len() < self.health.at_once() && self.not_before() <= now {
+        while self.busy.len() < self.health.at_once() && self.not_before().is_some_and(|at| at <= now) {
             let (_, line) = self.due.first().filter(|(due, _)| *due <= now)?.clone();
             let waiting = self.lines.get_mut(&line)?;
             waiting.hurried = false;
@@ -456,11 +457,11 @@ impl Queue {
     /// When something is due; `None` where nothing is, or no attempt may begin.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         let (due, _) = self.due.first().filter(|_| self.busy.len() < self.health.at_once())?;
-        Some((*due).max(self.not_before()))
+        Some((*due).max(self.not_before()?))
     }
 
-    fn not_before(&self) -> Timestamp {
-        self.turn_at.max(self.health.not_before())
+    fn not_before(&self) -> Option<Timestamp> {
+        Some(self.turn_at?.max(self.health.not_before()))
     }
 
     /// Since when the oldest waits: ids are given in order, so the first that is remembered waits longest.

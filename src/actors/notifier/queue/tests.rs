@@ -652,3 +652,20 @@ fn a_reminder_and_an_end_make_those_reminders_superfluous_that_were_not_tried_ye
     stage.waits(2, reminder(1), Line::Incident(1), 60);
     makes_stale(&stage, 6, resolved(1), &[3]);
 }
+
+#[test]
+fn nothing_is_tried_where_there_is_no_channel_and_all_of_it_waits_for_a_day() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), Line::Incident(1), 0);
+    stage.grow(2, firing(2), Line::Incident(2), 60);
+    stage.queue.set_turn(None);
+    stage.nothing(3_600);
+    assert_eq!((stage.queue.next_due(), stage.queue.len()), (None, 2));
+    let day = GIVE_UP_AFTER.as_secs();
+    assert_eq!(stage.queue.overdue(at(day)), []);
+    assert_eq!(stage.queue.overdue(at(day + 1)), [id(1)]);
+    stage.queue.set_turn(Some(at(day + 2)));
+    assert_eq!((stage.queue.next_due(), stage.queue.overdue(at(day + 1))), (Some(at(day + 2)), Vec::new()));
+    stage.nothing(day + 1);
+    stage.attempts(day + 2, 1);
+}
