@@ -37,6 +37,9 @@ use crate::store::Reader;
 /// How often the outbox is measured for `/metrics`.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
 
+/// A clock that is set back by more was set by somebody; what is less is waited out.
+const SET_BACK: Duration = Duration::from_secs(5);
+
 /// The outbox has these entries, new ones or ones that wait for another attempt. A hint.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -83,6 +86,8 @@ pub(crate) struct Notifier {
     pub(super) voices: BTreeMap<Arc<str>, Voice>,
     pub(super) rng: SmallRng,
     timer: Option<SpawnHandle>,
+    /// What the clock showed last.
+    seen: Timestamp,
     pub(super) config: Arc<Config>,
     died: CancellationToken,
     /// Notices up to this one are on disk.
@@ -139,6 +144,7 @@ impl Notifier {
             voices,
             rng,
             timer: None,
+            seen: Timestamp::MIN,
             config,
             died,
             reading: false,
@@ -156,13 +162,13 @@ impl Notifier {
     }
 
     pub(super) fn remember(&mut self, delivery: &Delivery, context: &Context<Self>) {
-        let (channel, line) = (&delivery.channel, Line::of(delivery, &self.config));
+        let (channel, line, now) = (&delivery.channel, Line::of(delivery, &self.config), self.clock.now());
         self.has_ended(channel, &delivery.message);
         if !self.queues.contains_key(channel) {
             self.queues.insert(channel.clone(), Queue::new(self.pace(channel)));
         }
         if let Some(queue) = self.queues.get_mut(channel) {
-            queue.remember(delivery, line);
+            queue.remember(delivery, line, now);
             for id in queue.made_stale_by(delivery) {
                 queue.leave(id);
                 self.stale.push(id);
@@ -193,7 +199,7 @@ impl Notifier {
             return self.say_drained();
         }
         self.leave_out_stale(context);
-        let now = self.clock.now();
+        let now = self.look_at_clock();
         let names: Vec<Arc<str>> = self.queues.keys().cloned().collect();
         for name in names {
             while let Some(step) = self.next_step(&name, now) {
@@ -205,6 +211,17 @@ impl Notifier {
             }
         }
         self.arm(now, context);
+    }
+
+    /// The time, by which pauses are reckoned; where it was set back they are reckoned anew.
+    fn look_at_clock(&mut self) -> Timestamp {
+        let now = self.clock.now();
+        let back = std::mem::replace(&mut self.seen, now).since(now);
+        if back > SET_BACK {
+            tracing::warn!(seconds = back.as_secs(), "the clock was set back; messages wait for no longer than they would");
+            self.queues.values_mut().for_each(|queue| queue.set_back(back));
+        }
+        now
     }
 
     fn next_step(&mut self, channel: &Arc<str>, now: Timestamp) -> Option<Step> {

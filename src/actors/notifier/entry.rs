@@ -75,7 +75,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn of(delivery: &Delivery, line: Line) -> Self {
+    pub(super) fn of(delivery: &Delivery, line: Line, now: Timestamp) -> Self {
         let report = match &delivery.message {
             Message::FailureRecorded { history, failure_type, target, .. } => Some(Box::new(Report {
                 target: target.clone(),
@@ -90,7 +90,7 @@ impl Entry {
             | Message::Grouped(_) => None,
         };
         Self {
-            due: delivery.next_attempt_at,
+            due: delivery.due(now),
             stored: delivery.next_attempt_at,
             line,
             queued_at: delivery.queued_at,

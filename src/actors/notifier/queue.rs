@@ -123,13 +123,13 @@ impl Queue {
     }
 
     /// A new entry, or one after an attempt. `false` where there is no room: it waits on disk.
-    pub(super) fn remember(&mut self, delivery: &Delivery, line: Line) -> bool {
+    pub(super) fn remember(&mut self, delivery: &Delivery, line: Line, now: Timestamp) -> bool {
         let id = delivery.id;
         if self.meet_member(delivery) || self.leaving.contains(&id) {
             return true;
         }
         if self.remembered.contains_key(&id) {
-            self.after_attempt(delivery);
+            self.after_attempt(delivery, now);
             return true;
         }
         if self.more_on_disk > 0 || self.remembered.len() >= REMEMBERED {
@@ -139,13 +139,14 @@ impl Queue {
         }
         let incident = delivery.message.alert().map(|alert| alert.incident);
         let line = incident.and_then(|incident| self.homes.line(incident)).cloned().unwrap_or(line);
-        self.insert(delivery, line.clone());
+        self.insert(delivery, line.clone(), now);
+        let due = delivery.due(now);
         let remembered = &self.remembered;
         let is_group = |id: &DeliveryId| remembered.get(id).is_some_and(|entry| entry.of.is_none());
         let waiting = self.lines.entry(line.clone()).or_default();
         if line.waits() && delivery.attempts == 0 && delivery.message.of().is_some() {
-            waiting.fresh.insert((delivery.next_attempt_at, id));
-            waiting.grew_at = waiting.grew_at.max(delivery.next_attempt_at);
+            waiting.fresh.insert((due, id));
+            waiting.grew_at = waiting.grew_at.max(due);
         } else if line.waits() {
             waiting.ready.push_back(id);
         } else {
@@ -155,7 +156,7 @@ impl Queue {
         true
     }
 
-    fn after_attempt(&mut self, delivery: &Delivery) {
+    fn after_attempt(&mut self, delivery: &Delivery, now: Timestamp) {
         let id = delivery.id;
         let Some(entry) = self.remembered.get_mut(&id).filter(|entry| entry.stored != delivery.next_attempt_at) else {
             // A hint that was doubled.
@@ -163,7 +164,7 @@ impl Queue {
         };
         (entry.stored, entry.tried) = (delivery.next_attempt_at, delivery.attempts > 0);
         let line = entry.line.clone();
-        self.set_due(id, delivery.next_attempt_at);
+        self.set_due(id, delivery.due(now));
         // Who had it tried is answered; what is due later is no doubled hint.
         self.rest(&line, Some(id));
         self.schedule(&line);
@@ -187,12 +188,12 @@ impl Queue {
         }
     }
 
-    fn insert(&mut self, delivery: &Delivery, line: Line) {
+    fn insert(&mut self, delivery: &Delivery, line: Line, now: Timestamp) {
         if let Message::Grouped(group) = &delivery.message {
             self.groups += 1;
             self.take_members(delivery.id, &group.members);
         }
-        let entry = Entry::of(delivery, line);
+        let entry = Entry::of(delivery, line, now);
         if let Some(incident) = entry.incident {
             self.homes.take_in(incident, delivery.id, &entry.line);
         }
@@ -360,7 +361,7 @@ impl Queue {
     /// line stays busy until [`Queue::landed`].
     pub(super) fn joined(&mut self, line: &Line, order: &[DeliveryId], groups: &[Delivery]) {
         for group in groups {
-            self.insert(group, line.clone());
+            self.insert(group, line.clone(), group.queued_at);
         }
         for id in order {
             self.make_ready(line, *id);

@@ -10,7 +10,7 @@ impl Queue {
     /// What is not under way and has waited for as long as a message is tried, where the channel is down or not there:
     /// its turn to be tried would come late.
     pub(in crate::actors::notifier) fn overdue(&self, now: Timestamp) -> Vec<DeliveryId> {
-        if !self.health.is_down() && self.turn_at.is_some() {
+        if !self.health.is_down_for_long() && self.turn_at.is_some() {
             return Vec::new();
         }
         let entries = self.remembered.iter();

@@ -79,7 +79,7 @@ impl World {
             next_attempt_at: now,
             last_error: None,
         };
-        self.queue.remember(&delivery, line(&delivery));
+        self.queue.remember(&delivery, line(&delivery), now);
         for id in self.queue.made_stale_by(&delivery) {
             self.queue.leave(id);
             self.queue.forget(id);
@@ -149,7 +149,7 @@ impl World {
                 self.queue.forget(id);
             }
             Next::Wait(waiting) => {
-                self.queue.remember(&waiting, line(&waiting));
+                self.queue.remember(&waiting, line(&waiting), self.now);
                 self.outbox.insert(id, waiting);
             }
             Next::Dead(dead) => panic!("{dead:?} was given up within 20 hours"),

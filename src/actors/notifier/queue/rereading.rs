@@ -1,6 +1,7 @@
 //! A queue and what is on disk: after a restart, when there is room for more, when the configuration changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{Queue, REMEMBERED};
 use crate::actors::notifier::entry::Entry;
@@ -73,6 +74,19 @@ impl Queue {
             self.forget(id);
         }
         self.flushed.clear();
+    }
+
+    /// The clock was set back: what is to be done after a pause is done after that pause, and not so much later.
+    pub(in crate::actors::notifier) fn set_back(&mut self, by: Duration) {
+        self.remembered.values_mut().for_each(|entry| entry.due = entry.due.minus(by));
+        for waiting in self.lines.values_mut() {
+            waiting.fresh = waiting.fresh.iter().map(|(due, id)| (due.minus(by), *id)).collect();
+            waiting.grew_at = waiting.grew_at.minus(by);
+        }
+        self.flushed.values_mut().for_each(|last| *last = last.minus(by));
+        self.health.set_back(by);
+        let lines: Vec<Line> = self.lines.keys().cloned().collect();
+        lines.iter().for_each(|line| self.schedule(line));
     }
 
     /// Forgets when groups left that may leave again anyhow.

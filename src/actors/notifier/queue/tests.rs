@@ -84,7 +84,7 @@ impl Default for Stage {
 
 impl Stage {
     fn grow(&mut self, notice: u64, message: Message, line: Line, second: u64) {
-        assert!(self.queue.remember(&delivery(notice, message, second), line));
+        assert!(self.queue.remember(&delivery(notice, message, second), line, at(second)));
     }
 
     fn step(&mut self, second: u64) -> Option<Step> {
@@ -127,7 +127,7 @@ impl Stage {
         self.queue.joined(&line, &order, &groups);
         self.nothing(second);
         for group in &groups {
-            self.queue.remember(group, line.clone());
+            self.queue.remember(group, line.clone(), at(second));
         }
         self.queue.landed(&line);
     }
@@ -139,7 +139,7 @@ impl Stage {
     /// An attempt failed: it is due again later.
     fn waits(&mut self, notice: u64, message: Message, line: Line, until: u64) {
         let waiting = Delivery { attempts: 1, next_attempt_at: at(until), ..delivery(notice, message, 0) };
-        self.queue.remember(&waiting, line);
+        self.queue.remember(&waiting, line, at(until.saturating_sub(60)));
     }
 }
 
@@ -475,14 +475,14 @@ fn more_than_is_remembered_waits_on_disk_until_there_is_room() {
         stage.grow(notice, firing(notice), Line::Incident(notice), 0);
     }
     let late = delivery(20_000, firing(20_000), 0);
-    assert!(!stage.queue.remember(&late, Line::Incident(20_000)));
+    assert!(!stage.queue.remember(&late, Line::Incident(20_000), at(0)));
     assert_eq!((stage.queue.len(), stage.queue.has_room_for_more()), (REMEMBERED + 1, false));
     for notice in 1..=REMEMBERED as u64 {
         stage.done(&[notice]);
     }
     assert!(stage.queue.has_room_for_more());
     stage.queue.reading_again();
-    assert!(stage.queue.remember(&late, Line::Incident(20_000)));
+    assert!(stage.queue.remember(&late, Line::Incident(20_000), at(0)));
     assert_eq!(stage.queue.len(), 1);
 }
 
@@ -564,7 +564,10 @@ fn what_waited_for_a_day_is_overdue_only_while_the_channel_is_down() {
     assert_eq!(stage.queue.overdue(at(day + 1)), []);
     stage.attempts(day + 1, 2);
     stage.queue.failed(id(1), None, 1.0, at(day + 1));
-    stage.queue.failed(id(2), None, 1.0, at(day + 1));
+    for strike in 1..=10 {
+        assert_eq!(stage.queue.overdue(at(day + 1_000)), [], "a clock that jumps is no day of trying");
+        stage.queue.failed(id(2), None, 1.0, at(day + 300 * strike));
+    }
     assert_eq!(stage.queue.overdue(at(day)), []);
     assert_eq!(stage.queue.overdue(at(day + 1)), [id(3)], "the others are on their way");
 }
@@ -596,7 +599,7 @@ fn an_end_whose_target_was_sorted_elsewhere_meanwhile_waits_behind_the_group_tha
 fn after_a_restart_an_end_waits_behind_a_group_that_was_joined_under_another_configuration() {
     let mut stage = Stage::default();
     let tried = Delivery { attempts: 1, next_attempt_at: at(60), ..delivery(5, group_of(&[1, 2]), 10) };
-    assert!(stage.queue.remember(&tried, Line::Old("payments".into())));
+    assert!(stage.queue.remember(&tried, Line::Old("payments".into()), at(10)));
     for notice in 1..=2 {
         stage.grow(notice, firing(notice), Line::Incident(notice), 0);
     }
@@ -668,4 +671,24 @@ fn nothing_is_tried_where_there_is_no_channel_and_all_of_it_waits_for_a_day() {
     assert_eq!((stage.queue.next_due(), stage.queue.overdue(at(day + 1))), (Some(at(day + 2)), Vec::new()));
     stage.nothing(day + 1);
     stage.attempts(day + 2, 1);
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_pause_longer() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), group_line(), 10_000);
+    stage.attempts(10_010, 1);
+    stage.done(&[1]);
+    stage.grow(2, resolved(1), group_line(), 10_020);
+    stage.grow(3, firing(2), Line::Incident(2), 10_020);
+    stage.attempts(10_020, 3);
+    stage.waits(3, firing(2), Line::Incident(2), 10_060);
+    stage.queue.set_back(Duration::from_secs(7_200));
+    assert_eq!(stage.queue.next_due(), Some(at(2_860)));
+    stage.attempts(2_860, 3);
+    stage.done(&[3]);
+    assert_eq!(stage.queue.next_due(), Some(at(3_110)), "the rest of the group's interval");
+    stage.attempts(3_110, 2);
+    stage.done(&[2]);
+    assert_eq!((stage.queue.len(), stage.queue.is_idle()), (0, true));
 }
