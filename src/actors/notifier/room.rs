@@ -136,7 +136,10 @@ impl Going {
 fn look(reader: &Reader, channel: &str, wanted: usize) -> Result<Vec<Going>, Error> {
     let (mut waiting, mut joined) = (Vec::new(), BTreeSet::new());
     reader.look_through_outbox(|delivery| {
-        if *delivery.channel == *channel {
+        // One that cannot be read is of no channel that is known; whoever takes up the outbox says so.
+        if let Ok(delivery) = delivery
+            && *delivery.channel == *channel
+        {
             if let Notice::Grouped(group) = &delivery.message {
                 joined.extend(group.members.iter().copied());
             }
