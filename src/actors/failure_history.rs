@@ -103,6 +103,8 @@ pub(crate) struct FailureHistory {
     ending: BTreeSet<IncidentId>,
     /// Dead letters that are sent and not yet on disk.
     dying: BTreeSet<DeliveryId>,
+    /// Messages that nobody needed to be told any more, the newest; not known after a restart.
+    unsaid: BTreeSet<DeliveryId>,
     /// Who hears of which targets there are more or fewer dead letters.
     tell: Option<Recipient<Letters>>,
     /// Events of other contexts that are sent and not yet on disk, with those who sent them again.
@@ -120,11 +122,26 @@ impl FailureHistory {
         died: CancellationToken,
     ) -> Addr<Self> {
         let (underway, attached) = (BTreeMap::new(), BTreeMap::new());
-        let (ending, dying, receiving) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let (ending, dying, unsaid) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let receiving = BTreeMap::new();
         Self::create(move |context| {
             context.set_mailbox_capacity(super::journal::CROWDED);
             let tell = None;
-            Self { reader, ids, clock, config, journal, underway, attached, ending, dying, tell, receiving, died }
+            Self {
+                reader,
+                ids,
+                clock,
+                config,
+                journal,
+                underway,
+                attached,
+                ending,
+                dying,
+                unsaid,
+                tell,
+                receiving,
+                died,
+            }
         })
     }
 
