@@ -12,7 +12,8 @@ use crate::domain::delivery::Outcome;
 use crate::domain::time::Timestamp;
 
 /// Why a message is not tried whose channel is not there.
-pub const NO_CHANNEL: &str = "no channel of this name can be used: add it to the config, or mend what the log says of it";
+pub const NO_CHANNEL: &str =
+    "no channel of this name can be used: add it to the config, or mend what the log says of it";
 
 /// Every channel that was heard of, by name.
 #[derive(Debug, Default)]
@@ -44,6 +45,13 @@ impl Channels {
     #[must_use]
     pub fn of(&self, channel: &str) -> Doing {
         self.table.lock().get(channel).cloned().unwrap_or_default()
+    }
+
+    /// Those that something waits for.
+    #[must_use]
+    pub fn waited_for(&self) -> Vec<Arc<str>> {
+        let table = self.table.lock();
+        table.iter().filter(|(_, doing)| doing.waiting > 0).map(|(name, _)| name.clone()).collect()
     }
 
     /// So much waits for it.
@@ -85,10 +93,12 @@ mod tests {
         let doing = channels.of("ops");
         assert_eq!((doing.failures, doing.failed_at, doing.error.as_deref()), (2, Some(at(4)), Some("410")));
         assert_eq!((doing.waiting, doing.next, doing.delivered_at), (2, Some(at(9)), None));
+        assert_eq!(channels.waited_for().len(), 1);
         channels.was_tried(&ops, &Outcome::Delivered, at(5));
         channels.waits(&ops, 0, None, Some(at(99)));
         let doing = channels.of("ops");
         assert_eq!((doing.failures, doing.delivered_at, doing.error.as_deref()), (0, Some(at(5)), Some("410")));
+        assert_eq!(channels.waited_for(), Vec::<Arc<str>>::new());
         assert_eq!((doing.next, channels.of("nobody")), (None, Doing::default()));
     }
 }
