@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler, Message, Recipient};
 use tokio::sync::oneshot;
@@ -18,6 +19,9 @@ use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, NoticeId};
 
 /// Dead letters of one commit, where a whole group is given up.
 const TOGETHER: usize = 200;
+
+/// So long the actors' thread does other things between two of these commits.
+const TURN_OF_OTHERS: Duration = Duration::from_millis(1);
 
 /// Messages left unsaid that are remembered, so that the last channel's is known as such.
 const UNSAID_MAX: usize = 10_000;
@@ -181,8 +185,8 @@ impl Handler<GivenUp> for FailureHistory {
             // A group goes with the last of its members, so that none of them is left without it.
             change.deliveries.extend(group.map(DeliveryChange::Done));
         } else {
-            // Others have their turn in between: a group may have thousands of members.
-            context.notify(GivenUp { deliveries: rest, group, landed: landed.clone() });
+            let rest = GivenUp { deliveries: rest, group, landed: landed.clone() };
+            context.run_later(TURN_OF_OTHERS, |_, context| context.notify(rest));
         }
         self.commit(change, landed, context);
     }
