@@ -4,6 +4,7 @@
 //! still running: at worst the receiver gets the same bytes under the same id again. What it does remember is how much
 //! its receiver takes: who has a message asks when its turn comes ([`Sender::turn_in`]), and takes it before the attempt.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,6 +172,20 @@ impl Sender {
         if tokio::time::timeout(alertmanager.interval, join_all(requests)).await.is_err() {
             let channel = &self.teller.channel;
             tracing::warn!(%channel, "a replica of the Alertmanager did not answer within an interval");
+        }
+    }
+
+    /// Whether what it says of an incident is another alert to its receiver than what `before` said.
+    #[must_use]
+    pub fn renames(&self, before: &Self) -> bool {
+        self.labels().zip(before.labels()).is_some_and(|(is, was)| is != was)
+    }
+
+    /// What an Alertmanager tells alerts apart by, beside what is the same over a reload.
+    const fn labels(&self) -> Option<&BTreeMap<Arc<str>, Arc<str>>> {
+        match &self.way {
+            Way::Alertmanager { alertmanager, .. } => Some(&alertmanager.labels),
+            Way::Log | Way::Http { .. } | Way::Email(_) | Way::Exec(_) => None,
         }
     }
 

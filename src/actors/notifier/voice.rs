@@ -12,7 +12,8 @@ use super::actor::Notifier;
 use super::repeats::Repeats;
 use crate::config::Config;
 use crate::domain::delivery::{Delivery, Message as Notice, Outcome};
-use crate::notify::Sender;
+use crate::domain::time::Timestamp;
+use crate::notify::{Sender, Standing};
 
 /// A channel was told again; next time after this pause.
 #[derive(Debug, Message)]
@@ -40,6 +41,16 @@ impl Voice {
 
     pub(super) fn sender(&self) -> Option<Arc<Sender>> {
         self.sender.clone()
+    }
+
+    /// Ends what fires under the labels it had `before`: it is said under others from now on, and would fire twice until
+    /// the receiver takes the silence for the end.
+    fn end_under(&mut self, before: &Arc<Sender>, now: Timestamp, io: &tokio::runtime::Handle) {
+        let standing = self.repeats.as_mut().map(|repeats| repeats.due(now)).unwrap_or_default();
+        let ended: Vec<Standing> =
+            standing.into_iter().map(|one| Standing { until: one.until.or(Some(now)), ..one }).collect();
+        let before = before.clone();
+        io.spawn(async move { before.say_again(&ended).await });
     }
 }
 
@@ -72,6 +83,9 @@ impl Notifier {
                         voice.repeating = Some(context.run_later(Duration::ZERO, |notifier, context| {
                             notifier.say_again(channel, context);
                         }));
+                    }
+                    if let Some(before) = senders.get(name).filter(|before| sender.renames(before)) {
+                        voice.end_under(before, self.clock.now(), &self.io);
                     }
                     voice.sender = Some(Arc::new(sender));
                 }
