@@ -237,11 +237,7 @@ impl Delivery {
                 let asked = retry_after.unwrap_or(Duration::ZERO).min(LONGEST_ASKED);
                 self.next_attempt_at = now.plus(pause(self.attempts, jitter).max(asked));
                 let too_long = self.next_attempt_at.since(self.tried_since) > GIVE_UP_AFTER;
-                if too_long && self.attempts >= GIVE_UP_ATTEMPTS {
-                    Next::Dead(self)
-                } else {
-                    Next::Wait(self)
-                }
+                if too_long && self.attempts >= GIVE_UP_ATTEMPTS { Next::Dead(self) } else { Next::Wait(self) }
             }
         }
     }

@@ -91,7 +91,8 @@ async fn of_reminders_that_a_dead_channel_could_not_be_told_only_the_last_waits(
     // Ids are given in order, one to each message.
     until("three reminders", async || {
         let waiting = node.api.read("/outbox").await;
-        let ids = waiting["content"].as_array()?.iter().filter_map(|one| one["id"].as_str()?.split_once('.')?.0.parse().ok());
+        let ids =
+            waiting["content"].as_array()?.iter().filter_map(|one| one["id"].as_str()?.split_once('.')?.0.parse().ok());
         let ids: Vec<u64> = ids.collect();
         (ids.len() == 2 && ids[1] >= ids[0] + 3).then_some(())
     })
@@ -134,7 +135,8 @@ async fn what_waits_for_a_channel_that_a_bad_reload_took_away_is_told_when_it_is
     until("the reason", async || {
         let waiting = node.api.read("/outbox").await;
         let waiting = waiting["content"].as_array()?.clone();
-        let says = |one: &Value| one["lastError"].as_str().is_some_and(|error| error.starts_with("no channel of this name"));
+        let says =
+            |one: &Value| one["lastError"].as_str().is_some_and(|error| error.starts_with("no channel of this name"));
         (waiting.len() == 2 && waiting.iter().all(says)).then_some(())
     })
     .await;

@@ -218,15 +218,12 @@ async fn a_report_that_one_channel_got_and_a_silence_kept_from_another_was_told(
     })
     .await;
     let history = only(&node.api, "/integrationFailureHistories").await["id"].clone();
-    let over =
-        json!({"integrationFailureHistoryId": history, "retryResult": "SUCCESS", "recoveredAt": "2024-06-01T11:00:00Z"});
+    let over = json!({"integrationFailureHistoryId": history, "retryResult": "SUCCESS", "recoveredAt": "2024-06-01T11:00:00Z"});
     node.api.patch("/integrationFailureHistories/recoverintegrationfailure", over).await.ok();
     let path = format!("/silences/{}", silence["id"].as_str().expect("an id"));
     node.api.send(Method::DELETE, &path, &[], String::new()).await;
-    until("an empty outbox", async || {
-        (node.api.read("/outbox").await["page"]["totalElements"] == 0).then_some(())
-    })
-    .await;
+    until("an empty outbox", async || (node.api.read("/outbox").await["page"]["totalElements"] == 0).then_some(()))
+        .await;
     assert_eq!(only(&node.api, "/integrationFailureHistories").await["notified"], true);
     node.stop().await;
 }

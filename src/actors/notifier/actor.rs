@@ -218,7 +218,10 @@ impl Notifier {
         let now = self.clock.now();
         let back = std::mem::replace(&mut self.seen, now).since(now);
         if back > SET_BACK {
-            tracing::warn!(seconds = back.as_secs(), "the clock was set back; messages wait for no longer than they would");
+            tracing::warn!(
+                seconds = back.as_secs(),
+                "the clock was set back; messages wait for no longer than they would"
+            );
             self.queues.values_mut().for_each(|queue| queue.set_back(back));
         }
         now

@@ -238,12 +238,8 @@ mod tests {
 
     #[test]
     fn a_target_that_failed_again_and_is_well_again_is_told_by_both_ends() {
-        let all = [
-            of_pg(1, Of::Ends, 7),
-            of_pg(2, Of::Trouble, 8),
-            of_pg(3, Of::Ends, 8),
-            leaving(4, Of::Trouble, Some(1)),
-        ];
+        let all =
+            [of_pg(1, Of::Ends, 7), of_pg(2, Of::Trouble, 8), of_pg(3, Of::Ends, 8), leaving(4, Of::Trouble, Some(1))];
         let ends = Part::Many(Of::Ends, vec![telling(1, &[]), telling(3, &[2])]);
         assert_eq!(Part::all(&all), [Part::One(id(4)), ends]);
     }

@@ -181,7 +181,10 @@ impl Notifier {
     pub(super) fn leave_out_stale(&mut self, context: &Context<Self>) {
         let stale = std::mem::take(&mut self.stale);
         if !stale.is_empty() {
-            tracing::info!(left_out = stale.len(), "reminders that were not sent yet are left out: later messages say more");
+            tracing::info!(
+                left_out = stale.len(),
+                "reminders that were not sent yet are left out: later messages say more"
+            );
         }
         for stale in stale.chunks(ONE_LOOK) {
             self.take_off_disk(stale.iter().copied(), context);

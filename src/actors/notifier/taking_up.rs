@@ -57,7 +57,10 @@ impl OutboxRead {
             }
         });
         if let Err(error) = looked {
-            tracing::error!(error = &error as &dyn std::error::Error, "the outbox could not be read; it is tried again");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the outbox could not be read; it is tried again"
+            );
             read.is_whole = false;
         }
         read

@@ -68,7 +68,8 @@ impl Queue {
             Says::Escalates => is_end && begins,
             Says::Begins | Says::Other => false,
         };
-        let stale = before.into_iter().filter(|(id, entry)| is_stale(entry) && !entry.tried && !self.is_under_way(*id, entry));
+        let stale =
+            before.into_iter().filter(|(id, entry)| is_stale(entry) && !entry.tried && !self.is_under_way(*id, entry));
         stale.map(|(id, _)| id).collect()
     }
 }
