@@ -10,7 +10,10 @@ use parking_lot::Mutex;
 
 use crate::domain::delivery::Outcome;
 use crate::domain::time::Timestamp;
-use crate::notify::HELD_BACK;
+
+/// Why a message is not tried whose channel is not there.
+pub const NO_CHANNEL: &str =
+    "no channel of this name can be used: add it to the config, or mend what the log says of it";
 
 /// Every channel that was heard of, by name.
 #[derive(Debug, Default)]
@@ -44,6 +47,13 @@ impl Channels {
         self.table.lock().get(channel).cloned().unwrap_or_default()
     }
 
+    /// Those that something waits for.
+    #[must_use]
+    pub fn waited_for(&self) -> Vec<Arc<str>> {
+        let table = self.table.lock();
+        table.iter().filter(|(_, doing)| doing.waiting > 0).map(|(name, _)| name.clone()).collect()
+    }
+
     /// So much waits for it.
     pub(crate) fn waits(&self, channel: &Arc<str>, waiting: usize, oldest: Option<Timestamp>, next: Option<Timestamp>) {
         let mut table = self.table.lock();
@@ -60,8 +70,6 @@ impl Channels {
                 doing.delivered_at = Some(now);
                 doing.failures = 0;
             }
-            // Nothing was sent, by our own limit: it says nothing of the channel.
-            Outcome::Transient { error, .. } if **error == *HELD_BACK => {}
             Outcome::Transient { error, .. } | Outcome::Permanent { error } => {
                 doing.failed_at = Some(now);
                 doing.error = Some(error.clone());
@@ -81,15 +89,16 @@ mod tests {
         let failed = |error: &str| Outcome::Transient { error: error.into(), retry_after: None };
         channels.waits(&ops, 2, Some(at(1)), Some(at(9)));
         channels.was_tried(&ops, &failed("503"), at(2));
-        channels.was_tried(&ops, &failed(HELD_BACK), at(3));
         channels.was_tried(&ops, &Outcome::Permanent { error: "410".into() }, at(4));
         let doing = channels.of("ops");
         assert_eq!((doing.failures, doing.failed_at, doing.error.as_deref()), (2, Some(at(4)), Some("410")));
         assert_eq!((doing.waiting, doing.next, doing.delivered_at), (2, Some(at(9)), None));
+        assert_eq!(channels.waited_for().len(), 1);
         channels.was_tried(&ops, &Outcome::Delivered, at(5));
         channels.waits(&ops, 0, None, Some(at(99)));
         let doing = channels.of("ops");
         assert_eq!((doing.failures, doing.delivered_at, doing.error.as_deref()), (0, Some(at(5)), Some("410")));
+        assert_eq!(channels.waited_for(), Vec::<Arc<str>>::new());
         assert_eq!((doing.next, channels.of("nobody")), (None, Doing::default()));
     }
 }

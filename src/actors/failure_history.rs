@@ -108,6 +108,8 @@ pub(crate) struct FailureHistory {
     going: BTreeMap<DeliveryId, Arc<str>>,
     /// Dead letters that are sent again or let go of, which is not yet on disk.
     leaving: BTreeSet<DeliveryId>,
+    /// Messages that nobody needed to be told any more, the newest; not known after a restart.
+    unsaid: BTreeSet<DeliveryId>,
     /// Who hears of which targets there are more or fewer dead letters.
     tell: Option<Recipient<Letters>>,
     /// Events of other contexts that are sent and not yet on disk, with those who sent them again.
@@ -125,10 +127,10 @@ impl FailureHistory {
         died: CancellationToken,
     ) -> Addr<Self> {
         let (underway, attached) = (BTreeMap::new(), BTreeMap::new());
-        let (ending, dying, leaving, receiving) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let (ending, dying, unsaid, leaving) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (tell, going, receiving) = (None, BTreeMap::new(), BTreeMap::new());
         Self::create(move |context| {
             context.set_mailbox_capacity(super::journal::CROWDED);
-            let (tell, going) = (None, BTreeMap::new());
             Self {
                 reader,
                 ids,
@@ -141,6 +143,7 @@ impl FailureHistory {
                 dying,
                 going,
                 leaving,
+                unsaid,
                 tell,
                 receiving,
                 died,

@@ -12,8 +12,12 @@ use super::time::Timestamp;
 pub const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between attempts.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+/// The longest pause that a receiver is given which asks for one.
+pub const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
 /// After this time a message that could not be delivered becomes a dead letter.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// But not before so many attempts, which take minutes: a clock that was set forward is no day of trying.
+pub const GIVE_UP_ATTEMPTS: u32 = 10;
 
 /// What is said. It is stored; each channel renders it for itself, always to the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,6 +216,14 @@ impl Delivery {
         Self { tried_since: now, attempts: 0, next_attempt_at: now, last_error: None, ..self }
     }
 
+    /// When it is due. A time that lies further ahead than any pause is long was set by a clock that has been set back
+    /// since; then it is due now.
+    #[must_use]
+    pub fn due(&self, now: Timestamp) -> Timestamp {
+        let longest = if self.attempts == 0 { Duration::ZERO } else { LONGEST_ASKED };
+        if self.next_attempt_at.since(now) > longest { now } else { self.next_attempt_at }
+    }
+
     /// What becomes of it. `jitter` in 0..=1 spreads the pause over its upper half.
     #[must_use]
     pub fn after(mut self, outcome: Outcome, jitter: f64, now: Timestamp) -> Next {
@@ -224,13 +236,10 @@ impl Delivery {
             }
             Outcome::Transient { error, retry_after } => {
                 self.last_error = Some(error);
-                let pause = pause(self.attempts, jitter).max(retry_after.unwrap_or(Duration::ZERO));
-                self.next_attempt_at = now.plus(pause);
-                if self.next_attempt_at.since(self.tried_since) > GIVE_UP_AFTER {
-                    Next::Dead(self)
-                } else {
-                    Next::Wait(self)
-                }
+                let asked = retry_after.unwrap_or(Duration::ZERO).min(LONGEST_ASKED);
+                self.next_attempt_at = now.plus(pause(self.attempts, jitter).max(asked));
+                let too_long = self.next_attempt_at.since(self.tried_since) > GIVE_UP_AFTER;
+                if too_long && self.attempts >= GIVE_UP_ATTEMPTS { Next::Dead(self) } else { Next::Wait(self) }
             }
         }
     }
@@ -334,12 +343,13 @@ mod tests {
     #[test]
     fn after_24_hours_it_is_a_dead_letter() {
         let day = GIVE_UP_AFTER;
-        let last = QUEUED_AT.plus(day).minus(FIRST_PAUSE);
-        assert!(matches!(waiting().after(transient(None), 1.0, last), Next::Wait(_)));
+        let last = QUEUED_AT.plus(day).minus(LONGEST_PAUSE);
+        let tried = |attempts| Delivery { attempts, ..waiting() };
+        assert!(matches!(tried(9).after(transient(None), 1.0, last), Next::Wait(_)));
 
         let too_late = last.plus(Duration::from_nanos(1));
-        let Next::Dead(delivery) = waiting().after(transient(None), 1.0, too_late) else { panic!("it is dead") };
-        assert_eq!((delivery.attempts, delivery.last_error.as_deref()), (1, Some("503")));
+        let Next::Dead(delivery) = tried(9).after(transient(None), 1.0, too_late) else { panic!("it is dead") };
+        assert_eq!((delivery.attempts, delivery.last_error.as_deref()), (10, Some("503")));
     }
 
     #[test]
@@ -349,6 +359,25 @@ mod tests {
         let again = dead.again(later);
         assert_eq!((again.id, again.queued_at, again.attempts), (waiting().id, QUEUED_AT, 0));
         assert!(matches!(again.after(transient(None), 1.0, later), Next::Wait(_)));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_forward_kills_nothing_that_was_hardly_tried() {
+        let later = QUEUED_AT.plus(30 * GIVE_UP_AFTER);
+        for attempts in 0..GIVE_UP_ATTEMPTS - 1 {
+            let delivery = Delivery { attempts, ..waiting() };
+            assert!(matches!(delivery.after(transient(None), 1.0, later), Next::Wait(_)), "{attempts}");
+        }
+    }
+
+    #[test]
+    fn what_a_clock_that_was_set_back_made_due_in_hours_is_due_now() {
+        let (hour, nano) = (LONGEST_ASKED, Duration::from_nanos(1));
+        let tried = Delivery { attempts: 1, next_attempt_at: QUEUED_AT.plus(hour), ..waiting() };
+        assert_eq!(tried.due(QUEUED_AT), QUEUED_AT.plus(hour));
+        let before = QUEUED_AT.minus(nano);
+        assert_eq!((tried.due(before), waiting().due(before)), (before, before));
+        assert_eq!(waiting().due(QUEUED_AT.plus(hour)), QUEUED_AT);
     }
 
     #[test]

@@ -25,10 +25,12 @@ pub(super) async fn list(request: Request) -> Result<Response, Problem> {
     Ok(reply::tagged_json(&request, &Content::<ChannelState> { content }))
 }
 
-/// Every channel that is configured, and those that are not any more and have dead letters. Reads memory only.
+/// Every channel that is configured, and those that are not any more and for which messages wait or were given up. Reads
+/// memory only.
 pub(super) fn states(http: &Http) -> Vec<ChannelState> {
     let (config, dead) = (http.config.load_full(), http.reader.dead_letter_counts());
-    let mut names: Vec<_> = config.channels.keys().chain(dead.keys()).collect();
+    let waited_for = http.board.channels().waited_for();
+    let mut names: Vec<_> = config.channels.keys().chain(dead.keys()).chain(&waited_for).collect();
     names.sort_unstable();
     names.dedup();
     let state = |name: &std::sync::Arc<str>| {

@@ -14,6 +14,8 @@ use super::query::{Query, Window};
 use super::reply;
 use super::request::{Request, stored};
 use crate::actors::answer::Refused;
+use crate::actors::channels::NO_CHANNEL;
+use crate::domain::delivery::Delivery as Waiting;
 use crate::domain::id::{DeliveryId, NoticeId};
 use crate::store::{DeliveryFilter, Reader};
 
@@ -60,7 +62,12 @@ pub(super) async fn list(request: Request) -> Result<Response, Problem> {
         State::Pending => reader.deliveries(&wanted, number, size),
         State::Dead => reader.dead_letters(&wanted, number, size),
     };
-    let page = stored(&request.http.reader, read).await?;
+    let mut page = stored(&request.http.reader, read).await?;
+    let config = request.http.config.load();
+    let waits_for_none = |delivery: &&mut Waiting| !config.channels.contains_key(&delivery.channel);
+    for waiting in page.items.iter_mut().filter(waits_for_none).filter(|_| state == State::Pending) {
+        waiting.last_error = Some(NO_CHANNEL.into());
+    }
     let content = page.items.iter().map(|delivery| Delivery::of(delivery, state == State::Dead)).collect();
     Ok(reply::tagged_json(&request, &List::new(content, window, page.total)))
 }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::config::channel::Rate;
 use crate::domain::time::Moment;
 
-/// A message waits so long for its turn in memory; for longer it goes back to the outbox.
+/// A message that waits in no outbox waits so long for its turn.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The bucket of one channel.
@@ -32,12 +32,27 @@ impl Bucket {
         Self { rate, state: Mutex::default() }
     }
 
+    /// How long it is until the next message's turn.
+    pub(super) fn turn_in(&self, now: Moment) -> Duration {
+        self.next(&self.state.lock(), now).0
+    }
+
     /// How long a message waits for its turn, which is then its own.
     ///
     /// # Errors
     /// After how long to ask again: its turn is too far off to wait for.
     pub(super) fn take(&self, now: Moment) -> Result<Duration, Duration> {
         let mut state = self.state.lock();
+        let (wait, full_at) = self.next(&state, now);
+        if wait > WAIT_MAX {
+            return Err(wait);
+        }
+        state.full_at = full_at;
+        Ok(wait)
+    }
+
+    /// The next turn, and when the bucket would be full if that were taken.
+    fn next(&self, state: &State, now: Moment) -> (Duration, Moment) {
         let mut turn = state.quiet_until.max(now);
         let mut full_at = state.full_at;
         if let Some(Rate { count, per }) = self.rate {
@@ -50,12 +65,12 @@ impl Bucket {
             turn = turn.max(earliest);
             full_at = begin.plus(each);
         }
-        let wait = turn.since(now);
-        if wait > WAIT_MAX {
-            return Err(wait);
-        }
-        state.full_at = full_at;
-        Ok(wait)
+        (turn.since(now), full_at)
+    }
+
+    /// The receiver's pause is over: somebody says so.
+    pub(super) fn end_pause(&self) {
+        self.state.lock().quiet_until = Moment::default();
     }
 
     /// Nobody's turn comes before this pause is over.
@@ -100,6 +115,7 @@ mod tests {
         let bucket = Bucket::new(Some(Rate { count: 1, per: 60 * SECOND }));
         assert_eq!(bucket.take(at(100_000)), Ok(Duration::ZERO));
         assert_eq!(bucket.take(at(100_000)), Err(60 * SECOND));
+        assert_eq!(bucket.turn_in(at(100_000)), 60 * SECOND);
         assert_eq!(bucket.take(at(156_000)), Ok(4 * SECOND));
     }
 
@@ -111,5 +127,9 @@ mod tests {
         assert_eq!(bucket.take(at(1_000)), Err(16 * SECOND));
         assert_eq!(bucket.take(at(14_000)), Ok(3 * SECOND));
         assert_eq!(bucket.take(at(17_000)), Ok(Duration::ZERO));
+        bucket.hold(at(17_000), 17 * SECOND);
+        assert_eq!(bucket.turn_in(at(20_000)), 14 * SECOND);
+        bucket.end_pause();
+        assert_eq!(bucket.turn_in(at(20_000)), Duration::ZERO);
     }
 }

@@ -58,4 +58,4 @@ mod examples;
 #[cfg(test)]
 mod tests;
 
-pub use sender::{Error, HELD_BACK, Sender, Standing};
+pub use sender::{Error, Sender, Standing};

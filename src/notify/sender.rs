@@ -2,8 +2,9 @@
 //!
 //! A sender makes exactly one attempt a call and keeps no memory of messages, so a caller may drop an attempt that is
 //! still running: at worst the receiver gets the same bytes under the same id again. What it does remember is how much
-//! its receiver takes: a message waits a moment for its turn, or goes back with the time when to come again.
+//! its receiver takes: who has a message asks when its turn comes ([`Sender::turn_in`]), and takes it before the attempt.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,8 +31,8 @@ use crate::domain::time::Timestamp;
 /// Alerts of one request to an Alertmanager that are said again; more go into further requests.
 const AGAIN_AT_ONCE: usize = 256;
 
-/// What an attempt says that this node held back itself.
-pub const HELD_BACK: &str = "held back: this channel has had as many messages as its rate_limit allows";
+/// What a test says that this node held back itself.
+const HELD_BACK: &str = "held back: this channel has had as many messages as its rate_limit allows";
 
 /// Why a channel cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +75,7 @@ pub struct Standing {
 pub struct Sender {
     teller: Teller,
     clock: Clock,
-    bucket: Bucket,
+    bucket: Arc<Bucket>,
     way: Way,
 }
 
@@ -110,12 +111,36 @@ impl Sender {
     /// If the program installed no TLS crypto provider before.
     pub fn new(config: &Config, channel: &Channel, clock: Clock) -> Result<Self, Error> {
         let way = way(channel)?;
-        Ok(Self { teller: Teller::new(config, channel), clock, bucket: Bucket::new(channel.rate_limit), way })
+        let bucket = Arc::new(Bucket::new(channel.rate_limit));
+        Ok(Self { teller: Teller::new(config, channel), clock, bucket, way })
     }
 
-    /// Makes one attempt, and says what came of it.
+    /// The same for a channel that `before` sent to as well, whose limit and whose pause hold on.
+    #[must_use]
+    pub fn taking_over(self, before: &Self) -> Self {
+        Self { bucket: before.bucket.clone(), ..self }
+    }
+
+    /// How long it is until the channel may have its next message: by its limit, and by what it asked for.
+    #[must_use]
+    pub fn turn_in(&self) -> Duration {
+        self.bucket.turn_in(self.clock.moment())
+    }
+
+    /// A message's turn has come ([`Sender::turn_in`] is zero), and is now its own.
+    pub fn take_turn(&self) {
+        // It has come, so there is nothing to wait for.
+        let _ = self.bucket.take(self.clock.moment());
+    }
+
+    /// Somebody wants messages sent although the receiver asked for a pause.
+    pub fn end_pause(&self) {
+        self.bucket.end_pause();
+    }
+
+    /// Makes one attempt, whose turn was taken, and says what came of it.
     pub async fn deliver(&self, delivery: &Delivery) -> Outcome {
-        self.send(&self.teller.tell(delivery)).await
+        self.attempt(&self.teller.tell(delivery)).await
     }
 
     /// Sends a message that is none, and says what came of it. What a test opens at the receiver it closes again.
@@ -151,6 +176,20 @@ impl Sender {
         }
     }
 
+    /// Whether what it says of an incident is another alert to its receiver than what `before` said.
+    #[must_use]
+    pub fn renames(&self, before: &Self) -> bool {
+        self.labels().zip(before.labels()).is_some_and(|(is, was)| is != was)
+    }
+
+    /// What an Alertmanager tells alerts apart by, beside what is the same over a reload.
+    const fn labels(&self) -> Option<&BTreeMap<Arc<str>, Arc<str>>> {
+        match &self.way {
+            Way::Alertmanager { alertmanager, .. } => Some(&alertmanager.labels),
+            Way::Log | Way::Http { .. } | Way::Email(_) | Way::Exec(_) => None,
+        }
+    }
+
     const fn keeps_open(&self) -> bool {
         match &self.way {
             Way::Http { kind: ChannelKind::PagerDuty(_) | ChannelKind::Opsgenie(_), .. } => true,
@@ -159,6 +198,7 @@ impl Sender {
         }
     }
 
+    /// Sends what waits in no outbox: it waits a moment for its turn.
     async fn send(&self, told: &Told<'_>) -> Outcome {
         match self.bucket.take(self.clock.moment()) {
             Ok(wait) => tokio::time::sleep(wait).await,
@@ -166,14 +206,18 @@ impl Sender {
                 return Outcome::Transient { error: HELD_BACK.into(), retry_after: Some(pause) };
             }
         }
-        let outcome = self.attempt(told).await;
+        self.attempt(told).await
+    }
+
+    async fn attempt(&self, told: &Told<'_>) -> Outcome {
+        let outcome = self.try_once(told).await;
         if let Outcome::Transient { retry_after: Some(pause), .. } = &outcome {
             self.bucket.hold(self.clock.moment(), *pause);
         }
         outcome
     }
 
-    async fn attempt(&self, told: &Told<'_>) -> Outcome {
+    async fn try_once(&self, told: &Told<'_>) -> Outcome {
         match &self.way {
             Way::Log => {
                 log::write(told);

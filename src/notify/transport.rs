@@ -14,14 +14,14 @@ use super::confidential::Confidential;
 use super::request::{Answer, Request, Verdict};
 use crate::clock::{self, Clock};
 use crate::config::Secret;
-use crate::domain::delivery::Outcome;
+use crate::domain::delivery::{LONGEST_ASKED, Outcome};
 use crate::domain::time::Timestamp;
 
 /// How much of an answer is read: enough for those that repeat the message (Discord's, with each Korean letter in six
 /// bytes, is the longest), since one that was cut is no JSON any more.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
 /// A receiver cannot make a message wait longer than this at a time.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
+const RETRY_AFTER_MAX: Duration = LONGEST_ASKED;
 /// An idle connection is closed before the servers in use today close theirs (nginx: 75 s, most balancers: 60 s).
 const IDLE_MAX: Duration = Duration::from_secs(30);
 

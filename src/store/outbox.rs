@@ -43,6 +43,12 @@ impl Reader {
         self.state.get(&key)?.map(|value| self.delivery_at(&key, value)).transpose()
     }
 
+    /// Whether this is a dead letter, by what is in memory; true of those only that are on disk.
+    #[must_use]
+    pub fn is_dead_letter(&self, id: DeliveryId) -> bool {
+        self.state.durable.read().dead.contains(id)
+    }
+
     /// Dead letters, newest notice first; the first page is 0. Only those on it are read.
     ///
     /// # Errors

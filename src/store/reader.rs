@@ -220,15 +220,15 @@ impl Reader {
         Ok(Some(watch))
     }
 
-    /// Shows every entry of the outbox, one after another in the order of their ids. One may be a batch ahead of the
-    /// disk.
+    /// Shows every entry of the outbox, one after another in the order of their ids, also what is wrong with one that
+    /// cannot be read. One may be a batch ahead of the disk.
     ///
     /// # Errors
-    /// What could not be read.
-    pub fn look_through_outbox(&self, mut show: impl FnMut(Delivery)) -> Result<(), Error> {
+    /// What could not be read, where that is not one entry: then the rest is not shown.
+    pub fn look_through_outbox(&self, mut show: impl FnMut(Result<Delivery, Error>)) -> Result<(), Error> {
         for pair in self.state.tree.scan_prefix([Kind::Waiting.letter()]) {
             let (key, value) = pair.map_err(Error::sled("read the outbox"))?;
-            show(self.delivery_at(&key, value)?);
+            show(self.delivery_at(&key, value));
         }
         Ok(())
     }
@@ -240,7 +240,7 @@ impl Reader {
     pub fn deliveries_waiting(&self) -> Result<Vec<Delivery>, Error> {
         let mut waiting = Vec::new();
         self.look_through_outbox(|delivery| waiting.push(delivery))?;
-        Ok(waiting)
+        waiting.into_iter().collect()
     }
 
     /// One entry of the outbox, if it waits.

@@ -7,7 +7,7 @@
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-use reqwest::Client;
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -141,6 +141,26 @@ async fn an_alertmanager_receives_groups_and_resolves_our_alerts() {
     })
     .await;
     assert_eq!(over.0, "resolved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fires_under_labels_that_are_changed_ends_under_them() {
+    let (gateway, hook) = (Gateway::start(), Pager::start());
+    let port = free_port();
+    let alertmanager = Alertmanager::start(port, &hook.url());
+    // It would take the silence for the end after two minutes.
+    let config = |team: &str| {
+        let channel = channel(&[port]).replace("\"1s\"", "\"30s\"").replace("payments", team);
+        format!("{channel}{}", gateway.target("PG_KCP", "failure_threshold = 1"))
+    };
+    let node = Node::start(&config("payments")).await;
+    node.api.target_in("PG_KCP", "CONNECTED").await;
+    gateway.goes("down");
+    alertmanager.alerts_when("it fires", |alerts| alerts.len() == 1).await;
+    node.place.configure(&config("checkout"));
+    assert_eq!(node.api.send(Method::POST, "/-/reload", &[], String::new()).await.status, 200);
+    let is_renamed = |alerts: &[Value]| alerts.len() == 1 && alerts[0]["labels"]["team"] == "checkout";
+    alertmanager.alerts_when("it fires under its new label", is_renamed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

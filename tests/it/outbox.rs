@@ -81,6 +81,76 @@ async fn a_channel_that_hangs_holds_its_first_messages_while_another_is_told_eve
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_reminders_that_a_dead_channel_could_not_be_told_only_the_last_waits() {
+    let (gateway, dead) = (Gateway::start(), Pager::start());
+    play(&dead, "503");
+    let target = targets(&gateway, &["A"]).replace("[target.alert]\n", "[target.alert]\nreminder = \"1s\"\n");
+    let node = Node::start(&format!("[alerting]\nlog = false\n{}{target}", dead.channel())).await;
+    connected(&node.api, &["A"]).await;
+    go(&gateway, &node.api, "unavailable", &["A"]).await;
+    // Ids are given in order, one to each message.
+    until("three reminders", async || {
+        let waiting = node.api.read("/outbox").await;
+        let ids =
+            waiting["content"].as_array()?.iter().filter_map(|one| one["id"].as_str()?.split_once('.')?.0.parse().ok());
+        let ids: Vec<u64> = ids.collect();
+        (ids.len() == 2 && ids[1] >= ids[0] + 3).then_some(())
+    })
+    .await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_the_channels_limit_was_not_tried_and_another_configuration_of_others_gives_it_no_turn() {
+    let (gateway, pager, other) = (Gateway::start(), Pager::start(), Pager::start());
+    let names = ["A", "B", "C"];
+    let targets = targets(&gateway, &names).replace("[target.alert]\n", "[target.alert]\nchannels = [\"ops\"]\n");
+    let config = format!("[alerting]\nlog = false\n{}{targets}", named(&pager, "ops", "rate_limit = \"1/h\""));
+    let node = Node::start(&config).await;
+    connected(&node.api, &names).await;
+    go(&gateway, &node.api, "unavailable", &["A", "B"]).await;
+    pager.arrivals(1).await;
+    outbox_has(&node.api, 1).await;
+    reload(&node, &format!("{config}{}", named(&other, "another", ""))).await;
+    go(&gateway, &node.api, "unavailable", &["C"]).await;
+    outbox_has(&node.api, 2).await;
+    for waiting in node.api.read("/outbox").await["content"].as_array().expect("a list") {
+        assert_eq!((&waiting["attempts"], &waiting["lastError"]), (&json!(0), &Value::Null), "{waiting}");
+    }
+    assert_eq!(pager.handle.arrivals().len(), 1);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_channel_that_a_bad_reload_took_away_is_told_when_it_is_there_again() {
+    let (gateway, pager) = (Gateway::start(), Pager::start());
+    play(&pager, "503");
+    let names = ["A", "B"];
+    let (without, targets) = ("[alerting]\nlog = false\n", targets(&gateway, &names));
+    let node = Node::start(&format!("{without}{}{targets}", pager.channel())).await;
+    connected(&node.api, &names).await;
+    go(&gateway, &node.api, "unavailable", &names).await;
+    pager.arrivals(2).await;
+    reload(&node, &format!("{without}{targets}")).await;
+    until("the reason", async || {
+        let waiting = node.api.read("/outbox").await;
+        let waiting = waiting["content"].as_array()?.clone();
+        let says =
+            |one: &Value| one["lastError"].as_str().is_some_and(|error| error.starts_with("no channel of this name"));
+        (waiting.len() == 2 && waiting.iter().all(says)).then_some(())
+    })
+    .await;
+    // Longer than its own next attempt was away.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!((total(&node.api, "dead").await, total(&node.api, "pending").await), (0, 2));
+    play(&pager, "204");
+    reload(&node, &format!("{without}{}{targets}", pager.channel())).await;
+    outbox_has(&node.api, 0).await;
+    assert_eq!(total(&node.api, "dead").await, 0);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_digest_joins_what_another_channel_tells_at_once() {
     // Another gateway for C: what is down is probed again before its interval is over.
     let (gateway, other, digest, pager) = (Gateway::start(), Gateway::start(), Pager::start(), Pager::start());

@@ -2,6 +2,7 @@
 
 use breakwater::clock::{self, Clock};
 use breakwater::domain::time::Timestamp;
+use breakwater::simulator::receiver::{Answer, Script};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -198,5 +199,41 @@ async fn everything_that_is_wrong_with_a_calendar_is_told_and_where() {
         said = here;
     }
     insta::assert_snapshot!(said);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_one_channel_got_and_a_silence_kept_from_another_was_told() {
+    let (pager, dead) = (Pager::start(), Pager::start());
+    dead.handle.play(Script::new(vec!["503".parse::<Answer>().expect("an answer")], true));
+    let channels = format!("{}{}", pager.channel(), dead.channel().replace("\"ops\"", "\"dead\""));
+    let node = Node::start(&format!("[alerting]\nlog = false\n{channels}")).await;
+    let body = json!({
+        "failureType": "OTHER", "targetSystem": "JOB", "occurredAt": "2024-06-01T10:00:00Z",
+        "integrationStatusId": 0, "failureDetail": {
+            "errorCode": "1", "errorMessage": "no route", "requestPayload": "N/A",
+            "responsePayload": "N/A", "additionalInfo": "N/A",
+        },
+    });
+    node.api.post("/integrationFailureHistories/recordintegrationfailure", body).await.ok();
+    pager.arrivals(1).await;
+    dead.arrivals(1).await;
+    let silence = made(&node.api, "/silences", json!({"endsAt": seconds_from_now(3_600)})).await;
+    // Its next attempt was due, and did not begin.
+    until("an attempt that is held back", async || {
+        let waiting = node.api.read("/outbox").await["content"].as_array()?.clone();
+        let [waiting] = waiting.as_slice() else { return None };
+        let due = at(&waiting["nextAttemptAt"]).plus(std::time::Duration::from_millis(500));
+        (Clock::system().now() > due).then_some(())
+    })
+    .await;
+    let history = only(&node.api, "/integrationFailureHistories").await["id"].clone();
+    let over = json!({"integrationFailureHistoryId": history, "retryResult": "SUCCESS", "recoveredAt": "2024-06-01T11:00:00Z"});
+    node.api.patch("/integrationFailureHistories/recoverintegrationfailure", over).await.ok();
+    let path = format!("/silences/{}", silence["id"].as_str().expect("an id"));
+    node.api.send(Method::DELETE, &path, &[], String::new()).await;
+    until("an empty outbox", async || (node.api.read("/outbox").await["page"]["totalElements"] == 0).then_some(()))
+        .await;
+    assert_eq!(only(&node.api, "/integrationFailureHistories").await["notified"], true);
     node.stop().await;
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler, Message, Recipient};
 use tokio::sync::oneshot;
@@ -18,6 +19,12 @@ use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, NoticeId};
 
 /// Dead letters of one commit, where a whole group is given up.
 const TOGETHER: usize = 200;
+
+/// So long the actors' thread does other things between two of these commits.
+const TURN_OF_OTHERS: Duration = Duration::from_millis(1);
+
+/// Messages left unsaid that are remembered, so that the last channel's is known as such.
+const UNSAID_MAX: usize = 10_000;
 
 /// Messages were given up.
 #[derive(Debug, Message)]
@@ -113,13 +120,10 @@ impl FailureHistory {
         crate::actors::system::pass_on(landed, answer, None);
     }
 
-    fn is_dead(&self, id: DeliveryId) -> bool {
-        self.dying.contains(&id) || matches!(self.reader.dead_letter(id), Ok(Some(_)))
-    }
-
-    /// Whether every delivery of a notice that went to so many channels is a dead letter.
+    /// Whether every delivery of a notice that went to so many channels is a dead letter, or was left unsaid.
     pub(super) fn nobody_told(&self, notice: NoticeId, siblings: u8) -> bool {
-        (0..siblings).all(|ordinal| self.is_dead(DeliveryId { notice, ordinal }))
+        let untold = |id| self.dying.contains(&id) || self.unsaid.contains(&id) || self.reader.is_dead_letter(id);
+        (0..siblings).all(|ordinal| untold(DeliveryId { notice, ordinal }))
     }
 
     /// The history whose `notified` a delivery speaks of: its own, or that of an outage which was recorded after the
@@ -195,20 +199,22 @@ impl Handler<GivenUp> for FailureHistory {
 
     fn handle(&mut self, given_up: GivenUp, context: &mut Context<Self>) {
         let GivenUp { mut deliveries, group, landed } = given_up;
-        // A group goes with the last of its members, so that none of them is left without it.
-        while !deliveries.is_empty() || group.is_some() {
-            let rest = deliveries.split_off(deliveries.len().min(TOGETHER));
-            let mut change = Change::default();
-            for delivery in std::mem::replace(&mut deliveries, rest) {
-                self.give_up(delivery, &mut change);
-            }
-            let last = deliveries.is_empty();
-            change.deliveries.extend(group.filter(|_| last).map(DeliveryChange::Done));
-            self.commit(change, landed.clone(), context);
-            if last {
-                break;
-            }
+        if deliveries.is_empty() && group.is_none() {
+            return;
         }
+        let rest = deliveries.split_off(deliveries.len().min(TOGETHER));
+        let mut change = Change::default();
+        for delivery in deliveries {
+            self.give_up(delivery, &mut change);
+        }
+        if rest.is_empty() {
+            // A group goes with the last of its members, so that none of them is left without it.
+            change.deliveries.extend(group.map(DeliveryChange::Done));
+        } else {
+            let rest = GivenUp { deliveries: rest, group, landed: landed.clone() };
+            context.run_later(TURN_OF_OTHERS, |_, context| context.notify(rest));
+        }
+        self.commit(change, landed, context);
     }
 }
 
@@ -218,7 +224,14 @@ impl Handler<Unsaid> for FailureHistory {
     fn handle(&mut self, unsaid: Unsaid, context: &mut Context<Self>) {
         let Unsaid { delivery, landed } = unsaid;
         let mut change = Change::default();
-        self.set_notified(delivery.history, false, &mut change);
+        self.unsaid.insert(delivery.id);
+        if self.unsaid.len() > UNSAID_MAX {
+            self.unsaid.pop_first();
+        }
+        // Another channel may have been told before the silence began.
+        if self.nobody_told(delivery.id.notice, delivery.siblings) {
+            self.set_notified(delivery.history, false, &mut change);
+        }
         change.deliveries.push(DeliveryChange::Done(delivery.id));
         self.commit(change, landed, context);
     }

@@ -37,6 +37,9 @@ use crate::store::Reader;
 /// How often the outbox is measured for `/metrics`.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
 
+/// A clock that is set back by more was set by somebody; what is less is waited out.
+const SET_BACK: Duration = Duration::from_secs(5);
+
 /// The outbox has these entries, new ones or ones that wait for another attempt. A hint.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -83,6 +86,8 @@ pub(crate) struct Notifier {
     pub(super) voices: BTreeMap<Arc<str>, Voice>,
     pub(super) rng: SmallRng,
     timer: Option<SpawnHandle>,
+    /// What the clock showed last.
+    seen: Timestamp,
     pub(super) config: Arc<Config>,
     died: CancellationToken,
     /// Notices up to this one are on disk.
@@ -90,6 +95,8 @@ pub(crate) struct Notifier {
     pub(super) reading: bool,
     /// Whether the outbox of the process before was taken over.
     pub(super) restarted: bool,
+    /// What need not be told any more, and is still in the outbox.
+    pub(super) stale: Vec<DeliveryId>,
     /// What came while the outbox was being read.
     pub(super) meanwhile: Vec<Delivery>,
     /// Told once nothing is under way; nothing new is begun then.
@@ -137,10 +144,12 @@ impl Notifier {
             voices,
             rng,
             timer: None,
+            seen: Timestamp::MIN,
             config,
             died,
             reading: false,
             restarted: false,
+            stale: Vec::new(),
             meanwhile: Vec::new(),
             draining: None,
         }
@@ -153,13 +162,17 @@ impl Notifier {
     }
 
     pub(super) fn remember(&mut self, delivery: &Delivery, context: &Context<Self>) {
-        let (channel, line) = (&delivery.channel, Line::of(delivery, &self.config));
+        let (channel, line, now) = (&delivery.channel, Line::of(delivery, &self.config), self.clock.now());
         self.has_ended(channel, &delivery.message);
         if !self.queues.contains_key(channel) {
             self.queues.insert(channel.clone(), Queue::new(self.pace(channel)));
         }
         if let Some(queue) = self.queues.get_mut(channel) {
-            queue.remember(delivery, line);
+            queue.remember(delivery, line, now);
+            for id in queue.made_stale_by(delivery) {
+                queue.leave(id);
+                self.stale.push(id);
+            }
         }
         self.make_room(channel, context);
     }
@@ -185,7 +198,8 @@ impl Notifier {
         if self.draining.is_some() {
             return self.say_drained();
         }
-        let now = self.clock.now();
+        self.leave_out_stale(context);
+        let now = self.look_at_clock();
         let names: Vec<Arc<str>> = self.queues.keys().cloned().collect();
         for name in names {
             while let Some(step) = self.next_step(&name, now) {
@@ -197,6 +211,20 @@ impl Notifier {
             }
         }
         self.arm(now, context);
+    }
+
+    /// The time, by which pauses are reckoned; where it was set back they are reckoned anew.
+    fn look_at_clock(&mut self) -> Timestamp {
+        let now = self.clock.now();
+        let back = std::mem::replace(&mut self.seen, now).since(now);
+        if back > SET_BACK {
+            tracing::warn!(
+                seconds = back.as_secs(),
+                "the clock was set back; messages wait for no longer than they would"
+            );
+            self.queues.values_mut().for_each(|queue| queue.set_back(back));
+        }
+        now
     }
 
     fn next_step(&mut self, channel: &Arc<str>, now: Timestamp) -> Option<Step> {
@@ -212,7 +240,11 @@ impl Notifier {
                 None => May::Go,
             }
         };
-        self.queues.get_mut(channel)?.next_step(now, &mut may)
+        let queue = self.queues.get_mut(channel)?;
+        // Asked before a line is begun: what waits for its turn was not tried, and is not counted so.
+        let sender = self.voices.get(channel).and_then(Voice::sender);
+        queue.set_turn(sender.map(|sender| now.plus(sender.turn_in())));
+        queue.next_step(now, &mut may)
     }
 
     fn read_flush(&self, channel: &Arc<str>, line: Line, parts: Vec<Part>, context: &Context<Self>) {
@@ -256,6 +288,7 @@ impl Notifier {
         self.metrics.failures_open(usize::try_from(open).unwrap_or(usize::MAX));
         self.show_queues();
         self.queues.values_mut().for_each(|queue| queue.tidy(now));
+        self.give_up_without_channel(context);
         if self.queues.values().any(Queue::has_room_for_more) {
             self.read_outbox(context);
         }
@@ -272,7 +305,7 @@ impl Actor for Notifier {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        self.build_senders(context);
+        self.build_senders(None, context);
         self.read_outbox(context);
         self.measure(context);
     }
@@ -350,9 +383,8 @@ impl Handler<Landed> for Notifier {
                 DeliveryChange::Dead(delivery) => self.forget(delivery.id),
                 // A group that was just made; any other comes back with the journal's hint.
                 DeliveryChange::Wait(delivery) if delivery.attempts == 0 => {
-                    let line = Line::of(delivery, &self.config);
                     if let Some(queue) = self.queues.get_mut(&delivery.channel) {
-                        queue.landed(&line);
+                        queue.group_landed(delivery.id);
                     }
                 }
                 DeliveryChange::Wait(_) => {}
@@ -376,7 +408,11 @@ impl Handler<RetryNow> for Notifier {
     type Result = bool;
 
     fn handle(&mut self, retry: RetryNow, context: &mut Context<Self>) -> bool {
-        let known = self.queues.values_mut().any(|queue| queue.hurry(retry.0));
+        let queue = self.queues.iter_mut().find_map(|(name, queue)| queue.hurry(retry.0).then_some(name));
+        if let Some(sender) = queue.and_then(|name| self.voices.get(name)).and_then(Voice::sender) {
+            sender.end_pause();
+        }
+        let known = queue.is_some();
         self.pump(context);
         known
     }
@@ -387,7 +423,7 @@ impl Handler<AdoptChannels> for Notifier {
 
     fn handle(&mut self, adopt: AdoptChannels, context: &mut Context<Self>) {
         let before = std::mem::replace(&mut self.config, adopt.0);
-        self.build_senders(context);
+        self.build_senders(Some(&before), context);
         let now = self.clock.now();
         let sorted = lines::Sorting::of(&before) == lines::Sorting::of(&self.config);
         let mut read = false;

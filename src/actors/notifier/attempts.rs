@@ -9,6 +9,7 @@ use rand::Rng;
 
 use super::actor::Notifier;
 use super::voice::Voice;
+use crate::actors::channels::NO_CHANNEL;
 use crate::actors::failure_history::GivenUp;
 use crate::actors::journal::{Commit, Landed};
 use crate::domain::change::{Change, DeliveryChange};
@@ -42,11 +43,15 @@ impl Notifier {
         };
         self.signer.link(&mut delivery.message, self.config.alerting.external_url.as_deref());
         let (sender, myself) = (self.voices.get(channel).and_then(Voice::sender), context.address());
+        if let Some(sender) = &sender {
+            sender.take_turn();
+        }
         self.io.spawn(async move {
             let attempt = async {
                 match sender {
                     Some(sender) => sender.deliver(&delivery).await,
-                    None => Outcome::Permanent { error: "no channel of this name is configured any more".into() },
+                    // It is not reached: nothing is tried where there is no channel.
+                    None => Outcome::Transient { error: NO_CHANNEL.into(), retry_after: None },
                 }
             };
             let outcome = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
@@ -126,11 +131,33 @@ impl Notifier {
         if asked.is_some() || overdue.is_empty() {
             return;
         }
+        self.give_up_overdue(&delivery.channel, overdue, error, context);
+    }
+
+    /// What waits for a channel that is not configured, or cannot be used as it is, waits for as long as it would be
+    /// tried: its configuration may be mended.
+    pub(super) fn give_up_without_channel(&mut self, context: &Context<Self>) {
+        let now = self.clock.now();
+        let gone = self.queues.iter().filter(|(name, _)| self.voices.get(*name).and_then(Voice::sender).is_none());
+        let gone: Vec<_> = gone.map(|(name, queue)| (name.clone(), queue.overdue(now))).collect();
+        for (channel, overdue) in gone.into_iter().filter(|(_, overdue)| !overdue.is_empty()) {
+            self.give_up_overdue(&channel, overdue, NO_CHANNEL.into(), context);
+        }
+    }
+
+    fn give_up_overdue(
+        &mut self,
+        channel: &Arc<str>,
+        overdue: Vec<DeliveryId>,
+        error: Box<str>,
+        context: &Context<Self>,
+    ) {
+        let Some(queue) = self.queues.get_mut(channel) else { return };
         for id in &overdue {
             queue.leave(*id);
-            self.metrics.notification(&delivery.channel, DeliveryResult::Dead);
+            self.metrics.notification(channel, DeliveryResult::Dead);
         }
-        tracing::error!(channel = %delivery.channel, given_up = overdue.len(), %error, "this channel was down for too long");
+        tracing::error!(%channel, given_up = overdue.len(), %error, "nobody could be told over this channel for too long");
         let (reader, myself) = (self.reader.clone(), context.address());
         self.io.spawn_blocking(move || {
             let read = overdue.iter().filter_map(|id| reader.delivery(*id).ok().flatten());

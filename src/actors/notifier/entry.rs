@@ -31,6 +31,30 @@ pub(super) enum May {
     Drop,
 }
 
+/// What a message says, as far as a later one makes it superfluous.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Says {
+    /// An incident begins.
+    Begins,
+    /// It still lasts.
+    Reminds,
+    /// It got worse.
+    Escalates,
+    /// Something else.
+    Other,
+}
+
+impl Says {
+    const fn of(message: &Message) -> Self {
+        match message {
+            Message::Firing(_) => Self::Begins,
+            Message::Reminder(_) => Self::Reminds,
+            Message::Escalated(_) => Self::Escalates,
+            Message::Resolved { .. } | Message::FailureRecorded { .. } | Message::Grouped(_) => Self::Other,
+        }
+    }
+}
+
 /// A message that waits.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
@@ -45,12 +69,15 @@ pub(super) struct Entry {
     pub(super) tried: bool,
     /// `None` for a group.
     pub(super) of: Option<Of>,
+    pub(super) says: Says,
     pub(super) incident: Option<IncidentId>,
+    /// `None` for a group.
+    pub(super) target: Option<Arc<str>>,
     pub(super) report: Option<Box<Report>>,
 }
 
 impl Entry {
-    pub(super) fn of(delivery: &Delivery, line: Line) -> Self {
+    pub(super) fn of(delivery: &Delivery, line: Line, now: Timestamp) -> Self {
         let report = match &delivery.message {
             Message::FailureRecorded { history, failure_type, target, severity, .. } => Some(Box::new(Report {
                 target: target.clone(),
@@ -66,14 +93,16 @@ impl Entry {
             | Message::Grouped(_) => None,
         };
         Self {
-            due: delivery.next_attempt_at,
+            due: delivery.due(now),
             stored: delivery.next_attempt_at,
             line,
             queued_at: delivery.queued_at,
             tried_since: delivery.tried_since,
             tried: delivery.attempts > 0,
             of: delivery.message.of(),
+            says: Says::of(&delivery.message),
             incident: delivery.message.alert().map(|alert| alert.incident),
+            target: delivery.message.target().cloned(),
             report,
         }
     }

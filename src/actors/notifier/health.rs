@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use super::lines::Line;
-use crate::domain::delivery::pause;
+use crate::domain::delivery::{GIVE_UP_ATTEMPTS, pause};
 use crate::domain::time::Timestamp;
 
 /// Lines of one channel that are busy at a time: enough to empty a queue of thousands in seconds, few enough for any
@@ -74,6 +74,16 @@ impl Health {
 
     pub(super) const fn is_down(&self) -> bool {
         self.strikes > 0
+    }
+
+    /// Whether it was tried so often since it is down that a message may be given up for it.
+    pub(super) const fn is_down_for_long(&self) -> bool {
+        self.strikes >= GIVE_UP_ATTEMPTS
+    }
+
+    /// The clock was set back: pauses are as long as they were.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        (self.retry_at, self.quiet_until) = (self.retry_at.minus(by), self.quiet_until.minus(by));
     }
 
     /// How many lines may be busy.

@@ -1,8 +1,9 @@
 //! Several messages become one: read from the store, away from the actors' thread, and put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::entry::Entry;
 use super::lines::Line;
 use crate::config::channel::Together;
 use crate::domain::delivery::{Delivery, GROUP_TOLD, Group, Message, Of};
@@ -11,11 +12,29 @@ use crate::domain::time::Timestamp;
 use crate::store::Reader;
 
 /// A message that leaves now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Leaving {
     pub(super) id: DeliveryId,
     pub(super) of: Of,
     pub(super) incident: Option<IncidentId>,
+    pub(super) target: Option<Arc<str>>,
+}
+
+impl Leaving {
+    /// `None` for a group, which leaves as it is.
+    pub(super) fn of(id: DeliveryId, entry: &Entry) -> Option<Self> {
+        Some(Self { id, of: entry.of?, incident: entry.incident, target: entry.target.clone() })
+    }
+}
+
+/// Whether among these is the end of an incident, and trouble of the same target in a later one: then the end is not the
+/// last that is to be heard of it.
+fn fails_again(leaving: &[Leaving], over: &BTreeMap<IncidentId, DeliveryId>) -> bool {
+    let lasts = |one: &&Leaving| one.incident.is_none_or(|incident| !over.contains_key(&incident));
+    let trouble = leaving.iter().filter(|one| one.of == Of::Trouble).filter(lasts);
+    let troubled: BTreeSet<&Arc<str>> = trouble.filter_map(|one| one.target.as_ref()).collect();
+    let mut ended = leaving.iter().filter(|one| one.of == Of::Ends).filter_map(|one| one.target.as_ref());
+    ended.any(|target| troubled.contains(target))
 }
 
 /// A message that is told, and those that need not be told because it is.
@@ -35,7 +54,8 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// What leaves together, in the order in which it is told: trouble, ends, reports.
+    /// What leaves together, in the order in which it is told: trouble, ends, reports. Where a target fails again whose
+    /// incident is over, ends go before trouble, or the last word of it would be that it is well.
     ///
     /// An incident that is over is told by its end alone, which says since when it was and why: nobody is woken by a
     /// beginning and an end in the same second. The beginning shares the fate of the end.
@@ -60,7 +80,10 @@ impl Part {
                 _ => Self::Many(of, tellings),
             }
         };
-        told.into_iter().map(part).collect()
+        let ends_first = fails_again(leaving, &over);
+        let mut parts: Vec<(Of, Vec<DeliveryId>)> = told.into_iter().collect();
+        parts.sort_by_key(|(of, _)| (!(ends_first && *of == Of::Ends), *of));
+        parts.into_iter().map(part).collect()
     }
 
     /// The same in parts of at most `limit` messages each.
@@ -161,7 +184,13 @@ mod tests {
     }
 
     fn leaving(notice: u64, of: Of, incident: Option<u64>) -> Leaving {
-        Leaving { id: id(notice), of, incident: incident.map(IncidentId) }
+        let target = incident.map_or_else(|| "SMS".into(), |incident| format!("T{incident}").into());
+        Leaving { id: id(notice), of, incident: incident.map(IncidentId), target: Some(target) }
+    }
+
+    /// The same of a target that has more than one incident.
+    fn of_pg(notice: u64, of: Of, incident: u64) -> Leaving {
+        Leaving { target: Some("PG".into()), ..leaving(notice, of, Some(incident)) }
     }
 
     fn telling(told: u64, instead_of: &[u64]) -> Telling {
@@ -190,6 +219,29 @@ mod tests {
         ];
         let end = Part::Many(Of::Ends, vec![telling(4, &[1, 3])]);
         assert_eq!(Part::all(&all), [Part::One(id(2)), end]);
+    }
+
+    #[test]
+    fn the_last_word_of_a_target_that_fails_again_is_not_its_end() {
+        let all = [
+            of_pg(1, Of::Trouble, 7),
+            of_pg(2, Of::Ends, 7),
+            of_pg(3, Of::Trouble, 8),
+            leaving(4, Of::Trouble, Some(1)),
+            leaving(5, Of::Ends, Some(2)),
+            leaving(6, Of::Reports, None),
+        ];
+        let ends = Part::Many(Of::Ends, vec![telling(2, &[1]), telling(5, &[])]);
+        let trouble = Part::Many(Of::Trouble, vec![telling(3, &[]), telling(4, &[])]);
+        assert_eq!(Part::all(&all), [ends, trouble, Part::One(id(6))]);
+    }
+
+    #[test]
+    fn a_target_that_failed_again_and_is_well_again_is_told_by_both_ends() {
+        let all =
+            [of_pg(1, Of::Ends, 7), of_pg(2, Of::Trouble, 8), of_pg(3, Of::Ends, 8), leaving(4, Of::Trouble, Some(1))];
+        let ends = Part::Many(Of::Ends, vec![telling(1, &[]), telling(3, &[2])]);
+        assert_eq!(Part::all(&all), [Part::One(id(4)), ends]);
     }
 
     #[test]

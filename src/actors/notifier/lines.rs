@@ -7,7 +7,6 @@ use crate::config::{Config, Target};
 use crate::domain::alert::Severity;
 use crate::domain::delivery::{Delivery, Message, Of};
 use crate::domain::failure_history::FailureType;
-use crate::domain::id::DeliveryId;
 use crate::domain::quiet::{Label, Subject};
 
 /// What stands for a label that a target does not have.
@@ -24,8 +23,8 @@ pub(super) enum Line {
     Report(u64),
     /// A group's messages; those that wait leave together.
     Group(Arc<str>),
-    /// Something that was joined under another configuration.
-    Alone(DeliveryId),
+    /// What was joined under another configuration, by its name: one after another, as it was joined.
+    Old(Arc<str>),
 }
 
 impl Line {
@@ -33,7 +32,7 @@ impl Line {
     pub(super) const fn waits(&self) -> bool {
         match self {
             Self::Reports(_) | Self::Group(_) => true,
-            Self::Incident(_) | Self::Report(_) | Self::Alone(_) => false,
+            Self::Incident(_) | Self::Report(_) | Self::Old(_) => false,
         }
     }
 
@@ -41,7 +40,7 @@ impl Line {
     pub(super) const fn is_paced(&self) -> bool {
         match self {
             Self::Group(_) => true,
-            Self::Incident(_) | Self::Reports(_) | Self::Report(_) | Self::Alone(_) => false,
+            Self::Incident(_) | Self::Reports(_) | Self::Report(_) | Self::Old(_) => false,
         }
     }
 
@@ -49,7 +48,7 @@ impl Line {
     pub(super) fn name(&self) -> Box<str> {
         match self {
             Self::Reports(name) | Self::Group(name) => (&**name).into(),
-            Self::Incident(_) | Self::Report(_) | Self::Alone(_) => "".into(),
+            Self::Incident(_) | Self::Report(_) | Self::Old(_) => "".into(),
         }
     }
 
@@ -57,7 +56,7 @@ impl Line {
     pub(super) fn of(delivery: &Delivery, config: &Config) -> Self {
         let channel = config.channels.get(&delivery.channel);
         let never = channel.is_some_and(|channel| channel.kind.together() == Together::Never);
-        // Of a channel that is not configured any more each message is given up by itself.
+        // Of a channel that is not configured any more each message waits by itself.
         let by =
             channel.filter(|_| !never).map(|channel| &channel.grouping).filter(|grouping| grouping.joins_targets());
         let (alone, by) = (by.is_none(), by.map_or(&[][..], |grouping| &grouping.by));
@@ -85,7 +84,7 @@ impl Line {
             }
             Message::Grouped(group) if !alone => Self::Group((&*group.name).into()),
             Message::Grouped(group) if group.of == Of::Reports && !never => Self::Reports((&*group.name).into()),
-            Message::Grouped(_) => Self::Alone(delivery.id),
+            Message::Grouped(group) => Self::Old((&*group.name).into()),
         }
     }
 
@@ -133,7 +132,7 @@ mod tests {
 
     use super::*;
     use crate::domain::delivery::{Alert, Group};
-    use crate::domain::id::{CorrelationId, HistoryId, IncidentId, NoticeId};
+    use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, IncidentId, NoticeId};
     use crate::domain::time::Timestamp;
 
     const AT: Timestamp = Timestamp::from_nanos(1_717_236_000_000_000_000);
@@ -206,14 +205,13 @@ mod tests {
     }
 
     #[test]
-    fn for_a_pager_each_message_goes_by_itself_and_a_group_of_before_alone() {
+    fn for_a_pager_each_message_goes_by_itself_and_so_does_a_group_of_before() {
         assert_eq!(line("pager", firing()), Line::Incident(7));
         assert_eq!(line("pager", reported()), Line::Report(12));
         for line in [line("pager", firing()), line("pager", reported())] {
             assert!(!line.waits() && !line.is_paced());
         }
         let group = Group { of: Of::Reports, name: "SMS".into(), count: 0, messages: Vec::new(), members: Vec::new() };
-        let alone = Line::Alone(DeliveryId { notice: NoticeId(1), ordinal: 0 });
-        assert_eq!(line("pager", Message::Grouped(group)), alone);
+        assert_eq!(line("pager", Message::Grouped(group)), Line::Old("SMS".into()));
     }
 }

@@ -9,6 +9,7 @@ mod actor;
 mod attempts;
 mod entry;
 mod health;
+mod homes;
 mod joining;
 mod lines;
 mod pace;

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use super::entry::{Entry, May, Report};
 use super::health::Health;
+use super::homes::Homes;
 use super::joining::{Leaving, Part};
 use super::lines::Line;
 use super::pace::Pace;
-use crate::domain::delivery::{Delivery, GIVE_UP_AFTER, Message};
-use crate::domain::id::DeliveryId;
+use crate::domain::delivery::{Delivery, Message};
+use crate::domain::id::{DeliveryId, IncidentId};
 use crate::domain::time::Timestamp;
 
 /// Entries of one channel that are remembered here; the others wait on disk until there is room.
@@ -54,9 +55,10 @@ impl Default for Waiting {
 
 impl Waiting {
     /// Puts a message behind those before it: one that was given up and is sent again goes before what came later, so
-    /// that nobody hears of an end before the beginning.
-    fn push_in_order(&mut self, id: DeliveryId, first_stays: bool) {
-        let later = self.ready.iter().skip(usize::from(first_stays)).rev().take_while(|other| **other > id).count();
+    /// that nobody hears of an end before the beginning. Groups stay before it, whose ids are younger than what they say.
+    fn push_in_order(&mut self, id: DeliveryId, first_stays: bool, is_group: impl Fn(&DeliveryId) -> bool) {
+        let rest = self.ready.iter().skip(usize::from(first_stays)).rev();
+        let later = rest.take_while(|other| **other > id && !is_group(other)).count();
         self.ready.insert(self.ready.len() - later, id);
     }
 
@@ -69,15 +71,27 @@ impl Waiting {
     }
 }
 
+/// An entry whose group is on its way.
+#[derive(Debug)]
+struct Member {
+    group: DeliveryId,
+    /// `None` also where it was not read since a restart.
+    incident: Option<IncidentId>,
+}
+
 /// One channel's.
 pub(super) struct Queue {
     pace: Pace,
     health: Health,
+    /// No attempt begins before this, by the channel's limit and its receiver's wish; `None` where there is no such
+    /// channel.
+    turn_at: Option<Timestamp>,
     lines: BTreeMap<Line, Waiting>,
     due: BTreeSet<(Timestamp, Line)>,
     remembered: BTreeMap<DeliveryId, Entry>,
-    /// Entries whose group is on its way, with that group.
-    members: BTreeMap<DeliveryId, DeliveryId>,
+    /// Entries whose group is on its way.
+    members: BTreeMap<DeliveryId, Member>,
+    homes: Homes,
     /// Entries that leave the outbox, and whose commit is on its way.
     leaving: BTreeSet<DeliveryId>,
     /// When a group's last message left. After a restart it is not known, and the group waits as for its first.
@@ -94,10 +108,12 @@ impl Queue {
         Self {
             pace,
             health: Health::default(),
+            turn_at: Some(Timestamp::MIN),
             lines: BTreeMap::new(),
             due: BTreeSet::new(),
             remembered: BTreeMap::new(),
             members: BTreeMap::new(),
+            homes: Homes::default(),
             leaving: BTreeSet::new(),
             flushed: BTreeMap::new(),
             groups: 0,
@@ -107,13 +123,13 @@ impl Queue {
     }
 
     /// A new entry, or one after an attempt. `false` where there is no room: it waits on disk.
-    pub(super) fn remember(&mut self, delivery: &Delivery, line: Line) -> bool {
+    pub(super) fn remember(&mut self, delivery: &Delivery, line: Line, now: Timestamp) -> bool {
         let id = delivery.id;
-        if self.members.contains_key(&id) || self.leaving.contains(&id) {
+        if self.meet_member(delivery) || self.leaving.contains(&id) {
             return true;
         }
         if self.remembered.contains_key(&id) {
-            self.after_attempt(delivery);
+            self.after_attempt(delivery, now);
             return true;
         }
         if self.more_on_disk > 0 || self.remembered.len() >= REMEMBERED {
@@ -121,21 +137,26 @@ impl Queue {
             self.more_on_disk += 1;
             return false;
         }
-        self.insert(delivery, line.clone());
+        let incident = delivery.message.alert().map(|alert| alert.incident);
+        let line = incident.and_then(|incident| self.homes.line(incident)).cloned().unwrap_or(line);
+        self.insert(delivery, line.clone(), now);
+        let due = delivery.due(now);
+        let remembered = &self.remembered;
+        let is_group = |id: &DeliveryId| remembered.get(id).is_some_and(|entry| entry.of.is_none());
         let waiting = self.lines.entry(line.clone()).or_default();
         if line.waits() && delivery.attempts == 0 && delivery.message.of().is_some() {
-            waiting.fresh.insert((delivery.next_attempt_at, id));
-            waiting.grew_at = waiting.grew_at.max(delivery.next_attempt_at);
+            waiting.fresh.insert((due, id));
+            waiting.grew_at = waiting.grew_at.max(due);
         } else if line.waits() {
             waiting.ready.push_back(id);
         } else {
-            waiting.push_in_order(id, self.busy.contains(&line));
+            waiting.push_in_order(id, self.busy.contains(&line), is_group);
         }
         self.schedule(&line);
         true
     }
 
-    fn after_attempt(&mut self, delivery: &Delivery) {
+    fn after_attempt(&mut self, delivery: &Delivery, now: Timestamp) {
         let id = delivery.id;
         let Some(entry) = self.remembered.get_mut(&id).filter(|entry| entry.stored != delivery.next_attempt_at) else {
             // A hint that was doubled.
@@ -143,7 +164,7 @@ impl Queue {
         };
         (entry.stored, entry.tried) = (delivery.next_attempt_at, delivery.attempts > 0);
         let line = entry.line.clone();
-        self.set_due(id, delivery.next_attempt_at);
+        self.set_due(id, delivery.due(now));
         // Who had it tried is answered; what is due later is no doubled hint.
         self.rest(&line, Some(id));
         self.schedule(&line);
@@ -167,12 +188,16 @@ impl Queue {
         }
     }
 
-    fn insert(&mut self, delivery: &Delivery, line: Line) {
+    fn insert(&mut self, delivery: &Delivery, line: Line, now: Timestamp) {
         if let Message::Grouped(group) = &delivery.message {
             self.groups += 1;
             self.take_members(delivery.id, &group.members);
         }
-        self.remembered.insert(delivery.id, Entry::of(delivery, line));
+        let entry = Entry::of(delivery, line, now);
+        if let Some(incident) = entry.incident {
+            self.homes.take_in(incident, delivery.id, &entry.line);
+        }
+        self.remembered.insert(delivery.id, entry);
     }
 
     fn remove(&mut self, id: DeliveryId) -> Option<Entry> {
@@ -183,13 +208,27 @@ impl Queue {
 
     fn take_members(&mut self, group: DeliveryId, members: &[DeliveryId]) {
         for member in members {
-            self.members.insert(*member, group);
-            if let Some(entry) = self.remove(*member)
+            let entry = self.remove(*member);
+            let incident = entry.as_ref().and_then(|entry| entry.incident);
+            self.members.insert(*member, Member { group, incident });
+            if let Some(entry) = entry
                 && let Some(waiting) = self.lines.get_mut(&entry.line)
             {
                 waiting.remove(*member, entry.due);
             }
         }
+    }
+
+    /// Whether it is in a group that is on its way. After a restart a group comes before its members, which say of which
+    /// incidents it speaks.
+    fn meet_member(&mut self, delivery: &Delivery) -> bool {
+        let Some(member) = self.members.get_mut(&delivery.id) else { return false };
+        let line = self.remembered.get(&member.group).map(|group| &group.line);
+        member.incident = delivery.message.alert().map(|alert| alert.incident);
+        if let (Some(line), Some(incident)) = (line, member.incident) {
+            self.homes.take_in(incident, delivery.id, line);
+        }
+        true
     }
 
     /// Puts a line where it belongs in the schedule.
@@ -220,9 +259,14 @@ impl Queue {
         }
     }
 
+    /// The channel takes no message before this; `None` where it takes none.
+    pub(super) const fn set_turn(&mut self, at: Option<Timestamp>) {
+        self.turn_at = at;
+    }
+
     /// What is to be done now; `None` where nothing is.
     pub(super) fn next_step(&mut self, now: Timestamp, may: &mut impl FnMut(&mut Report) -> May) -> Option<Step> {
-        while self.busy.len() < self.health.at_once() && self.health.not_before() <= now {
+        while self.busy.len() < self.health.at_once() && self.not_before().is_some_and(|at| at <= now) {
             let (_, line) = self.due.first().filter(|(due, _)| *due <= now)?.clone();
             let waiting = self.lines.get_mut(&line)?;
             waiting.hurried = false;
@@ -276,9 +320,7 @@ impl Queue {
         for (due, id) in fresh {
             match self.ask(id, may) {
                 May::Go => {
-                    let entry = self.remembered.get(&id);
-                    leaving
-                        .extend(entry.and_then(|entry| Some(Leaving { id, of: entry.of?, incident: entry.incident })));
+                    leaving.extend(self.remembered.get(&id).and_then(|entry| Leaving::of(id, entry)));
                 }
                 May::Wait(until) => self.set_due(id, later(until, now)),
                 May::Drop => {
@@ -319,10 +361,17 @@ impl Queue {
     /// line stays busy until [`Queue::landed`].
     pub(super) fn joined(&mut self, line: &Line, order: &[DeliveryId], groups: &[Delivery]) {
         for group in groups {
-            self.insert(group, line.clone());
+            self.insert(group, line.clone(), group.queued_at);
         }
         for id in order {
             self.make_ready(line, *id);
+        }
+    }
+
+    /// This group is on disk.
+    pub(super) fn group_landed(&mut self, id: DeliveryId) {
+        if let Some(line) = self.remembered.get(&id).map(|entry| entry.line.clone()) {
+            self.landed(&line);
         }
     }
 
@@ -364,52 +413,16 @@ impl Queue {
         }
     }
 
-    /// What is not under way and has waited for as long as a message is tried, where the channel is down: its turn to
-    /// be tried would come late.
-    pub(super) fn overdue(&self, now: Timestamp) -> Vec<DeliveryId> {
-        if !self.health.is_down() {
-            return Vec::new();
-        }
-        let entries = self.remembered.iter();
-        let overdue = entries
-            .filter(|(id, entry)| entry.tried_since.plus(GIVE_UP_AFTER) < now && !self.is_under_way(**id, entry));
-        overdue.map(|(id, _)| *id).collect()
-    }
-
-    /// Whether it is being sent or joined.
-    fn is_under_way(&self, id: DeliveryId, entry: &Entry) -> bool {
-        let waiting = self.lines.get(&entry.line).filter(|_| self.busy.contains(&entry.line));
-        waiting.is_some_and(|waiting| waiting.ready.front().is_none_or(|head| *head == id))
-    }
-
-    /// Whether it may leave the outbox without being sent: not while it is on its way, by itself or in a group, or while
-    /// another message of its incident is.
-    pub(super) fn may_leave(&self, delivery: &Delivery) -> bool {
-        let (id, incident) = (delivery.id, delivery.message.alert().map(|alert| alert.incident));
-        let on_its_way =
-            self.remembered.get(&id).is_some_and(|entry| entry.of.is_none() || self.is_under_way(id, entry));
-        let heads = self.busy.iter().filter_map(|line| self.lines.get(line)?.ready.front());
-        let mut incidents = heads.filter_map(|head| self.remembered.get(head)?.incident);
-        let joined = self.members.contains_key(&id) || self.leaving.contains(&id);
-        !on_its_way && !joined && !incidents.any(|other| Some(other) == incident)
-    }
-
-    /// Takes out what leaves the outbox without being sent; [`Queue::forget`] follows when that is on disk.
-    pub(super) fn leave(&mut self, id: DeliveryId) {
-        if self.remembered.contains_key(&id) {
-            self.forget(id);
-        } else {
-            // One of those on disk.
-            self.more_on_disk = self.more_on_disk.saturating_sub(1);
-        }
-        self.leaving.insert(id);
-    }
-
     /// It is not in the outbox any more.
     pub(super) fn forget(&mut self, id: DeliveryId) {
-        self.members.remove(&id);
         self.leaving.remove(&id);
-        let Some(Entry { line, due, .. }) = self.remove(id) else { return };
+        if let Some(incident) = self.members.remove(&id).and_then(|member| member.incident) {
+            self.homes.left(incident, id);
+        }
+        let Some(Entry { line, due, incident, .. }) = self.remove(id) else { return };
+        if let Some(incident) = incident {
+            self.homes.left(incident, id);
+        }
         self.rest(&line, Some(id));
         if let Some(waiting) = self.lines.get_mut(&line) {
             waiting.remove(id, due);
@@ -419,7 +432,7 @@ impl Queue {
 
     /// The line that it is in may go on now, whatever it waits for.
     pub(super) fn hurry(&mut self, id: DeliveryId) -> bool {
-        let id = self.members.get(&id).copied().unwrap_or(id);
+        let id = self.members.get(&id).map_or(id, |member| member.group);
         let Some(line) = self.remembered.get(&id).map(|entry| entry.line.clone()) else { return false };
         self.health.hurry();
         if let Some(waiting) = self.lines.get_mut(&line) {
@@ -445,7 +458,11 @@ impl Queue {
     /// When something is due; `None` where nothing is, or no attempt may begin.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         let (due, _) = self.due.first().filter(|_| self.busy.len() < self.health.at_once())?;
-        Some((*due).max(self.health.not_before()))
+        Some((*due).max(self.not_before()?))
+    }
+
+    fn not_before(&self) -> Option<Timestamp> {
+        Some(self.turn_at?.max(self.health.not_before()))
     }
 
     /// Since when the oldest waits: ids are given in order, so the first that is remembered waits longest.
@@ -469,6 +486,7 @@ fn later(until: Timestamp, now: Timestamp) -> Timestamp {
     until.max(now.plus(Duration::from_nanos(1)))
 }
 
+mod leaving;
 mod rereading;
 
 #[cfg(test)]

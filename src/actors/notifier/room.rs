@@ -1,4 +1,4 @@
-//! The bound of a channel's outbox, and who goes where it is reached.
+//! The bound of a channel's outbox, and who goes where it is reached, or since a later message says more.
 //!
 //! Who goes is decided by all that waits for the channel, also by what is only on disk, so the outbox is looked through,
 //! away from the actors' thread; one look makes room for many, so that a full outbox costs no look a message. Until it
@@ -136,7 +136,10 @@ impl Going {
 fn look(reader: &Reader, channel: &str, wanted: usize) -> Result<Vec<Going>, Error> {
     let (mut waiting, mut joined) = (Vec::new(), BTreeSet::new());
     reader.look_through_outbox(|delivery| {
-        if *delivery.channel == *channel {
+        // One that cannot be read is of no channel that is known; whoever takes up the outbox says so.
+        if let Ok(delivery) = delivery
+            && *delivery.channel == *channel
+        {
             if let Notice::Grouped(group) = &delivery.message {
                 joined.extend(group.members.iter().copied());
             }
@@ -174,6 +177,25 @@ impl Notifier {
         });
     }
 
+    /// Takes out of the outbox what later messages made superfluous.
+    pub(super) fn leave_out_stale(&mut self, context: &Context<Self>) {
+        let stale = std::mem::take(&mut self.stale);
+        if !stale.is_empty() {
+            tracing::info!(
+                left_out = stale.len(),
+                "reminders that were not sent yet are left out: later messages say more"
+            );
+        }
+        for stale in stale.chunks(ONE_LOOK) {
+            self.take_off_disk(stale.iter().copied(), context);
+        }
+    }
+
+    fn take_off_disk(&self, ids: impl Iterator<Item = DeliveryId>, context: &Context<Self>) {
+        let change = Change { deliveries: ids.map(DeliveryChange::Done).collect(), ..Change::default() };
+        self.journal.do_send(Commit { change, landed: vec![context.address().recipient()], answer: None });
+    }
+
     /// These, with what is to be said of why they go; nothing where one of them left meanwhile, or is being sent: then
     /// the others may be needed.
     fn take_out(&mut self, channel: &Arc<str>, ids: &[DeliveryId]) -> Option<Vec<Delivery>> {
@@ -209,9 +231,7 @@ impl Handler<Looked> for Notifier {
         if !reminders.is_empty() {
             let left_out = reminders.len();
             tracing::warn!(%channel, limit, left_out, "the outbox of this channel is full: reminders are left out");
-            let deliveries = reminders.into_iter().map(|delivery| DeliveryChange::Done(delivery.id)).collect();
-            let change = Change { deliveries, ..Change::default() };
-            self.journal.do_send(Commit { change, landed: vec![context.address().recipient()], answer: None });
+            self.take_off_disk(reminders.into_iter().map(|delivery| delivery.id), context);
         }
         if !letters.is_empty() {
             let given_up = letters.len();

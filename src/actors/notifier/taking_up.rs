@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler, Message};
 
@@ -12,21 +13,37 @@ use crate::domain::id::NoticeId;
 use crate::store::Reader;
 
 /// What waits in the outbox.
-#[derive(Debug, Default, Message)]
+#[derive(Debug, Message)]
 #[rtype(result = "()")]
 struct OutboxRead {
     /// Groups, and of what is none the oldest of each channel, as many as a queue remembers.
     waiting: Vec<Delivery>,
     /// How many more there are.
     left: BTreeMap<Arc<str>, usize>,
+    /// Whether it could be read to its end.
+    is_whole: bool,
 }
+
+/// An outbox that could not be read is read again after this time.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 impl OutboxRead {
     /// Reads those whose commit has answered; blocks for as long as that takes. The tree shows others a moment before
     /// they are synced; they come with the journal's hint.
     fn read(reader: &Reader, landed_up_to: NoticeId) -> Self {
-        let (mut read, mut taken) = (Self::default(), BTreeMap::<Arc<str>, usize>::new());
+        let mut read = Self { waiting: Vec::new(), left: BTreeMap::new(), is_whole: true };
+        let mut taken = BTreeMap::<Arc<str>, usize>::new();
         let looked = reader.look_through_outbox(|delivery| {
+            let delivery = match delivery {
+                Ok(delivery) => delivery,
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "a message that waits cannot be read, and nobody is told of it; the others are"
+                    );
+                    return;
+                }
+            };
             let is_group = matches!(delivery.message, Notice::Grouped(_));
             if delivery.id.notice > landed_up_to {
                 return;
@@ -40,7 +57,11 @@ impl OutboxRead {
             }
         });
         if let Err(error) = looked {
-            tracing::error!(error = &error as &dyn std::error::Error, "the outbox could not be read");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the outbox could not be read; it is tried again"
+            );
+            read.is_whole = false;
         }
         read
     }
@@ -65,7 +86,10 @@ impl Handler<OutboxRead> for Notifier {
         for queue in self.queues.values_mut() {
             queue.reading_again();
         }
-        let OutboxRead { waiting, left } = read;
+        let OutboxRead { waiting, left, is_whole } = read;
+        if !is_whole {
+            context.run_later(READ_AGAIN_AFTER, |notifier, context| notifier.read_outbox(context));
+        }
         // What was joined goes first: its members wait with it, and whatever else is in its line came later.
         let is_group = |delivery: &&Delivery| matches!(delivery.message, Notice::Grouped(_));
         for delivery in waiting.iter().filter(is_group).chain(waiting.iter().filter(|delivery| !is_group(delivery))) {

@@ -1,5 +1,6 @@
 //! The channel that a queue sends to, and what it is told again because its receiver takes silence for the end.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +10,10 @@ use futures_util::FutureExt;
 
 use super::actor::Notifier;
 use super::repeats::Repeats;
+use crate::config::Config;
 use crate::domain::delivery::{Delivery, Message as Notice, Outcome};
-use crate::notify::Sender;
+use crate::domain::time::Timestamp;
+use crate::notify::{Sender, Standing};
 
 /// A channel was told again; next time after this pause.
 #[derive(Debug, Message)]
@@ -39,13 +42,26 @@ impl Voice {
     pub(super) fn sender(&self) -> Option<Arc<Sender>> {
         self.sender.clone()
     }
+
+    /// Ends what fires under the labels it had `before`: it is said under others from now on, and would fire twice until
+    /// the receiver takes the silence for the end.
+    fn end_under(&mut self, before: &Arc<Sender>, now: Timestamp, io: &tokio::runtime::Handle) {
+        let standing = self.repeats.as_mut().map(|repeats| repeats.due(now)).unwrap_or_default();
+        let ended: Vec<Standing> =
+            standing.into_iter().map(|one| Standing { until: one.until.or(Some(now)), ..one }).collect();
+        let before = before.clone();
+        io.spawn(async move { before.say_again(&ended).await });
+    }
 }
 
 impl Notifier {
     /// Makes every configured channel ready; one that is not configured any more falls silent.
-    pub(super) fn build_senders(&mut self, context: &mut Context<Self>) {
-        for voice in self.voices.values_mut() {
-            voice.sender = None;
+    ///
+    /// One whose configuration is as `before` goes on with its limit and its pause.
+    pub(super) fn build_senders(&mut self, before: Option<&Config>, context: &mut Context<Self>) {
+        let mut senders = BTreeMap::new();
+        for (name, voice) in &mut self.voices {
+            senders.extend(voice.sender.take().map(|sender| (name.clone(), sender)));
             if let Some(timer) = voice.repeating.take() {
                 context.cancel_future(timer);
             }
@@ -53,6 +69,11 @@ impl Notifier {
         for (name, channel) in &self.config.channels {
             match Sender::new(&self.config, channel, self.clock) {
                 Ok(sender) => {
+                    let same = before.and_then(|before| before.channels.get(name)).is_some_and(|was| was == channel);
+                    let sender = match senders.get(name).filter(|_| same) {
+                        Some(before) => sender.taking_over(before),
+                        None => sender,
+                    };
                     let voice = self.voices.entry(name.clone()).or_default();
                     if sender.repeats_every().is_none() {
                         voice.repeats = None;
@@ -62,6 +83,9 @@ impl Notifier {
                         voice.repeating = Some(context.run_later(Duration::ZERO, |notifier, context| {
                             notifier.say_again(channel, context);
                         }));
+                    }
+                    if let Some(before) = senders.get(name).filter(|before| sender.renames(before)) {
+                        voice.end_under(before, self.clock.now(), &self.io);
                     }
                     voice.sender = Some(Arc::new(sender));
                 }

@@ -12,7 +12,8 @@ use crate::config::Channel;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ChannelState {
     pub(crate) channel: String,
-    /// As the configuration has it; missing for one that is not configured any more and has dead letters.
+    /// As the configuration has it; missing for one that is not configured any more, for which messages wait or were
+    /// given up.
     #[schema(example = "slack")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kind: Option<&'static str>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::examples::{delivery, firing, resolved};
+use super::super::examples::{delivery, firing};
 use super::*;
 use crate::domain::delivery::Outcome;
 
@@ -62,14 +62,17 @@ async fn a_receiver_that_asks_for_a_pause_is_heard_also_by_the_messages_after() 
     let sender = webhook(&base, TIMEOUT);
 
     let first = sender.deliver(&delivery(firing())).await;
-    let second = sender.deliver(&delivery(resolved())).await;
+    let (turn, second) = (sender.turn_in(), sender.test().await);
 
     let error = "429 Too Many Requests: {\"message\":\"slow down\"}".into();
     assert_eq!(first, Outcome::Transient { error, retry_after: Some(Duration::from_secs(17)) });
     let Outcome::Transient { error, retry_after: Some(pause) } = second else { panic!("{second:?}") };
     assert!(error.starts_with("held back"), "{error}");
-    assert!(pause <= Duration::from_secs(17), "{pause:?}");
+    assert!(pause <= turn && turn <= Duration::from_secs(17), "{pause:?} {turn:?}");
     assert_eq!(served.await.unwrap().len(), 1, "the second was not sent");
+    assert!(webhook(&base, TIMEOUT).taking_over(&sender).turn_in() > Duration::from_secs(10), "a reload ends no pause");
+    sender.end_pause();
+    assert_eq!(sender.turn_in(), Duration::ZERO);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use super::*;
-use crate::store::{accept_loss, verify};
+use crate::store::{accept_loss, keys, verify};
 
 /// A sentence without this machine's folder.
 fn sentence(error: &impl std::fmt::Display, folder: &Path) -> String {
@@ -44,6 +44,26 @@ fn copy_folder(from: &Path, to: &Path) {
 
 fn log_of(folder: &Path) -> PathBuf {
     folder.join("store/db")
+}
+
+#[test]
+fn a_message_that_cannot_be_read_hides_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for id in 1..=3 {
+        commit(&store, at(0), vec![failure(id)]);
+    }
+    let reader = store.reader();
+    let key = keys::delivery(keys::Kind::Waiting, delivery(2).id);
+    reader.state.tree.insert(key, b"no message").unwrap();
+    let (mut whole, mut broken) = (Vec::new(), Vec::new());
+    let mut show = |shown: Result<Delivery, Error>| match shown {
+        Ok(delivery) => whole.push(delivery.id.notice.0),
+        Err(error) => broken.push(error.to_string()),
+    };
+    reader.look_through_outbox(&mut show).unwrap();
+    assert_eq!((whole, broken.len()), (vec![1, 3], 1), "{broken:?}");
+    assert!(reader.deliveries_waiting().is_err());
 }
 
 #[test]

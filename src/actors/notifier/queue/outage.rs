@@ -79,7 +79,14 @@ impl World {
             next_attempt_at: now,
             last_error: None,
         };
-        self.queue.remember(&delivery, line(&delivery));
+        self.queue.remember(&delivery, line(&delivery), now);
+        for id in self.queue.made_stale_by(&delivery) {
+            self.queue.leave(id);
+            self.queue.forget(id);
+            let gone = self.outbox.remove(&id).expect("it waited");
+            assert!(matches!(gone.message, Message::Reminder(_)), "{gone:?}");
+            self.reminders_left_out += 1;
+        }
         self.outbox.insert(delivery.id, delivery);
         self.make_room();
         self.pump();
@@ -142,7 +149,7 @@ impl World {
                 self.queue.forget(id);
             }
             Next::Wait(waiting) => {
-                self.queue.remember(&waiting, line(&waiting));
+                self.queue.remember(&waiting, line(&waiting), self.now);
                 self.outbox.insert(id, waiting);
             }
             Next::Dead(dead) => panic!("{dead:?} was given up within 20 hours"),
@@ -277,4 +284,19 @@ fn once_it_is_back_nothing_waits_for_its_own_next_attempt() {
     let next = world.now.plus(Duration::from_millis(5 * (messages / AT_ONCE as u64 + 100)));
     world.run_until(next);
     assert_eq!(world.outbox.len(), 0);
+}
+
+#[test]
+fn of_a_channel_that_is_back_after_twenty_hours_nobody_hears_eighty_reminders() {
+    let mut world = World::new(Fails::Refuses);
+    world.queue(Message::Firing(alert(1)));
+    for quarter in 1..80 {
+        world.run_until(START.plus(Duration::from_secs(15 * 60 * quarter)));
+        world.queue(Message::Reminder(alert(1)));
+        assert!(world.outbox.len() <= 2, "{:?}", world.outbox);
+    }
+    let until = world.now;
+    world.queue(Message::Resolved { alert: alert(1), until });
+    world.run_until(START.plus(21 * HOUR));
+    assert_eq!(world.told.iter().map(|told| told.message.word()).collect::<Vec<_>>(), ["firing", "resolved"]);
 }

@@ -1,6 +1,7 @@
 //! A queue and what is on disk: after a restart, when there is room for more, when the configuration changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{Queue, REMEMBERED};
 use crate::actors::notifier::entry::Entry;
@@ -28,7 +29,7 @@ impl Queue {
 
     /// After a restart: what may have been on its way as itself must leave as itself, or its receiver would see it
     /// under two ids. Of each kind in a line that can only be the first, and no end whose beginning waits with it: those
-    /// leave as one.
+    /// leave as one. Nor can it be trouble of a target whose end of an earlier incident waits: that goes before it.
     pub(in crate::actors::notifier) fn release_firsts(&mut self) {
         let lines: Vec<Line> = self.lines.keys().filter(|line| line.waits()).cloned().collect();
         for line in lines {
@@ -36,10 +37,15 @@ impl Queue {
             let fresh = fresh.filter_map(|(_, id)| Some((*id, self.remembered.get(id)?)));
             let trouble = fresh.clone().filter(|(_, entry)| entry.of == Some(Of::Trouble));
             let begins: BTreeSet<_> = trouble.filter_map(|(_, entry)| entry.incident).collect();
-            let joined =
-                |entry: &Entry| entry.of == Some(Of::Ends) && entry.incident.is_some_and(|id| begins.contains(&id));
+            let ends = fresh.clone().filter(|(_, entry)| entry.of == Some(Of::Ends));
+            let ended: BTreeMap<_, _> = ends.map(|(_, entry)| (entry.target.clone(), entry.incident)).collect();
+            let waits_for_another = |entry: &Entry| match entry.of {
+                Some(Of::Ends) => entry.incident.is_some_and(|id| begins.contains(&id)),
+                Some(Of::Trouble) => ended.get(&entry.target).is_some_and(|incident| *incident < entry.incident),
+                Some(Of::Reports) | None => false,
+            };
             let mut firsts = BTreeMap::new();
-            for (id, entry) in fresh.filter(|(_, entry)| !joined(entry)) {
+            for (id, entry) in fresh.filter(|(_, entry)| !waits_for_another(entry)) {
                 firsts.entry(entry.of).or_insert(id);
             }
             for id in firsts.into_values() {
@@ -60,12 +66,27 @@ impl Queue {
     /// Forgets what is not under way, so that it can be put into other lines; it is read again.
     pub(in crate::actors::notifier) fn forget_idle(&mut self) {
         let idle = |entry: &Entry| !self.busy.contains(&entry.line);
-        let idle: Vec<DeliveryId> =
+        let idle: BTreeSet<DeliveryId> =
             self.remembered.iter().filter(|(_, entry)| idle(entry)).map(|(id, _)| *id).collect();
-        for id in idle {
+        let of_idle = self.members.iter().filter(|(_, member)| idle.contains(&member.group)).map(|(id, _)| *id);
+        let of_idle: Vec<DeliveryId> = of_idle.collect();
+        for id in idle.into_iter().chain(of_idle) {
             self.forget(id);
         }
         self.flushed.clear();
+    }
+
+    /// The clock was set back: what is to be done after a pause is done after that pause, and not so much later.
+    pub(in crate::actors::notifier) fn set_back(&mut self, by: Duration) {
+        self.remembered.values_mut().for_each(|entry| entry.due = entry.due.minus(by));
+        for waiting in self.lines.values_mut() {
+            waiting.fresh = waiting.fresh.iter().map(|(due, id)| (due.minus(by), *id)).collect();
+            waiting.grew_at = waiting.grew_at.minus(by);
+        }
+        self.flushed.values_mut().for_each(|last| *last = last.minus(by));
+        self.health.set_back(by);
+        let lines: Vec<Line> = self.lines.keys().cloned().collect();
+        lines.iter().for_each(|line| self.schedule(line));
     }
 
     /// Forgets when groups left that may leave again anyhow.

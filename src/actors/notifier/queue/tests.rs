@@ -4,7 +4,7 @@ use super::*;
 use crate::actors::notifier::health::AT_ONCE;
 use crate::actors::notifier::joining::Telling;
 use crate::domain::alert::Severity;
-use crate::domain::delivery::{Alert, Group, Of};
+use crate::domain::delivery::{Alert, GIVE_UP_AFTER, Group, Of};
 use crate::domain::failure_history::FailureType;
 use crate::domain::id::{CorrelationId, HistoryId, IncidentId, NoticeId};
 
@@ -34,11 +34,12 @@ fn delivery(notice: u64, message: Message, queued: u64) -> Delivery {
     }
 }
 
+/// Each incident has a target of its own, but for those from 100 on.
 fn alert(incident: u64) -> Alert {
     Alert {
         incident: IncidentId(incident),
         severity: Severity::Critical,
-        target: "PG".into(),
+        target: if incident < 100 { format!("T{incident}").into() } else { "PG".into() },
         cause: "503".into(),
         since: at(0),
         acknowledge: None,
@@ -84,7 +85,7 @@ impl Default for Stage {
 
 impl Stage {
     fn grow(&mut self, notice: u64, message: Message, line: Line, second: u64) {
-        assert!(self.queue.remember(&delivery(notice, message, second), line));
+        assert!(self.queue.remember(&delivery(notice, message, second), line, at(second)));
     }
 
     fn step(&mut self, second: u64) -> Option<Step> {
@@ -127,7 +128,7 @@ impl Stage {
         self.queue.joined(&line, &order, &groups);
         self.nothing(second);
         for group in &groups {
-            self.queue.remember(group, line.clone());
+            self.queue.remember(group, line.clone(), at(second));
         }
         self.queue.landed(&line);
     }
@@ -139,7 +140,7 @@ impl Stage {
     /// An attempt failed: it is due again later.
     fn waits(&mut self, notice: u64, message: Message, line: Line, until: u64) {
         let waiting = Delivery { attempts: 1, next_attempt_at: at(until), ..delivery(notice, message, 0) };
-        self.queue.remember(&waiting, line);
+        self.queue.remember(&waiting, line, at(until.saturating_sub(60)));
     }
 }
 
@@ -327,6 +328,35 @@ fn after_a_restart_no_end_goes_before_its_beginning() {
 }
 
 #[test]
+fn the_end_of_a_target_that_fails_again_is_told_before_that() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(100), group_line(), 0);
+    stage.grow(2, resolved(100), group_line(), 1);
+    stage.grow(3, firing(101), group_line(), 2);
+    stage.grow(4, firing(1), group_line(), 2);
+    stage.joins(10, 5, &[(Of::Ends, &[1, 2]), (Of::Trouble, &[3, 4])]);
+    stage.attempts(10, 5);
+    stage.done(&[5, 1, 2]);
+    stage.attempts(10, 6);
+}
+
+#[test]
+fn after_a_restart_a_target_that_fails_again_waits_for_its_end() {
+    let mut stage = Stage::default();
+    stage.grow(1, resolved(1), group_line(), 0);
+    stage.grow(2, resolved(100), group_line(), 1);
+    stage.grow(3, firing(101), group_line(), 2);
+    stage.grow(4, firing(2), group_line(), 3);
+    stage.queue.release_firsts();
+    stage.attempts(3, 4);
+    stage.done(&[4]);
+    stage.attempts(3, 1);
+    stage.done(&[1]);
+    let Some(Step::Join(_, parts)) = stage.step(20) else { panic!("nothing is joined") };
+    assert_eq!(parts, [Part::One(id(2)), Part::One(id(3))]);
+}
+
+#[test]
 fn a_report_that_is_held_back_waits_and_the_others_go() {
     let mut stage = Stage::default();
     stage.grow(1, reported(1), reports_line(), 0);
@@ -446,14 +476,14 @@ fn more_than_is_remembered_waits_on_disk_until_there_is_room() {
         stage.grow(notice, firing(notice), Line::Incident(notice), 0);
     }
     let late = delivery(20_000, firing(20_000), 0);
-    assert!(!stage.queue.remember(&late, Line::Incident(20_000)));
+    assert!(!stage.queue.remember(&late, Line::Incident(20_000), at(0)));
     assert_eq!((stage.queue.len(), stage.queue.has_room_for_more()), (REMEMBERED + 1, false));
     for notice in 1..=REMEMBERED as u64 {
         stage.done(&[notice]);
     }
     assert!(stage.queue.has_room_for_more());
     stage.queue.reading_again();
-    assert!(stage.queue.remember(&late, Line::Incident(20_000)));
+    assert!(stage.queue.remember(&late, Line::Incident(20_000), at(0)));
     assert_eq!(stage.queue.len(), 1);
 }
 
@@ -535,7 +565,131 @@ fn what_waited_for_a_day_is_overdue_only_while_the_channel_is_down() {
     assert_eq!(stage.queue.overdue(at(day + 1)), []);
     stage.attempts(day + 1, 2);
     stage.queue.failed(id(1), None, 1.0, at(day + 1));
-    stage.queue.failed(id(2), None, 1.0, at(day + 1));
+    for strike in 1..=10 {
+        assert_eq!(stage.queue.overdue(at(day + 1_000)), [], "a clock that jumps is no day of trying");
+        stage.queue.failed(id(2), None, 1.0, at(day + 300 * strike));
+    }
     assert_eq!(stage.queue.overdue(at(day)), []);
     assert_eq!(stage.queue.overdue(at(day + 1)), [id(3)], "the others are on their way");
+}
+
+fn group_of(members: &[u64]) -> Message {
+    let members = members.iter().map(|notice| id(*notice)).collect();
+    Message::Grouped(Group { of: Of::Trouble, name: "payments".into(), count: 2, messages: Vec::new(), members })
+}
+
+#[test]
+fn an_end_whose_target_was_sorted_elsewhere_meanwhile_waits_behind_the_group_that_tells_of_its_beginning() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), group_line(), 0);
+    stage.grow(2, firing(2), group_line(), 0);
+    stage.joins(10, 3, &[(Of::Trouble, &[1, 2])]);
+    stage.attempts(10, 3);
+    stage.waits(3, group_of(&[1, 2]), group_line(), 7_000);
+    stage.grow(4, resolved(1), Line::Group("none".into()), 11);
+    stage.grow(5, resolved(2), Line::Incident(2), 11);
+    stage.grow(6, resolved(3), Line::Incident(3), 11);
+    stage.attempts(11, 6);
+    stage.nothing(6_999);
+    stage.attempts(7_000, 3);
+    stage.done(&[6, 3, 1, 2]);
+    stage.joins(7_000, 7, &[(Of::Ends, &[4, 5])]);
+}
+
+#[test]
+fn after_a_restart_an_end_waits_behind_a_group_that_was_joined_under_another_configuration() {
+    let mut stage = Stage::default();
+    let tried = Delivery { attempts: 1, next_attempt_at: at(60), ..delivery(5, group_of(&[1, 2]), 10) };
+    assert!(stage.queue.remember(&tried, Line::Old("payments".into()), at(10)));
+    for notice in 1..=2 {
+        stage.grow(notice, firing(notice), Line::Incident(notice), 0);
+    }
+    // It was queued while the group was being joined.
+    stage.grow(4, resolved(1), Line::Incident(1), 10);
+    stage.nothing(59);
+    stage.attempts(60, 5);
+    stage.nothing(60);
+    stage.done(&[5, 1, 2]);
+    stage.attempts(60, 4);
+}
+
+#[test]
+fn what_is_sorted_anew_goes_where_the_new_configuration_says() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), group_line(), 0);
+    stage.queue.forget_idle();
+    stage.grow(1, firing(1), Line::Incident(1), 0);
+    stage.grow(2, resolved(1), Line::Incident(1), 0);
+    stage.attempts(0, 1);
+    stage.done(&[1]);
+    stage.attempts(0, 2);
+    stage.done(&[2]);
+    stage.grow(3, firing(1), group_line(), 1);
+    stage.nothing(1);
+}
+
+#[track_caller]
+fn makes_stale(stage: &Stage, notice: u64, message: Message, expected: &[u64]) {
+    let stale = stage.queue.made_stale_by(&delivery(notice, message, 0));
+    assert_eq!(stale.iter().map(|id| id.notice.0).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_reminder_and_an_end_make_those_reminders_superfluous_that_were_not_tried_yet() {
+    let mut stage = Stage::default();
+    let (reminder, escalated) = (|incident| Message::Reminder(alert(incident)), Message::Escalated(alert(1)));
+    stage.grow(1, firing(1), Line::Incident(1), 0);
+    for notice in 2..=3 {
+        stage.grow(notice, reminder(1), Line::Incident(1), 0);
+    }
+    stage.grow(4, escalated, Line::Incident(1), 0);
+    stage.grow(5, reminder(2), Line::Incident(2), 0);
+    stage.attempts(0, 1);
+    makes_stale(&stage, 6, reminder(1), &[2, 3]);
+    makes_stale(&stage, 6, resolved(1), &[2, 3, 4]);
+    makes_stale(&stage, 3, reminder(1), &[2]);
+    makes_stale(&stage, 6, firing(1), &[]);
+    stage.done(&[1]);
+    stage.attempts(0, 2);
+    makes_stale(&stage, 6, reminder(1), &[3]);
+    makes_stale(&stage, 6, resolved(1), &[3]);
+    stage.waits(2, reminder(1), Line::Incident(1), 60);
+    makes_stale(&stage, 6, resolved(1), &[3]);
+}
+
+#[test]
+fn nothing_is_tried_where_there_is_no_channel_and_all_of_it_waits_for_a_day() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), Line::Incident(1), 0);
+    stage.grow(2, firing(2), Line::Incident(2), 60);
+    stage.queue.set_turn(None);
+    stage.nothing(3_600);
+    assert_eq!((stage.queue.next_due(), stage.queue.len()), (None, 2));
+    let day = GIVE_UP_AFTER.as_secs();
+    assert_eq!(stage.queue.overdue(at(day)), []);
+    assert_eq!(stage.queue.overdue(at(day + 1)), [id(1)]);
+    stage.queue.set_turn(Some(at(day + 2)));
+    assert_eq!((stage.queue.next_due(), stage.queue.overdue(at(day + 1))), (Some(at(day + 2)), Vec::new()));
+    stage.nothing(day + 1);
+    stage.attempts(day + 2, 1);
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_pause_longer() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), group_line(), 10_000);
+    stage.attempts(10_010, 1);
+    stage.done(&[1]);
+    stage.grow(2, resolved(1), group_line(), 10_020);
+    stage.grow(3, firing(2), Line::Incident(2), 10_020);
+    stage.attempts(10_020, 3);
+    stage.waits(3, firing(2), Line::Incident(2), 10_060);
+    stage.queue.set_back(Duration::from_secs(7_200));
+    assert_eq!(stage.queue.next_due(), Some(at(2_860)));
+    stage.attempts(2_860, 3);
+    stage.done(&[3]);
+    assert_eq!(stage.queue.next_due(), Some(at(3_110)), "the rest of the group's interval");
+    stage.attempts(3_110, 2);
+    stage.done(&[2]);
+    assert_eq!((stage.queue.len(), stage.queue.is_idle()), (0, true));
 }
