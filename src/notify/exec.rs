@@ -36,7 +36,7 @@ impl Program {
 
     /// Makes one attempt. At the time limit the program is killed.
     pub(super) async fn run(&self, message: &str) -> Outcome {
-        let child = match self.start() {
+        let child = match self.start().await {
             Ok(child) => child,
             Err(error) => {
                 let error = format!("the program cannot be started: {error}");
@@ -52,7 +52,7 @@ impl Program {
         }
     }
 
-    fn start(&self) -> std::io::Result<Child> {
+    async fn start(&self) -> std::io::Result<Child> {
         let Exec { program, arguments } = &self.exec;
         let mut command = Command::new(program);
         command.args(arguments.iter().map(|argument| &**argument)).env_clear();
@@ -61,7 +61,9 @@ impl Program {
                 command.env(name, value);
             }
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        // The system copies a process for it, and whoever asks waits for that.
+        tokio::task::spawn_blocking(move || command.spawn()).await.map_err(std::io::Error::other)?
     }
 }
 
