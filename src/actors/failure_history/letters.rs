@@ -82,17 +82,18 @@ impl FailureHistory {
         let mut of = BTreeSet::new();
         for change in changes {
             match change {
-                DeliveryChange::Wait(Delivery { id, .. }) | DeliveryChange::Done(id) => self.leaving.remove(id),
-                DeliveryChange::Dead(_) => false,
-            };
-            match change {
                 DeliveryChange::Dead(delivery) => {
                     self.dying.remove(&delivery.id);
                     self.going.remove(&delivery.id);
                     of.extend(delivery.message.target().cloned());
                 }
-                DeliveryChange::Done(id) => of.extend(self.going.remove(id)),
-                DeliveryChange::Wait(_) => {}
+                DeliveryChange::Done(id) => {
+                    self.leaving.remove(id);
+                    of.extend(self.going.remove(id));
+                }
+                DeliveryChange::Wait(delivery) => {
+                    self.leaving.remove(&delivery.id);
+                }
             }
         }
         if let Some(tell) = self.tell.as_ref().filter(|_| !of.is_empty()) {

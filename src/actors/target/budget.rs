@@ -77,20 +77,18 @@ impl TargetActor {
 
     /// An attempt is booked. What this node could not try says nothing, and maintenance is nobody's failure. What comes
     /// before its time confirms a failure, or was asked for: the same seconds would be counted twice.
+    ///
+    /// Stock is taken all the same: a target that is well comes to no turn, and its windows pass.
     pub(super) fn book(&mut self, observation: &Observation) {
-        let internal = observation.failure.as_ref().is_some_and(|failure| failure.reason == Reason::Internal);
-        if self.spending.is_none() || internal || self.is_in_maintenance() {
+        if self.spending.is_none() {
             return;
         }
-        if let Some(spending) = self.spending.as_mut() {
-            let least = spending.objective.every.mul_f64(LEAST_DISTANCE);
-            let is_early = |before: Timestamp| before <= observation.at && observation.at.since(before) < least;
-            if spending.booked_at.is_some_and(is_early) {
-                return;
-            }
-            spending.booked_at = Some(observation.at);
-            spending.ledger.add(observation.at, 1, u32::from(!observation.is_ok()));
+        let internal = observation.failure.as_ref().is_some_and(|failure| failure.reason == Reason::Internal);
+        let counts = !internal && !self.is_in_maintenance();
+        if let Some(spending) = self.spending.as_mut().filter(|_| counts) {
+            spending.book(observation);
         }
+        self.take_stock();
     }
 
     /// What its budget says now: time alone changes it, too.
@@ -100,6 +98,17 @@ impl TargetActor {
         let budget = spending.ledger.budget(&spending.objective, now);
         spending.burning = budget.burning(&spending.objective).map(Into::into);
         self.slot.live(|live| live.set_aside(|aside| aside.budget = Some(budget)));
+    }
+}
+
+impl Spending {
+    fn book(&mut self, observation: &Observation) {
+        let least = self.objective.every.mul_f64(LEAST_DISTANCE);
+        let is_early = |before: Timestamp| before <= observation.at && observation.at.since(before) < least;
+        if !self.booked_at.is_some_and(is_early) {
+            self.booked_at = Some(observation.at);
+            self.ledger.add(observation.at, 1, u32::from(!observation.is_ok()));
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::actors::targets::{Act, Control};
 use crate::domain::alert::Hold;
 use crate::domain::breaker::{Mode, Outcome};
+use crate::domain::slo::Objective;
 use crate::domain::verdict::{Health, verdict};
 use crate::domain::watch::Origin;
 
@@ -209,5 +210,26 @@ async fn a_target_that_flaps_is_not_told_of_until_it_stands_still() {
     }
     until(|| fired() == before + 1).await;
     sees(&node, "PG", |(health, _, hold)| *health == Health::Down && hold.is_none()).await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_budget_of_a_target_that_is_well_is_reckoned_with_each_probe() {
+    install_crypto();
+    let (folder, service) = (tempfile::tempdir().unwrap(), Service::start().await);
+    let node = start_with(folder.path(), &[("PG", &service)], |config| {
+        for target in config.targets.values_mut() {
+            let every = target.interval;
+            Arc::make_mut(target).slo = Some(Objective { ratio: 0.999, days: 30, tickets: false, every });
+        }
+    })
+    .await;
+    let slot = node.board.named("PG").unwrap();
+    let budget = || slot.live(|live| live.aside().budget);
+    until(|| budget().is_some_and(|budget| budget.left == 1.0)).await;
+    node.until("PG", |pg| pg.state == IntegrationState::Connected).await;
+    // What was shown before is not shown for ever: nothing happens to this target but probes that pass.
+    slot.live(|live| live.set_aside(|aside| aside.budget = None));
+    until(|| budget().is_some()).await;
     node.stop().await;
 }
