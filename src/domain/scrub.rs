@@ -388,7 +388,7 @@ mod tests {
 
         #[test]
         fn text_without_a_long_run_or_a_telling_name_is_untouched(text in "[0-9 ]{0,12}[xyz가:=\"]{0,9}[0-9-]{0,12}") {
-            prop_assume!(run_of_digits(text.as_bytes(), 0).1 < CARD_DIGITS);
+            prop_assume!((0..text.len()).all(|at| run_of_digits(text.as_bytes(), at).1 < CARD_DIGITS));
             prop_assert_eq!(scrub(&text), text.as_str());
         }
     }
