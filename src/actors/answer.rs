@@ -140,3 +140,17 @@ pub(crate) async fn wait(
         Ok(Err(_)) | Err(_) => Err(Refused::NoAnswer),
     }
 }
+
+/// Answers somebody outside as soon as the change is on disk.
+pub(crate) fn pass_on(
+    landed: oneshot::Receiver<Arc<Committed<Change>>>,
+    answer: Answer,
+    observation: Option<Observation>,
+) {
+    actix::spawn(async move {
+        // Without a commit there is no answer either: the one who waits learns it by the closed channel.
+        if let Ok(committed) = landed.await {
+            drop(answer.send(Ok(Outcome { committed: Some(committed), observation })));
+        }
+    });
+}

@@ -323,7 +323,7 @@ impl Handler<Asked> for FailureHistory {
         }
         let (committed, landed) = oneshot::channel();
         self.send(change, None, Some(committed), context);
-        super::system::pass_on(landed, answer, None);
+        super::answer::pass_on(landed, answer, None);
     }
 }
 

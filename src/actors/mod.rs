@@ -8,6 +8,7 @@ pub mod board;
 pub mod callers;
 pub mod channels;
 pub mod connectivity;
+pub mod correlation;
 mod failure_history;
 pub mod histories;
 pub mod journal;

@@ -9,7 +9,7 @@ use actix::Addr;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{Answer, Outcome, PATIENCE};
+use super::answer::PATIENCE;
 use super::board::Board;
 use super::failure_history::{FailureHistory, Outage, TellOfLetters};
 use super::histories::HistoriesHandle;
@@ -22,9 +22,7 @@ use super::registry::{self, Registry, Settled, StopAll};
 use super::targets::TargetsHandle;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::change::{Change, Committed};
-use crate::domain::id::{CorrelationId, Ids};
-use crate::domain::observation::Observation;
+use crate::domain::id::Ids;
 use crate::domain::quiet::Quiet;
 use crate::domain::time::Moment;
 use crate::domain::watch::Watch;
@@ -237,23 +235,4 @@ async fn beat(pulse: Pulse, clock: Clock) {
         pulse.0.store(clock.moment().as_nanos(), Ordering::Relaxed);
         tokio::time::sleep(TICK).await;
     }
-}
-
-/// A correlation for something that begins here: UUIDv7, so that they sort by time.
-pub(crate) fn fresh_correlation() -> CorrelationId {
-    CorrelationId::new(uuid::Uuid::now_v7().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()))
-}
-
-/// Answers somebody outside as soon as the change is on disk.
-pub(crate) fn pass_on(
-    landed: oneshot::Receiver<Arc<Committed<Change>>>,
-    answer: Answer,
-    observation: Option<Observation>,
-) {
-    actix::spawn(async move {
-        // Without a commit there is no answer either: the one who waits learns it by the closed channel.
-        if let Ok(committed) = landed.await {
-            drop(answer.send(Ok(Outcome { committed: Some(committed), observation })));
-        }
-    });
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::model::Secret;
+use super::secret::Secret;
 use super::template::Template;
 use super::units::write_rate;
 use crate::domain::quiet::Label;

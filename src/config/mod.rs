@@ -6,6 +6,8 @@
 
 mod load;
 
+mod secret;
+
 pub mod channel;
 mod model;
 pub mod probe;
@@ -37,6 +39,5 @@ pub use channel::{Channel, ChannelKind};
 pub use error::{Problem, Problems};
 pub use expression::expression;
 pub use load::Loaded;
-pub use model::{
-    Alerting, Config, Connectivity, Http, LONGEST_TIMEOUT, Language, Monitor, Node, Scope, Secret, Store, Target,
-};
+pub use model::{Alerting, Config, Connectivity, Http, LONGEST_TIMEOUT, Language, Monitor, Node, Scope, Store, Target};
+pub use secret::Secret;

@@ -3,9 +3,7 @@
 //! A [`Config`] that exists is right: every value is in its range, every name that is referred to exists. What may be
 //! secret (keys, a webhook's address, a probe's query and body) is left out of every `Debug`.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -183,34 +181,4 @@ pub struct Target {
     pub slo: Option<slo::Objective>,
     /// When it is worked on, as announced.
     pub maintenance: Arc<[maintenance::Window]>,
-}
-
-/// Bytes that are never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<[u8]>);
-
-impl Secret {
-    /// Keeps `bytes` to itself.
-    #[must_use]
-    pub fn new(bytes: &[u8]) -> Self {
-        Self(bytes.into())
-    }
-
-    /// The bytes, for the one who signs or logs in with them.
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The same as text, for those that only ever hold text.
-    #[must_use]
-    pub fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.0)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use futures_util::{FutureExt, Stream};
 use percent_encoding::percent_decode_str;
-use uuid::Uuid;
 use warp::Buf;
 use warp::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use warp::http::{Method, Uri, header};
@@ -19,6 +18,7 @@ use super::body::Body;
 use super::error::Problem;
 use super::query::Query;
 use super::state::Http;
+use crate::actors::correlation;
 use crate::config::{Config, Scope};
 use crate::domain::id::CorrelationId;
 use crate::listener::Peer;
@@ -85,10 +85,10 @@ impl Asked {
 
     /// Answers whatever was asked of a path that there is not.
     pub(super) fn nothing_here(self) -> Response {
-        let (http, correlation) = (self.http.clone(), correlation(&self.headers));
+        let (http, correlation) = (self.http.clone(), correlation_of(&self.headers));
         let (correlation, problem) = match correlation {
             Ok(given) => (given, Problem::no_such_path()),
-            Err(problem) => (fresh_correlation(), problem),
+            Err(problem) => (correlation::fresh(), problem),
         };
         finish(&http, problem.response(&correlation), &correlation)
     }
@@ -100,9 +100,9 @@ impl Asked {
         F: Future<Output = Result<Response, Problem>>,
     {
         let http = self.http.clone();
-        let (correlation, known) = match correlation(&self.headers) {
+        let (correlation, known) = match correlation_of(&self.headers) {
             Ok(given) => (given, Ok(())),
-            Err(problem) => (fresh_correlation(), Err(problem)),
+            Err(problem) => (correlation::fresh(), Err(problem)),
         };
         let handled = async {
             known?;
@@ -193,8 +193,8 @@ pub(super) fn decoded(part: &str) -> String {
     percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
-fn correlation(headers: &HeaderMap) -> Result<CorrelationId, Problem> {
-    let Some(value) = headers.get(&CORRELATION) else { return Ok(fresh_correlation()) };
+fn correlation_of(headers: &HeaderMap) -> Result<CorrelationId, Problem> {
+    let Some(value) = headers.get(&CORRELATION) else { return Ok(correlation::fresh()) };
     let text = value.to_str().ok().filter(|text| is_correlation_id(text));
     let text =
         text.ok_or_else(|| Problem::invalid_header("X-Correlation-Id takes 1 to 128 visible ASCII characters"))?;
@@ -203,10 +203,6 @@ fn correlation(headers: &HeaderMap) -> Result<CorrelationId, Problem> {
 
 pub(super) fn is_correlation_id(text: &str) -> bool {
     (1..=CORRELATION_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-fn fresh_correlation() -> CorrelationId {
-    CorrelationId::new(&Uuid::now_v7().to_string())
 }
 
 /// Whether a browser says that the page of another site sent it. A node on 127.0.0.1 trusts whoever can reach it, and

@@ -118,7 +118,7 @@ impl FailureHistory {
         let (committed, landed) = oneshot::channel::<Arc<_>>();
         let mine = context.address().recipient();
         self.journal.do_send(Commit { change, landed: vec![mine], answer: Some(committed) });
-        crate::actors::system::pass_on(landed, answer, None);
+        crate::actors::answer::pass_on(landed, answer, None);
     }
 
     /// Whether every delivery of a notice that went to so many channels is a dead letter, or was left unsaid.

@@ -18,11 +18,11 @@ use super::queue::{Queue, Step};
 use super::repeats::Repeats;
 use super::voice::Voice;
 use crate::actors::board::Board;
+use crate::actors::correlation;
 use crate::actors::failure_history::{FailureHistory, Outage, Unsaid};
 use crate::actors::journal::{Journal, Landed};
 use crate::actors::links::Signer;
 use crate::actors::quiet::Changed;
-use crate::actors::system::fresh_correlation;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::channel::{Channel, Grouping, Together};
@@ -369,7 +369,7 @@ impl Handler<FlushRead> for Notifier {
         let deliveries = groups.into_iter().map(DeliveryChange::Wait).collect();
         let change = Change { deliveries, ..Change::default() };
         let landed = Some(context.address().recipient());
-        self.histories.do_send(Outage::of(change, fresh_correlation(), landed, None));
+        self.histories.do_send(Outage::of(change, correlation::fresh(), landed, None));
     }
 }
 

@@ -235,7 +235,7 @@ impl Keeper {
         if !over.is_empty() {
             let quiets = over.iter().map(|one| QuietChange::Remove(one.quiet.id.clone())).collect();
             let change = Change { quiets, ..Change::default() };
-            let correlation = crate::actors::system::fresh_correlation();
+            let correlation = crate::actors::correlation::fresh();
             self.wiring.histories.do_send(Outage::of(change, correlation, None, None));
             self.publish();
         }

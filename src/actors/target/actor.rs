@@ -11,12 +11,13 @@ use tokio::sync::{Semaphore, oneshot};
 use super::budget::Spending;
 use super::messages::{Errand, Look, LookAgain, Order, Reconsider, Resettle, Stop};
 use super::opinion::Opinion;
+use crate::actors::answer::pass_on;
 use crate::actors::answer::{Answer, Outcome, Refused};
 use crate::actors::board::{Board, Slot};
+use crate::actors::correlation;
 use crate::actors::failure_history::{FailureHistory, Outage};
 use crate::actors::journal::Landed;
 use crate::actors::registry::Ended;
-use crate::actors::system::{fresh_correlation, pass_on};
 use crate::actors::targets::ObservableTarget;
 use crate::breaker::Driver;
 use crate::clock::Clock;
@@ -390,7 +391,7 @@ impl Handler<Stop> for TargetActor {
         if stop.resolve {
             self.spec = None;
             self.driver = None;
-            let correlation = fresh_correlation();
+            let correlation = correlation::fresh();
             let mut turn = Turn::default();
             self.decide(&correlation, |watch, with| turn.retire(watch, with));
             if !turn.is_empty() {

@@ -7,7 +7,7 @@ use actix::{AsyncContext, Context, Handler, Recipient};
 use super::actor::{TargetActor, Then};
 use super::messages::LookAtBreaker;
 use crate::actors::answer::{Answer, Refused};
-use crate::actors::system::fresh_correlation;
+use crate::actors::correlation;
 use crate::actors::targets::{Act, Control};
 use crate::breaker::{Decided, Driver, Gate};
 use crate::domain::breaker::{Hold, Judged, Policy, Restored, State, Transition, View};
@@ -147,7 +147,7 @@ impl TargetActor {
         let keep = hold_ended || view.level < before.level || view.mode != before.mode;
         if keep || !decided.is_empty() {
             (self.watch.breaker.mode, self.watch.breaker.level) = (view.mode, view.level);
-            let correlation = fresh_correlation();
+            let correlation = correlation::fresh();
             let mut turn = if keep { Turn::keeping() } else { Turn::default() };
             self.add(decided, &mut turn, &correlation);
             self.finish(turn, &correlation, Then::default(), context);

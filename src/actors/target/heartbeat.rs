@@ -10,7 +10,7 @@ use actix::{AsyncContext, Context};
 use super::actor::{TargetActor, Then, Waiting};
 use super::messages::Errand;
 use crate::actors::answer::{Answer, Outcome, Refused};
-use crate::actors::system::fresh_correlation;
+use crate::actors::correlation;
 use crate::actors::targets::Beat;
 use crate::domain::heartbeat::{Look, Pulse, Waiting as Silence};
 use crate::domain::id::CorrelationId;
@@ -122,7 +122,7 @@ impl TargetActor {
     /// A target that is called is settled with each probe; here the next finding may be a day away.
     pub(super) fn tell_what_was_held_back(&mut self, context: &mut Context<Self>) {
         self.sample();
-        self.finish(Turn::default(), &fresh_correlation(), Then::default(), context);
+        self.finish(Turn::default(), &correlation::fresh(), Then::default(), context);
     }
 }
 

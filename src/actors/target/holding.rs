@@ -8,9 +8,9 @@ use actix::{AsyncContext, Context};
 
 use super::actor::{TargetActor, Then};
 use super::budget::Spending;
+use crate::actors::correlation;
 use crate::actors::quiet::Held;
 use crate::actors::sight::subject;
-use crate::actors::system::fresh_correlation;
 use crate::config;
 use crate::domain::alert::{Condition, Conditions, Hold, Holding, Reason};
 use crate::domain::flapping::Change;
@@ -139,7 +139,7 @@ impl TargetActor {
 
     /// A turn without a finding: time has passed, or what held something back is gone.
     pub(super) fn look_again(&mut self, context: &mut Context<Self>) {
-        self.finish(Turn::default(), &fresh_correlation(), Then::default(), context);
+        self.finish(Turn::default(), &correlation::fresh(), Then::default(), context);
     }
 
     /// Why people are not told now, if they are not.

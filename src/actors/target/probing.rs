@@ -10,7 +10,7 @@ use rand::Rng;
 use super::actor::{TargetActor, Then, Waiting};
 use super::messages::{Errand, ProbeFinished};
 use crate::actors::answer::{Outcome, Refused};
-use crate::actors::system::fresh_correlation;
+use crate::actors::correlation;
 use crate::config::probe::Probe;
 use crate::domain::breaker::State;
 use crate::domain::failure_history::FailureDetail;
@@ -128,7 +128,7 @@ impl TargetActor {
             return self.note_quiet_success(observation);
         }
         let asked = waiting.iter().map(|one| asked(&one.errand)).max_by_key(|asked| rank(*asked));
-        let correlation = waiting.first().map_or_else(fresh_correlation, |one| one.correlation.clone());
+        let correlation = waiting.first().map_or_else(correlation::fresh, |one| one.correlation.clone());
         self.turn(observation, asked.unwrap_or(Asked::No), &correlation, waiting, context);
     }
 

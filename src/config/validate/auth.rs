@@ -2,9 +2,9 @@
 
 use super::attachments::Attachments;
 use super::{address, secret};
-use crate::config::model::Secret;
 use crate::config::probe::Auth;
 use crate::config::raw::section::Section;
+use crate::config::secret::Secret;
 
 #[derive(Clone, Copy)]
 enum Kind {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::address::{self, Endpoint};
-use super::http_probe::max_latency;
+use super::probe_keys;
 use crate::config::probe::{DnsExpect, DnsProbe, DnsRecord};
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
@@ -35,7 +35,7 @@ pub(crate) fn dns_probe(section: &mut Section<'_>, endpoint: Option<&Endpoint>, 
         }
         address
     });
-    let max_latency = max_latency(section, timeout);
+    let max_latency = probe_keys::max_latency(section, timeout);
     Some(DnsProbe { name: name?, record, expect, resolver, max_latency })
 }
 

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::address::{Endpoint, HostPort};
 use super::attachments::Attachments;
-use super::http_probe::max_latency;
-use super::{tls, tls_probe};
+use super::{probe_keys, tls};
 use crate::config::probe::GrpcProbe;
 use crate::config::raw::section::Section;
 
@@ -27,8 +26,8 @@ pub(crate) fn grpc_probe(
         Some(text.into())
     });
     let tls = tls::of_probe(section, attachments);
-    let warn_before = tls_probe::warn_before(section);
-    let max_latency = max_latency(section, timeout);
+    let warn_before = probe_keys::warn_before(section);
+    let max_latency = probe_keys::max_latency(section, timeout);
     let endpoint = endpoint?;
     let is_secure = match endpoint {
         Endpoint::Http(url) => url.scheme_str() == Some("https"),

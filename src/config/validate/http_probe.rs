@@ -6,12 +6,11 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use super::address::{self, Endpoint};
 use super::attachments::Attachments;
-use super::{auth, http_checks, tls, tls_probe};
+use super::{auth, http_checks, probe_keys, tls};
 use crate::config::probe::{Auth, Connection, HttpProbe, HttpVersion, Tls};
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
 use crate::config::raw::suggest;
-use crate::config::units;
 
 const MAX_HEADERS: usize = 64;
 const MAX_SENT_BYTES: usize = 64 << 10;
@@ -52,7 +51,7 @@ pub(crate) fn http_probe(
         expect_status,
         expect_header,
         expect_body,
-        max_latency: max_latency(section, timeout),
+        max_latency: probe_keys::max_latency(section, timeout),
         max_body_bytes: usize::try_from(max_body).unwrap_or(usize::MAX),
         follow_redirects: section.take("follow_redirects").and_then(|field| field.boolean()).unwrap_or(false),
         version: section.take("version").and_then(|field| field.word(&versions)).unwrap_or(HttpVersion::Auto),
@@ -60,21 +59,9 @@ pub(crate) fn http_probe(
         proxy: section.take("proxy").and_then(|field| proxy(&field)),
         auth,
         tls: with_tls(section, url.as_ref(), attachments),
-        warn_before: tls_probe::warn_before(section),
+        warn_before: probe_keys::warn_before(section),
     };
     url.map(|_| probe)
-}
-
-/// `max_latency`, for every kind of probe.
-pub(crate) fn max_latency(section: &mut Section<'_>, timeout: Duration) -> Option<Duration> {
-    let field = section.take("max_latency")?;
-    let limit = field.duration_or_off(Duration::from_millis(1)..=Duration::from_secs(300))??;
-    if limit >= timeout {
-        let detail =
-            format!("the probe ends after its timeout of {}, so this is never seen", units::write_duration(timeout));
-        field.warn(&detail, "Write less than the timeout");
-    }
-    Some(limit)
 }
 
 /// Also in lower case. CONNECT and TRACE are no questions that a service answers.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::address::Endpoint;
-use super::http_probe::max_latency;
+use super::probe_keys;
 use crate::config::probe::IcmpProbe;
 use crate::config::raw::section::Section;
 
@@ -19,7 +19,7 @@ pub(crate) fn icmp_probe(
     timeout: Duration,
 ) -> Option<IcmpProbe> {
     let payload = section.take("payload").and_then(|field| field.size(0..=PAYLOAD_BYTES_MAX));
-    let max_latency = max_latency(section, timeout);
+    let max_latency = probe_keys::max_latency(section, timeout);
     let payload_bytes = usize::try_from(payload.unwrap_or(PAYLOAD_BYTES)).unwrap_or_default();
     Some(IcmpProbe { host: endpoint?.host()?, payload_bytes, max_latency })
 }

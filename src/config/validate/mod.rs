@@ -18,6 +18,7 @@ pub(crate) mod dependencies;
 pub(crate) mod maintenance;
 
 pub(crate) mod alert;
+
 mod alerting;
 
 pub(crate) mod breaker;
@@ -25,6 +26,8 @@ pub(crate) mod breaker;
 pub(crate) mod probe;
 
 pub(crate) mod guard;
+
+pub(crate) mod probe_keys;
 
 pub(crate) mod http_probe;
 
@@ -41,6 +44,7 @@ pub(crate) mod grpc_probe;
 pub(crate) mod icmp_probe;
 
 pub(crate) mod slo;
+
 pub(crate) mod status_page;
 
 pub(crate) mod proxy;
@@ -56,6 +60,7 @@ pub(crate) mod auth;
 pub(crate) mod tls;
 
 pub(crate) mod quiet;
+
 mod secret;
 
 pub(crate) mod attachments;

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::address::{Endpoint, HostPort};
 use super::attachments::Attachments;
-use super::http_probe::max_latency;
-use super::{tls, tls_probe};
+use super::{probe_keys, tls};
 use crate::config::probe::{TcpExpect, TcpProbe, Tls};
 use crate::config::raw::section::Section;
 use crate::config::raw::tree::Kind;
@@ -28,8 +27,8 @@ pub(crate) fn tcp_probe(
     });
     let expect = expect(section);
     let tls = with_tls(section, attachments);
-    let max_latency = max_latency(section, timeout);
-    let warn_before = tls_probe::warn_before(section);
+    let max_latency = probe_keys::max_latency(section, timeout);
+    let warn_before = probe_keys::warn_before(section);
     let HostPort { host, port } = endpoint?.host_and_port()?;
     Some(TcpProbe { host, port, send: send.unwrap_or_default(), expect, tls, max_latency, warn_before })
 }

@@ -1,10 +1,10 @@
 //! `tls`: whom a probe trusts, and how it shows who it is.
 
 use super::attachments::Attachments;
-use crate::config::model::Secret;
 use crate::config::probe::{Identity, Tls};
 use crate::config::raw::section::Section;
 use crate::config::raw::tree::Kind;
+use crate::config::secret::Secret;
 
 /// `tls` of a probe that has TLS anyway: a table, or nothing. `true`, which a TCP probe may have left in the defaults, says
 /// nothing new.

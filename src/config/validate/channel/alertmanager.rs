@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::keys;
 use crate::config::channel::Alertmanager;
-use crate::config::model::Secret;
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
+use crate::config::secret::Secret;
 use crate::config::validate::attachments::Attachments;
 
 /// The largest cluster that its makers speak of has fewer.

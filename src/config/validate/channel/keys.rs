@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::config::channel::{Login, Rate};
-use crate::config::model::Secret;
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
+use crate::config::secret::Secret;
 use crate::config::template::{Escaping, Template};
 use crate::config::validate::attachments::Attachments;
 use crate::config::validate::{address, secret};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::keys;
 use crate::config::channel::{KakaoTalk, Ntfy, Opsgenie, PagerDuty, Telegram};
-use crate::config::model::Secret;
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
+use crate::config::secret::Secret;
 use crate::config::validate::attachments::Attachments;
 
 pub(super) fn telegram(section: &mut Section<'_>, attachments: &Attachments) -> Option<Telegram> {

@@ -7,9 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::keys;
 use crate::config::channel::Webhook;
-use crate::config::model::Secret;
 use crate::config::raw::field::Field;
 use crate::config::raw::section::Section;
+use crate::config::secret::Secret;
 use crate::config::validate::attachments::Attachments;
 use crate::config::validate::{address, secret};
 
