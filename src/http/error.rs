@@ -246,6 +246,14 @@ impl Problem {
         Self::new(Kind::CrossSite, "a page of another site may not make a browser do this")
     }
 
+    pub(super) fn by_another_name() -> Self {
+        Self::new(
+            Kind::CrossSite,
+            "this node listens on a loopback address and was asked by a name that is not this machine's; ask it by \
+             its address, or set alerting.external_url to the name by which people reach it",
+        )
+    }
+
     pub(super) fn no_such_path() -> Self {
         Self::new(Kind::NoSuchPath, "there is nothing at this path; /openapi.json lists the paths")
     }

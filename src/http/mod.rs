@@ -56,15 +56,18 @@
 //! | `GET /assets/page.css` | `page` | |
 //! | `GET /assets/page.js` | `page` | |
 //!
-//! What holds for all of them is in `request` (correlation, methods, scopes, panics), `body` (limits), `fields` and
-//! `query` (everything that is wrong is told at once) and `error` (refusals and status codes). `HEAD` goes wherever
-//! `GET` does, but to a permit, which it would lend to nobody. JSON shapes are in `dto`. Not here: sockets, TLS and connection limits, which are the listener's.
+//! What holds for all of them is in `request` (correlation, methods, scopes, panics), `site` (what a page in a browser
+//! may do), `body` (limits), `fields` and `query` (everything that is wrong is told at once) and `error` (refusals and
+//! status codes). `HEAD` goes wherever `GET` does, but to a permit, which it would lend to nobody. JSON shapes are in
+//! `dto`. Not here: sockets, TLS and connection limits, which are the listener's.
 
 mod state;
 
 mod routes;
 
 mod request;
+
+mod site;
 
 mod body;
 

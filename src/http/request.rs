@@ -1,7 +1,7 @@
 //! What happens to every request before and after its handler.
 //!
 //! In this order: its correlation id is taken or made, its method checked, pages of other sites kept out, its scope
-//! checked. The handler runs under a guard, so that its panic costs one answer of 500 and no connection. Whatever it
+//! checked, and by what name it came. The handler runs under a guard, so that its panic costs one answer of 500 and no connection. Whatever it
 //! answers gets the correlation id and the headers that keep browsers from guessing.
 
 use std::panic::AssertUnwindSafe;
@@ -10,13 +10,14 @@ use std::sync::Arc;
 use futures_util::{FutureExt, Stream};
 use percent_encoding::percent_decode_str;
 use warp::Buf;
-use warp::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
-use warp::http::{Method, Uri, header};
+use warp::http::header::{HeaderMap, HeaderName, HeaderValue};
+use warp::http::{Method, header};
 use warp::reply::Response;
 
 use super::body::Body;
 use super::error::Problem;
 use super::query::Query;
+use super::site;
 use super::state::Http;
 use crate::actors::correlation;
 use crate::config::{Config, Scope};
@@ -125,14 +126,18 @@ impl Asked {
             return Err(Problem::method_not_allowed(rule.allow));
         }
         let looks = matches!(self.method, Method::GET | Method::HEAD);
-        let external_url = || self.http.config.load().alerting.external_url.clone();
-        if !looks && is_cross_site(&self.headers, external_url().as_deref()) {
+        let config = self.http.config.load();
+        if !looks && site::is_cross_site(&self.headers, &config) {
             return Err(Problem::cross_site());
         }
-        match rule.scope {
-            Some(scope) if !self.http.config.load().http.anonymous.contains(&scope) => Err(Problem::not_allowed(scope)),
-            Some(_) | None => Ok(()),
+        let Some(scope) = rule.scope else { return Ok(()) };
+        if !config.http.anonymous.contains(&scope) {
+            return Err(Problem::not_allowed(scope));
         }
+        if site::is_by_another_name(&self.headers, &config) {
+            return Err(Problem::by_another_name());
+        }
+        Ok(())
     }
 }
 
@@ -146,9 +151,7 @@ impl Request {
     /// # Errors
     /// 403 where a page of another site sent it.
     pub(super) fn must_not_be_cross_site(&self) -> Result<(), Problem> {
-        let config = self.http.config.load();
-        let is_cross_site = is_cross_site(&self.headers, config.alerting.external_url.as_deref());
-        if is_cross_site { Err(Problem::cross_site()) } else { Ok(()) }
+        if site::is_cross_site(&self.headers, &self.http.config.load()) { Err(Problem::cross_site()) } else { Ok(()) }
     }
 
     /// The configuration in force.
@@ -205,31 +208,6 @@ pub(super) fn is_correlation_id(text: &str) -> bool {
     (1..=CORRELATION_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Whether a browser says that the page of another site sent it. A node on 127.0.0.1 trusts whoever can reach it, and
-/// every page in a browser on that machine can; so what changes anything is refused to pages that are not our own.
-fn is_cross_site(headers: &HeaderMap, external_url: Option<&str>) -> bool {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    // No page can set this one, and it is right behind a proxy that calls us by another name. Browsers send it to this
-    // machine and over TLS, and not over plain HTTP to another one.
-    if let Some(site) = text("sec-fetch-site") {
-        return !matches!(site, "same-origin" | "none");
-    }
-    let Some(origin) = text(ORIGIN.as_str()) else { return false };
-    let host = origin.split_once("://").map(|(_, host)| host);
-    let is_ours = host.is_some() && host == text(HOST.as_str());
-    let is_outside = || origin_of(origin).is_some_and(|origin| external_url.and_then(origin_of) == Some(origin));
-    !is_ours && !is_outside()
-}
-
-/// Scheme, host and port of an address, as browsers compare them (RFC 6454).
-fn origin_of(address: &str) -> Option<(String, String, u16)> {
-    let uri: Uri = address.parse().ok()?;
-    let scheme = uri.scheme_str()?.to_ascii_lowercase();
-    let usual = if scheme == "https" { 443 } else { 80 };
-    let port = uri.port_u16().unwrap_or(usual);
-    Some((scheme, uri.host()?.to_ascii_lowercase(), port))
-}
-
 fn finish(http: &Http, mut response: Response, correlation: &CorrelationId) -> Response {
     http.metrics.http_request(response.status().as_u16());
     let headers = response.headers_mut();
@@ -248,10 +226,6 @@ fn finish(http: &Http, mut response: Response, correlation: &CorrelationId) -> R
 mod tests {
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
-    }
-
     #[test]
     fn a_correlation_id_is_visible_and_not_too_long() {
         assert!(is_correlation_id("a"));
@@ -260,39 +234,6 @@ mod tests {
             assert!(!is_correlation_id(text), "{text}");
         }
         assert!(!is_correlation_id(&"x".repeat(129)));
-    }
-
-    #[test]
-    fn programs_and_our_own_pages_may_act_and_other_sites_pages_may_not() {
-        let refused = |pairs: &[(&'static str, &'static str)]| is_cross_site(&headers(pairs), None);
-        assert!(!refused(&[("host", "node:8080")]));
-        assert!(!refused(&[("host", "node:8080"), ("origin", "http://node:8080")]));
-        assert!(!refused(&[("sec-fetch-site", "same-origin")]));
-        assert!(refused(&[("host", "node:8080"), ("origin", "http://evil.example")]));
-        assert!(refused(&[("host", "node:8080"), ("origin", "null")]));
-        for site in ["cross-site", "same-site", "?"].map(|site| ("sec-fetch-site", site)) {
-            assert!(refused(&[site]));
-            assert!(refused(&[site, ("host", "node"), ("origin", "http://node")]), "it decides");
-        }
-    }
-
-    #[test]
-    fn our_own_pages_may_act_also_behind_a_proxy_that_calls_us_by_another_name() {
-        let behind = |more: &[(&'static str, &'static str)], external_url| {
-            is_cross_site(&headers(&[&[("host", "10.0.0.7:8080")], more].concat()), external_url)
-        };
-        let ours = ("origin", "https://node.example");
-        for site in ["same-origin", "none"] {
-            assert!(!behind(&[ours, ("sec-fetch-site", site)], None));
-        }
-        assert!(behind(&[ours], None), "nobody says that it is ours");
-        for external_url in ["https://node.example", "https://Node.example:443/breakwater/"] {
-            assert!(!behind(&[ours], Some(external_url)), "{external_url}");
-        }
-        for external_url in ["http://node.example", "https://node.example:8443", "https://example"] {
-            assert!(behind(&[ours], Some(external_url)), "{external_url}");
-        }
-        assert!(behind(&[("origin", "null")], Some("https://node.example")));
     }
 
     #[test]

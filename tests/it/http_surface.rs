@@ -351,6 +351,30 @@ async fn a_client_that_asks_first_is_told_before_it_sends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_whose_name_points_to_this_machine_reads_nothing_and_changes_nothing() {
+    let node = Node::start_with("", "").await;
+    let asked = |request: reqwest::RequestBuilder, host: &'static str| async move {
+        let response = request.header("host", host).header("sec-fetch-site", "same-origin").send().await;
+        let response = response.expect("an answer");
+        let status = response.status().as_u16();
+        (status, response.json::<Value>().await.unwrap_or_default())
+    };
+    let client = Client::new();
+    for path in ["/config", "/targets", "/outbox", "/"] {
+        let url = format!("{}{path}", node.base());
+        assert_eq!(asked(client.get(&url), "localhost").await.0, 200, "{path}");
+        let (status, problem) = asked(client.get(&url), "rebound.example:8080").await;
+        assert_eq!((status, &problem["type"]), (403, &"urn:breakwater:problem:cross-site".into()), "{path}");
+        assert!(problem["detail"].as_str().expect("text").contains("alerting.external_url"), "{problem}");
+    }
+    let reload = format!("{}/-/reload", node.base());
+    assert_eq!(asked(client.post(&reload), "rebound.example").await.0, 403);
+    assert_eq!(asked(client.post(&reload), "127.0.0.1").await.0, 200);
+    assert_eq!(asked(client.get(format!("{}/livez", node.base())), "rebound.example").await.0, 200);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_not_allowed_is_told_what_is_missing() {
     let node = Node::start_with("allow_anonymous = [\"read\"]", "").await;
     assert_eq!(get(&node, "/integrationStatuses").await.status(), 200);
