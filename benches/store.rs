@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use breakwater::clock::Clock;
-use breakwater::domain::change::{Change, DeliveryChange, IdMarks};
+use breakwater::domain::change::{Change, DeliveryChange};
 use breakwater::domain::delivery::{Delivery, Message};
 use breakwater::domain::event::{Event, Occurrence};
 use breakwater::domain::failure_history::{FailureDetail, FailureType, IntegrationFailureHistory, Record, RetryResult};
-use breakwater::domain::id::{CorrelationId, DeliveryId, HistoryId, NoticeId, StatusId};
+use breakwater::domain::id::{CorrelationId, DeliveryId, HistoryId, IdMarks, NoticeId, StatusId};
 use breakwater::domain::rollup::{Observed, Rollup};
 use breakwater::domain::time::Timestamp;
 use breakwater::store::{HistoryFilter, Options, Store};

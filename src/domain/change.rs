@@ -4,7 +4,7 @@ use super::alert::Record;
 use super::delivery::Delivery;
 use super::event::{Logged, Occurrence, StateChange};
 use super::failure_history::IntegrationFailureHistory;
-use super::id::{DeliveryId, HistoryId, IncidentId, NoticeId, Sequence, StatusId};
+use super::id::{DeliveryId, Sequence, StatusId};
 use super::quiet::Quiet;
 use super::watch::Watch;
 
@@ -47,19 +47,6 @@ pub enum QuietChange {
     Put(Box<Quiet>),
     /// The one with this id.
     Remove(Box<str>),
-}
-
-/// The highest ids that were given so far; stored with every commit, so that none is given twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct IdMarks {
-    /// Of the statuses.
-    pub status: StatusId,
-    /// Of the histories.
-    pub history: HistoryId,
-    /// Of the incidents.
-    pub incident: IncidentId,
-    /// Of the notices.
-    pub notice: NoticeId,
 }
 
 /// Something that is on disk. Only the store can say so; effects take nothing else.

@@ -10,10 +10,7 @@
 
 use std::time::Duration;
 
-use super::breaker::{Mode, State};
-use super::status::IntegrationState;
 use super::time::Moment;
-use super::watch::Watch;
 
 /// Samples are at least this far apart, however often a target is probed: 21 of them are three and a half minutes, less
 /// of which is an outage rather than a habit.
@@ -74,16 +71,16 @@ pub enum Change {
 }
 
 impl Flapping {
-    /// Takes the samples that are due: `watch` is as it stood until `now`, before anything that was just found. Cheap
-    /// where none is due.
-    pub fn sample(&mut self, watch: &Watch, limits: &Limits, now: Moment) -> Option<Change> {
+    /// Takes the samples that are due: whether the target stood in trouble until `now`, before anything that was just
+    /// found; `None` where nothing is known.
+    pub fn sample(&mut self, bad: Option<bool>, limits: &Limits, now: Moment) -> Option<Change> {
         let slot = slot_of(now, limits.every);
         if slot == self.slot {
             return None;
         }
         let due = if self.slot == 0 { 1 } else { slot.saturating_sub(self.slot) };
         self.slot = slot;
-        let bad = is_bad(watch)?;
+        let bad = bad?;
         for _ in 0..due.min(SAMPLES) {
             self.samples = self.samples << 1 | u32::from(bad);
             self.taken = (self.taken + 1).min(SAMPLES as u8);
@@ -139,32 +136,12 @@ fn slot_of(now: Moment, every: Duration) -> u32 {
     u32::try_from(now.as_nanos() / every % u64::from(u32::MAX)).map_or(1, |slot| slot + 1)
 }
 
-/// Whether a target stands in trouble, apart from what is still being confirmed; `None` where nothing is known. An
-/// operator who holds the breaker open is no trouble of the target.
-fn is_bad(watch: &Watch) -> Option<bool> {
-    let open = watch.breaker.mode == Mode::Enforce && watch.breaker.state != State::Closed;
-    match watch.status.state {
-        _ if watch.is_down() || open => Some(true),
-        IntegrationState::Unknown => None,
-        IntegrationState::Connected | IntegrationState::Retrying | IntegrationState::Failed => Some(false),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::{StatusId, Target};
-    use crate::domain::time::Timestamp;
     use proptest::prelude::*;
 
     const LIMITS: Limits = Limits { every: Duration::from_secs(10), high: 0.2, low: 0.05 };
-
-    fn watch(state: IntegrationState) -> Watch {
-        let target = Target::new("PG_KCP", "https://api.kcp.com");
-        let mut watch = Watch::new(StatusId(1), target, Mode::Enforce, Timestamp::default());
-        watch.status.state = state;
-        watch
-    }
 
     fn at(seconds: u64) -> Moment {
         Moment::from_nanos(seconds * 1_000_000_000)
@@ -175,8 +152,7 @@ mod tests {
         let mut flapping = Flapping::default();
         let mut changes = Vec::new();
         for (sign, number) in states.chars().zip(1..) {
-            let state = if sign == '+' { IntegrationState::Connected } else { IntegrationState::Failed };
-            changes.extend(flapping.sample(&watch(state), &LIMITS, at(number * 10)));
+            changes.extend(flapping.sample(Some(sign == '-'), &LIMITS, at(number * 10)));
         }
         (flapping, changes)
     }
@@ -213,9 +189,7 @@ mod tests {
     fn samples_are_of_the_state_at_their_time_and_no_more_often_than_it() {
         let mut flapping = Flapping::default();
         for tenth in 0..1_000_u64 {
-            let state = if tenth % 2 == 0 { IntegrationState::Connected } else { IntegrationState::Failed };
-            let now = Moment::from_nanos(tenth * 100_000_000);
-            flapping.sample(&watch(state), &LIMITS, now);
+            flapping.sample(Some(tenth % 2 == 1), &LIMITS, Moment::from_nanos(tenth * 100_000_000));
         }
         assert_eq!(flapping.taken, 10, "one each 10 s, however often somebody looks");
     }
@@ -223,7 +197,7 @@ mod tests {
     #[test]
     fn a_target_that_nothing_was_found_of_for_long_stood_still() {
         let (mut flapping, _) = sampled("++-+-+");
-        flapping.sample(&watch(IntegrationState::Connected), &LIMITS, at(10_000));
+        flapping.sample(Some(false), &LIMITS, at(10_000));
         assert!(!flapping.is_on());
         assert!(flapping.score() < 1e-12);
     }
@@ -233,19 +207,8 @@ mod tests {
         let (mut flapping, _) = sampled("++-+-+");
         let before = flapping.score();
         flapping.skip(&LIMITS, at(10_000));
-        assert_eq!(flapping.sample(&watch(IntegrationState::Failed), &LIMITS, at(10_001)), None);
+        assert_eq!(flapping.sample(Some(true), &LIMITS, at(10_001)), None);
         assert!((flapping.score() - before).abs() < 1e-12);
-    }
-
-    #[test]
-    fn an_attempt_that_is_being_confirmed_counts_as_what_was_before() {
-        assert_eq!(is_bad(&watch(IntegrationState::Retrying)), Some(false));
-        assert_eq!(is_bad(&watch(IntegrationState::Unknown)), None);
-        let mut open = watch(IntegrationState::Connected);
-        open.breaker.state = State::Open;
-        assert_eq!(is_bad(&open), Some(true));
-        open.breaker.mode = Mode::ForcedOpen;
-        assert_eq!(is_bad(&open), Some(false));
     }
 
     #[test]

@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::change::IdMarks;
-
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -110,6 +108,19 @@ impl Shard {
     pub const fn number(self) -> u16 {
         self.0
     }
+}
+
+/// The highest ids that were given so far; stored with every commit, so that none is given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IdMarks {
+    /// Of the statuses.
+    pub status: StatusId,
+    /// Of the histories.
+    pub history: HistoryId,
+    /// Of the incidents.
+    pub incident: IncidentId,
+    /// Of the notices.
+    pub notice: NoticeId,
 }
 
 /// Gives ids, each once. It begins where the store's marks say that the last process ended.

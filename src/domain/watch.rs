@@ -179,6 +179,18 @@ impl Watch {
         self.status.state == IntegrationState::Failed || outage
     }
 
+    /// Whether it stands in trouble, apart from what is still being confirmed; `None` where nothing is known. An operator
+    /// who holds the breaker open is no trouble of the target.
+    #[must_use]
+    pub fn stands_in_trouble(&self) -> Option<bool> {
+        let open = self.breaker.mode == breaker::Mode::Enforce && self.breaker.state != breaker::State::Closed;
+        match self.status.state {
+            _ if self.is_down() || open => Some(true),
+            IntegrationState::Unknown => None,
+            IntegrationState::Connected | IntegrationState::Retrying | IntegrationState::Failed => Some(false),
+        }
+    }
+
     /// What is wrong now. A breaker that opened in an incident belongs to it until it is closed, so that one outage is
     /// told once.
     #[must_use]
@@ -213,5 +225,28 @@ impl Watch {
             // Calls pass again, by trials or by an operator's act: what they said before is over.
             Origin::Traffic => self.breaker.state == breaker::State::Closed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_is_being_confirmed_is_no_trouble_yet() {
+        let watch = |state| {
+            let target = Target::new("PG_KCP", "https://api.kcp.com");
+            let mut watch = Watch::new(StatusId(1), target, breaker::Mode::Enforce, Timestamp::default());
+            watch.status.state = state;
+            watch
+        };
+        assert_eq!(watch(IntegrationState::Retrying).stands_in_trouble(), Some(false));
+        assert_eq!(watch(IntegrationState::Failed).stands_in_trouble(), Some(true));
+        assert_eq!(watch(IntegrationState::Unknown).stands_in_trouble(), None);
+        let mut open = watch(IntegrationState::Connected);
+        open.breaker.state = breaker::State::Open;
+        assert_eq!(open.stands_in_trouble(), Some(true));
+        open.breaker.mode = breaker::Mode::ForcedOpen;
+        assert_eq!(open.stands_in_trouble(), Some(false));
     }
 }

@@ -14,10 +14,10 @@ use super::record::{
     encode_delivery, encode_event, encode_history, encode_quiet, encode_transition, encode_watch,
 };
 use super::state::{State, not_decodable};
-use crate::domain::change::{Change, DeliveryChange, IdMarks, QuietChange};
+use crate::domain::change::{Change, DeliveryChange, QuietChange};
 use crate::domain::event::{Cause, Event, Occurrence};
 use crate::domain::failure_history::IntegrationFailureHistory;
-use crate::domain::id::{DeliveryId, HistoryId, Sequence, Shard, StatusId};
+use crate::domain::id::{DeliveryId, HistoryId, IdMarks, Sequence, Shard, StatusId};
 use crate::domain::time::Timestamp;
 
 /// Events of a batch share values up to this size. One that is read for one of its events costs little, and a page of

@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
-use crate::domain::change::IdMarks;
-use crate::domain::id::{HistoryId, IncidentId, NoticeId, Sequence, StatusId};
+use crate::domain::id::{HistoryId, IdMarks, IncidentId, NoticeId, Sequence, StatusId};
 
 /// The file's name in the data folder.
 pub(super) const FILE_NAME: &str = "last-commit";

@@ -14,11 +14,10 @@ use super::record::{
 };
 use super::state::{State, not_decodable};
 use crate::domain::alert::Record;
-use crate::domain::change::IdMarks;
 use crate::domain::delivery::Delivery;
 use crate::domain::event::{Logged, StateChange};
 use crate::domain::failure_history::{FailureType, IntegrationFailureHistory};
-use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, IncidentId, Sequence, StatusId};
+use crate::domain::id::{CorrelationId, DeliveryId, HistoryId, IdMarks, IncidentId, Sequence, StatusId};
 use crate::domain::quiet::Quiet;
 use crate::domain::rollup::Observed;
 use crate::domain::watch::Watch;

@@ -19,8 +19,8 @@ use super::record::Head;
 use super::state::State;
 use super::tidy::{Tidied, Tidy};
 use crate::clock::Clock;
-use crate::domain::change::{Change, Committed, IdMarks};
-use crate::domain::id::Sequence;
+use crate::domain::change::{Change, Committed};
+use crate::domain::id::{IdMarks, Sequence};
 use crate::domain::rollup::Observed;
 use crate::domain::time::Timestamp;
 

@@ -179,7 +179,7 @@ impl TargetActor {
             return self.flapping.skip(limits, now);
         }
         let before = self.flapping;
-        match self.flapping.sample(&self.watch, limits, now) {
+        match self.flapping.sample(self.watch.stands_in_trouble(), limits, now) {
             Some(Change::Began) => {
                 let score = self.flapping_score();
                 tracing::warn!(target = %self.slot.name, score, "the target flaps; its alerts are held back");

@@ -3,10 +3,10 @@
 use super::*;
 use crate::actors::answer::Refused;
 use crate::domain::alert::Severity;
-use crate::domain::change::{Change, DeliveryChange, IdMarks};
+use crate::domain::change::{Change, DeliveryChange};
 use crate::domain::delivery::{Delivery, Message};
 use crate::domain::failure_history::FailureType;
-use crate::domain::id::{DeliveryId, HistoryId, NoticeId};
+use crate::domain::id::{DeliveryId, HistoryId, IdMarks, NoticeId};
 
 const LETTER: DeliveryId = DeliveryId { notice: NoticeId(1), ordinal: 0 };
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::address::Endpoint;
 use super::attachments::Attachments;
+use super::probe_keys::Pace;
 use super::{dns_probe, grpc_probe, http_probe, icmp_probe, status_page, tcp_probe, tls_probe};
 use crate::config::probe::{HeartbeatProbe, Probe};
 use crate::config::raw::section::Section;
@@ -12,13 +13,6 @@ use crate::config::raw::section::Section;
 /// A beat may be this much late where nothing is said: what a job that is started by a clock differs from day to day.
 const GRACE: Duration = Duration::from_secs(30);
 const GRACE_MAX: Duration = Duration::from_secs(7 * 86_400);
-
-/// A target's own times.
-#[derive(Clone, Copy)]
-pub(crate) struct Pace {
-    pub(crate) interval: Duration,
-    pub(crate) timeout: Duration,
-}
 
 /// The kinds that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Keys of `[target.probe]` that several kinds of probe have.
+//! What several kinds of probe have: their times, and some keys of `[target.probe]`.
 
 use std::time::Duration;
 
@@ -7,6 +7,13 @@ use crate::config::raw::section::Section;
 use crate::config::units;
 
 const WARN_BEFORE_MAX: Duration = Duration::from_secs(3_650 * 86_400);
+
+/// A target's own times.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Duration,
+}
 
 /// `max_latency`, for every kind of probe.
 pub(crate) fn max_latency(section: &mut Section<'_>, timeout: Duration) -> Option<Duration> {

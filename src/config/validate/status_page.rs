@@ -7,7 +7,7 @@ use http::Uri;
 use super::address::{self, Endpoint};
 use super::attachments::Attachments;
 use super::http_probe;
-use super::probe::Pace;
+use super::probe_keys::Pace;
 use super::tls;
 use crate::config::model::LONGEST_TIMEOUT;
 use crate::config::probe::StatusPageProbe;

@@ -8,7 +8,7 @@ use super::address;
 use super::attachments::Attachments;
 use super::channel::Channels;
 use super::dependencies::Dependencies;
-use super::probe::Pace;
+use super::probe_keys::Pace;
 use super::{alert, breaker, guard, maintenance, name, probe, slo, status_page};
 use crate::config::model::{LONGEST_TIMEOUT, Monitor, Target};
 use crate::config::raw::field::Field;

@@ -3,11 +3,10 @@
 use super::*;
 use crate::domain::alert::{Condition, Conditions, Severity};
 use crate::domain::breaker::{Cause as Why, Mode, State, Transition};
-use crate::domain::change::IdMarks;
 use crate::domain::delivery::Message;
 use crate::domain::failure_history::FailureType;
 use crate::domain::flapping;
-use crate::domain::id::{Ids, Target};
+use crate::domain::id::{IdMarks, Ids, Target};
 use crate::domain::watch::Beside;
 use crate::domain::watch::Policy;
 use std::sync::Arc;

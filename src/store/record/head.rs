@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{Encoder, FIRST_VERSION, NotDecodable, decode};
 use super::words::Time;
-use crate::domain::change::IdMarks;
-use crate::domain::id::{HistoryId, IncidentId, NoticeId, Sequence, StatusId};
+use crate::domain::id::{HistoryId, IdMarks, IncidentId, NoticeId, Sequence, StatusId};
 use crate::domain::time::Timestamp;
 
 /// The counters that make a batch a step from one whole state to the next; written with each.

@@ -6,14 +6,13 @@ use std::time::Duration;
 use super::*;
 use crate::domain::alert::{Acknowledged, Condition, Conditions, Incident, Record, Severity};
 use crate::domain::breaker::{Cause, Mode, State, Transition};
-use crate::domain::change::IdMarks;
 use crate::domain::delivery::{Alert, Delivery, Group, Message, Of};
 use crate::domain::event::{Event, Logged, StateChange};
 use crate::domain::failure_history::{
     FailureDetail, FailureType, HistoryEvent, IntegrationFailureHistory, RetryResult,
 };
 use crate::domain::id::{
-    CorrelationId, DeliveryId, HistoryId, IncidentId, NoticeId, Sequence, Shard, StatusId, Target,
+    CorrelationId, DeliveryId, HistoryId, IdMarks, IncidentId, NoticeId, Sequence, Shard, StatusId, Target,
 };
 use crate::domain::quiet::{Kind, Label, Matcher, Quiet, Recurrence, When};
 use crate::domain::rollup::Rollup;
