@@ -143,7 +143,13 @@ pub(super) async fn save(board: &Board, writer: &Writer, clock: Clock) {
 async fn tidy(writer: Writer, retention: Duration, clock: Clock) {
     let now = clock.now();
     match tokio::task::spawn_blocking(move || writer.tidy(now, retention)).await {
-        Ok(Ok(tidied)) => tracing::debug!(?tidied, "tidied the store"),
+        Ok(Ok(tidied)) => {
+            tracing::debug!(?tidied, "tidied the store");
+            if tidied.letters_too_many > 0 {
+                let letters = tidied.letters_too_many;
+                tracing::warn!(letters, "the oldest dead letters were deleted: there were more than are kept");
+            }
+        }
         Ok(Err(error)) => tracing::error!(error = &error as &dyn std::error::Error, "the store could not be tidied"),
         Err(error) => tracing::error!(%error, "tidying the store was interrupted"),
     }

@@ -2,7 +2,7 @@
 //!
 //! Events, closed histories, dead letters and transition lines go after `retention`, counted from when they were
 //! stored and never from when they say they happened; open histories stay. Rollups of minutes go after a day, those of
-//! hours after 90 days. Each step is one bounded part of one batch, so a kill between two of them leaves a whole store.
+//! hours after 90 days. Of dead letters at most [`DEAD_LETTERS_MAX`] stay. Each step is one bounded part of one batch, so a kill between two of them leaves a whole store.
 
 use std::time::Duration;
 
@@ -19,6 +19,10 @@ use crate::domain::time::Timestamp;
 pub(super) const MINUTES_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Rollups of hours are kept so long.
 pub(super) const HOURS_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// Dead letters that a tidying leaves, the newest: a channel that refuses everything makes one of each message, they are
+/// all known by name in memory, and nobody reads more. About 100 MB on disk.
+pub(super) const DEAD_LETTERS_MAX: usize = 100_000;
 
 /// Deletions in one step: about as long as two ordinary batches.
 const STEP: usize = 512;
@@ -37,6 +41,8 @@ pub struct Tidied {
     pub histories: u64,
     /// Records of other kinds.
     pub others: u64,
+    /// Dead letters that were too many and not too old; they are among the others.
+    pub letters_too_many: u64,
 }
 
 /// A tidying on its way.
@@ -201,13 +207,16 @@ impl Tidy {
     fn delete_dead_letters(&mut self, batch: &mut Batch<'_>) -> Result<Stage, Error> {
         let old = |notice: NoticeId| notice < self.kept_from.notice;
         let durable = batch.state.durable.read();
-        let ids = durable.dead.ids();
-        let dead: Vec<_> = ids.take_while(|id| old(id.notice)).take(STEP).collect();
+        let too_many = durable.dead.len().saturating_sub(DEAD_LETTERS_MAX);
+        let ids = durable.dead.ids().enumerate();
+        let dead = ids.take_while(|(place, id)| *place < too_many || old(id.notice)).map(|(_, id)| id);
+        let dead: Vec<_> = dead.take(STEP).collect();
         drop(durable);
         let more = dead.len() == STEP;
         for id in dead {
             batch.remove_dead(id)?;
             self.tidied.others += 1;
+            self.tidied.letters_too_many += u64::from(!old(id.notice));
         }
         // The list in memory moves with the disk: where there is more, the next batch sees it.
         Ok(if more { Stage::DeadLetters } else { Stage::Alerts })

@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::alert::{Conditions, Incident, Record, Severity};
 use crate::domain::id::IncidentId;
+use crate::store::tidy::DEAD_LETTERS_MAX;
 
 const RETENTION: u64 = 400;
 
@@ -51,6 +52,24 @@ fn what_is_closed_and_stored_long_enough_ago_goes_and_the_rest_stays() {
     store.close().unwrap();
     check_whole(folder.path());
     assert_eq!(contents(&open(folder.path())), kept);
+}
+
+#[test]
+fn of_too_many_dead_letters_the_oldest_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let (too_many, kept) = (700, DEAD_LETTERS_MAX as u64);
+    let letters = (1..=too_many + kept).map(|id| DeliveryChange::Dead(delivery(id)));
+    let all = Change { deliveries: letters.collect(), ..Change::default() };
+    commit(&store, at(0), vec![all]);
+    let tidied = store.writer().tidy(at(0).plus(days(1)), days(RETENTION)).unwrap();
+    assert_eq!((tidied.letters_too_many, tidied.others), (too_many, too_many));
+    let reader = store.reader();
+    assert_eq!(reader.dead_letter_count() as u64, kept);
+    assert!(reader.dead_letter(delivery(too_many).id).unwrap().is_none());
+    assert!(reader.dead_letter(delivery(too_many + 1).id).unwrap().is_some());
+    drop(reader);
+    store.close().unwrap();
 }
 
 fn alert(id: u64, until: Option<Timestamp>) -> Change {
