@@ -416,6 +416,25 @@ fn a_further_condition_changes_the_text_and_is_told_only_where_somebody_asked() 
 }
 
 #[test]
+fn a_clock_that_is_set_back_keeps_nobody_from_being_reminded_and_nothing_from_escalating() {
+    let escalation = alert::Escalation { after: Duration::from_secs(90), to: [Arc::from("boss")].into() };
+    let told = alert::Policy { reminder: Some(every_minute()), escalation: Some(escalation), ..policy().alert };
+    let mut stage = Stage::new(Policy { failure_threshold: 1, max_retries: 0, alert: told, ..policy() });
+    let day = 86_400;
+    stage.attempt(day, Some("503"));
+    let before = stage.watch.incident.clone();
+    stage.attempt(day - 5, Some("503"));
+    assert_eq!(stage.watch.incident, before, "so little is waited out");
+
+    let turn = stage.attempt(100, Some("503"));
+    assert_eq!((turn.kept, turn.deliveries.len()), (true, 0), "it is as if people had been told now");
+    let told = |turn: Turn| turn.deliveries.iter().map(|one| one.message.word()).collect::<Vec<_>>();
+    assert_eq!(told(stage.attempt(159, Some("503"))), [""; 0]);
+    assert_eq!(told(stage.attempt(160, Some("503"))), ["reminder", "reminder"]);
+    assert_eq!(told(stage.attempt(190, Some("503"))), ["escalated"]);
+}
+
+#[test]
 fn a_reminder_is_a_message_and_no_event() {
     let reminder = alert::Policy { reminder: Some(every_minute()), ..policy().alert };
     let mut stage = failed(Policy { max_retries: 0, alert: reminder, ..policy() });
