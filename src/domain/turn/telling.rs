@@ -181,6 +181,10 @@ impl Turn {
         let mut told: Vec<Arc<str>> = Vec::new();
         let is_worse = worse.is_some();
         if let Some((heard, cause)) = worse {
+            if incident.told.is_only(Condition::DeadLetters) {
+                // Who gave up a letter was not told of that. What is wrong beside it concerns everybody.
+                incident.channels = united(&incident.channels, &context.policy.alert.channels);
+            }
             incident.told = incident.told.or(heard);
             incident.cause = cause;
             told.extend(incident.channels.iter().cloned());
@@ -188,14 +192,7 @@ impl Turn {
         if let Some(escalation) = context.policy.alert.escalation.as_ref().filter(|_| late) {
             incident.escalated_at = Some(context.now);
             told.extend(escalation.to.iter().filter(|channel| !told.contains(channel)).cloned().collect::<Vec<_>>());
-            let known = incident.channels.iter().chain(&*escalation.to);
-            let mut channels: Vec<Arc<str>> = Vec::new();
-            known.for_each(|channel| {
-                if !channels.contains(channel) {
-                    channels.push(channel.clone())
-                }
-            });
-            incident.channels = channels.into();
+            incident.channels = united(&incident.channels, &escalation.to);
         }
         incident.last_told_at = context.now;
         let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
@@ -273,6 +270,17 @@ impl Beside<'_> {
         .into_iter()
         .flatten()
     }
+}
+
+/// The channels of both, each once.
+fn united(some: &[Arc<str>], others: &[Arc<str>]) -> Arc<[Arc<str>]> {
+    let mut all: Vec<Arc<str>> = Vec::new();
+    for channel in some.iter().chain(others) {
+        if !all.contains(channel) {
+            all.push(channel.clone());
+        }
+    }
+    all.into()
 }
 
 fn alert(incident: &Incident, target: &Arc<str>) -> Alert {

@@ -628,6 +628,23 @@ fn what_a_channel_gave_up_the_others_are_told_of_and_not_that_one() {
 }
 
 #[test]
+fn an_outage_beside_a_dead_letter_is_told_also_over_the_channel_that_gave_it_up() {
+    let on = [Condition::Down, Condition::DeadLetters].into_iter().collect();
+    let asked = alert::Policy { on, escalate: true, ..policy().alert };
+    let mut stage = Stage::new(Policy { failure_threshold: 1, alert: asked, ..policy() });
+    stage.attempt(1, None);
+    let log: Arc<[Arc<str>]> = [Arc::from("log")].into();
+    let working: &'static Arc<[Arc<str>]> = Box::leak(Box::new(log));
+    stage.beside = Beside { dead_letters: 1, working: Some(working), ..Beside::default() };
+    let told = |turn: &Turn| turn.deliveries.iter().map(|one| one.channel.to_string()).collect::<Vec<_>>();
+    assert_eq!(told(&stage.attempt(2, None)), ["log"]);
+    let outage = stage.attempt(3, Some("503"));
+    assert!(matches!(outage.deliveries[0].message, Message::Escalated(_)));
+    assert_eq!(told(&outage), ["log", "ops"]);
+    assert_eq!(told(&stage.attempt(4, None)), ["log", "ops"], "and so is its end");
+}
+
+#[test]
 fn nobody_is_reminded_of_what_nobody_knows() {
     let reminder = alert::Policy {
         on: [Condition::Flapping].into_iter().collect(),
