@@ -54,6 +54,7 @@ impl Service {
 }
 
 mod letters;
+mod reloads;
 mod sight;
 
 struct Node {

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use warp::reply::Response;
 
-use super::dto::alerting::Delivery;
+use super::dto::alerting::{Delivery, Outbox};
 use super::dto::list::{Begun, List};
 use super::error::Problem;
 use super::openapi::{CommandProblems, QueryProblems};
@@ -15,9 +15,8 @@ use super::reply;
 use super::request::{Request, stored};
 use crate::actors::answer::Refused;
 use crate::actors::channels::NO_CHANNEL;
-use crate::domain::delivery::Delivery as Waiting;
 use crate::domain::id::{DeliveryId, NoticeId};
-use crate::store::{DeliveryFilter, Reader};
+use crate::store::{DeliveryFilter, Reader, Unreadable};
 
 /// Dead letters that one request sends again: as many as a channel's queue looks at, and a second of commits.
 const AGAIN_MAX: usize = 1_000;
@@ -43,7 +42,7 @@ impl State {
 /// Outbox
 ///
 /// What waits, the oldest first; or what was given up, the newest first. Where several messages leave as one, that one
-/// is listed as a group, and so are they.
+/// is listed as a group, and so are they. What cannot be read is named by its id (`unreadable`), and hides no other.
 #[utoipa::path(
     get, path = "/outbox", tag = "Alerts",
     params(
@@ -53,7 +52,7 @@ impl State {
         ("page" = Option<u32>, Query, description = "The first is 0."),
         ("size" = Option<u32>, Query, minimum = 1, maximum = 200, description = "20 where it is missing."),
     ),
-    responses((status = 200, body = List<Delivery>), QueryProblems),
+    responses((status = 200, body = Outbox), QueryProblems),
 )]
 pub(super) async fn list(request: Request) -> Result<Response, Problem> {
     let (state, wanted, window) = asked(&request.query)?;
@@ -62,14 +61,25 @@ pub(super) async fn list(request: Request) -> Result<Response, Problem> {
         State::Pending => reader.deliveries(&wanted, number, size),
         State::Dead => reader.dead_letters(&wanted, number, size),
     };
-    let mut page = stored(&request.http.reader, read).await?;
+    let page = stored(&request.http.reader, read).await?;
     let config = request.http.config.load();
-    let waits_for_none = |delivery: &&mut Waiting| !config.channels.contains_key(&delivery.channel);
-    for waiting in page.items.iter_mut().filter(waits_for_none).filter(|_| state == State::Pending) {
-        waiting.last_error = Some(NO_CHANNEL.into());
+    let (mut content, mut unreadable) = (Vec::new(), Vec::new());
+    for listed in page.items {
+        match listed {
+            Ok(mut delivery) => {
+                if state == State::Pending && !config.channels.contains_key(&delivery.channel) {
+                    delivery.last_error = Some(NO_CHANNEL.into());
+                }
+                content.push(Delivery::of(&delivery, state == State::Dead));
+            }
+            Err(Unreadable { id, error }) => {
+                tracing::error!(error = &error as &dyn std::error::Error, %id, "this message cannot be listed");
+                unreadable.push(id.to_string());
+            }
+        }
     }
-    let content = page.items.iter().map(|delivery| Delivery::of(delivery, state == State::Dead)).collect();
-    Ok(reply::tagged_json(&request, &List::new(content, window, page.total)))
+    let List { content, page } = List::new(content, window, page.total);
+    Ok(reply::tagged_json(&request, &Outbox { content, unreadable, page }))
 }
 
 fn asked(query: &Query) -> Result<(State, DeliveryFilter, Window), Problem> {
@@ -101,7 +111,7 @@ pub(super) async fn retry(request: Request, id: String) -> Result<Response, Prob
 /// RetryChannel
 ///
 /// Dead letters of a channel wait again, the oldest first, at most 1,000 a request. What says that an incident lasts
-/// which is over is passed by: it stays, to be looked at or dismissed. Answered when the others are on disk, with how
+/// which is over is passed by, and so is what cannot be read: it stays, to be looked at or dismissed. Answered when the others are on disk, with how
 /// many are left, or with a way back to the page where its form was sent.
 #[utoipa::path(
     post, path = "/outbox/retry", tag = "Alerts",
@@ -127,7 +137,7 @@ pub(super) async fn retry_all(request: Request) -> Result<Response, Problem> {
         for outcome in join_all(retries).await {
             match outcome {
                 Ok(_) => accepted += 1,
-                Err(Refused::IncidentOver) => refused += 1,
+                Err(Refused::IncidentOver | Refused::Unreadable) => refused += 1,
                 // Somebody else was faster.
                 Err(Refused::NoSuchDelivery) => {}
                 Err(problem) => return Err(problem.into()),

@@ -18,6 +18,9 @@ use crate::domain::delivery::Outcome;
 const TRY_AGAIN: i32 = 75;
 /// How much of a program's words is read; what comes after it is read away, so that the program does not stop there.
 const WORDS_MAX_BYTES: usize = 4 * 1024;
+/// How long its words are waited for once it has ended. What it left running may hold on to its output for hours; how it
+/// ended is known all the same, and a message that was delivered is not to be delivered again.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Variables of ours that a program gets.
 const ENVIRONMENT: [&str; 5] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ"];
 
@@ -75,7 +78,18 @@ async fn talk(mut child: Child, message: &str, confidential: &Confidential) -> O
             drop(stdin.write_all(message.as_bytes()).await);
         }
     };
-    let ((), said, complained, status) = tokio::join!(say, words(stdout), words(stderr), child.wait());
+    let (mut said, mut complained) = (Vec::new(), Vec::new());
+    let status = {
+        let talking = async { tokio::join!(say, words(stdout, &mut said), words(stderr, &mut complained)) };
+        tokio::pin!(talking);
+        tokio::select! {
+            _ = &mut talking => child.wait().await,
+            status = child.wait() => {
+                drop(tokio::time::timeout(LAST_WORDS, talking).await);
+                status
+            }
+        }
+    };
     let words = if complained.is_empty() { said } else { complained };
     let words = confidential.clean_beginning(&words, WORDS_MAX_BYTES);
     let told = |how: String| if words.is_empty() { how } else { format!("{how}: {words}") };
@@ -89,9 +103,8 @@ async fn talk(mut child: Child, message: &str, confidential: &Confidential) -> O
     }
 }
 
-async fn words(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut kept = Vec::new();
-    let Some(mut stream) = stream else { return kept };
+async fn words(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    let Some(mut stream) = stream else { return };
     let mut chunk = [0; 1024];
     while let Ok(count) = stream.read(&mut chunk).await
         && count > 0
@@ -99,5 +112,4 @@ async fn words(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
         let room = WORDS_MAX_BYTES - kept.len();
         kept.extend_from_slice(&chunk[..count.min(room)]);
     }
-    kept
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::quote::{LETTERS, Measure, cut_to, one_line, size};
-use super::told::{Content, Kind, Teller, Told, key, to_the_second};
+use super::told::{Content, Kind, Teller, Told, id_of, key, to_the_second};
 use super::words::{self, About, Fact};
 use crate::config::Language;
 use crate::domain::alert::Severity;
@@ -40,7 +40,7 @@ impl Teller {
         let (at, correlation) = (delivery.queued_at, &*delivery.correlation.0);
         let told = messages.iter().zip(ids).filter_map(|(message, id)| {
             let content = Content::of(message).ok()?;
-            Some(self.put(format!("n-{id}"), at, correlation, content, None))
+            Some(self.put(id_of(*id, at), at, correlation, content, None))
         });
         let members: Vec<Told<'a>> = told.collect();
         let kind = match of {

@@ -32,11 +32,17 @@ enum Attention {
 /// Writes the message's line.
 pub(super) fn write(told: &Told<'_>) {
     let Line { attention, text } = render(told);
-    let (id, correlation) = (told.id.trim_start_matches("n-"), told.correlation);
+    let (id, correlation) = (in_outbox(&told.id), told.correlation);
     match attention {
         Attention::Wanted => tracing::warn!(notice = %id, %correlation, "{text}"),
         Attention::NotWanted => tracing::info!(notice = %id, %correlation, "{text}"),
     }
+}
+
+/// A message's id as `/outbox` has it.
+fn in_outbox(id: &str) -> &str {
+    let own = id.strip_prefix("n-").and_then(|id| id.split_once('-'));
+    own.map_or(id, |(id, _)| id)
 }
 
 fn render(told: &Told<'_>) -> Line {
@@ -107,6 +113,14 @@ mod tests {
             .chain([format!("{:?}", render(&teller(Language::Korean).test(Kind::Test, at("2024-06-01T10:00:03Z"))))])
             .collect();
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn a_message_is_named_as_the_outbox_names_it() {
+        let teller = teller(Language::English);
+        assert_eq!(in_outbox(&teller.tell(&delivery(firing())).id), "41.1");
+        let test = teller.test(Kind::Test, at("2024-06-01T10:00:03Z")).id;
+        assert_eq!(in_outbox(&test), test);
     }
 
     #[test]

@@ -115,10 +115,15 @@ impl Sender {
         Ok(Self { teller: Teller::new(config, channel), clock, bucket, way })
     }
 
-    /// The same for a channel that `before` sent to as well, whose limit and whose pause hold on.
+    /// The same for a channel that `before` sent to as well, whose limit and whose pause hold on, and whose recipients
+    /// do not get again what they have.
     #[must_use]
     pub fn taking_over(self, before: &Self) -> Self {
-        Self { bucket: before.bucket.clone(), ..self }
+        let way = match (self.way, &before.way) {
+            (Way::Email(mailer), Way::Email(before)) => Way::Email(Box::new(mailer.taking_over(before))),
+            (way, _) => way,
+        };
+        Self { bucket: before.bucket.clone(), way, ..self }
     }
 
     /// How long it is until the channel may have its next message: by its limit, and by what it asked for.

@@ -6,6 +6,7 @@
 //! id is tried again, for those who do not have it yet. Who has it is kept in memory: after a restart all get it again.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lettre::Address;
@@ -34,7 +35,7 @@ pub(super) struct Mailer {
     hello: ClientId,
     confidential: Confidential,
     /// Of mails that are to be tried again: who needs no further attempt.
-    partly: Mutex<Partly>,
+    partly: Arc<Mutex<Partly>>,
 }
 
 /// Mails that are remembered; of the oldest beyond them everybody gets another copy.
@@ -107,9 +108,14 @@ impl Mailer {
             timeout,
             confidential: Confidential::new(&[], &secrets),
             hello: ClientId::Domain(domain.to_owned()),
-            partly: Mutex::default(),
+            partly: Arc::default(),
             email: email.clone(),
         })
+    }
+
+    /// The same with what `before`, which sent to the same recipients, knows of mails that are to be tried again.
+    pub(super) fn taking_over(self, before: &Self) -> Self {
+        Self { partly: before.partly.clone(), ..self }
     }
 
     /// Makes one attempt.

@@ -17,6 +17,7 @@ use crate::config::template::{Context, Template};
 use crate::config::{Config, Language};
 use crate::domain::alert::Severity;
 use crate::domain::delivery::{Alert, Delivery, Group, Message};
+use crate::domain::id::DeliveryId;
 use crate::domain::time::Timestamp;
 
 /// The end of an incident in the receiver's eyes, also in a text.
@@ -86,7 +87,7 @@ pub(super) struct Teller {
 /// One message in its parts.
 #[derive(Debug, Clone)]
 pub(super) struct Told<'a> {
-    /// The message's own, the same in every attempt.
+    /// The message's own, the same in every attempt, and no other's: receivers drop what they have had.
     pub(super) id: String,
     /// The same for all messages of an incident, stored with it and so the same after a restart or an edit of the
     /// configuration; at most 168 characters.
@@ -153,7 +154,7 @@ impl Teller {
 
     /// A delivery in its parts.
     pub(super) fn tell<'a>(&'a self, delivery: &'a Delivery) -> Told<'a> {
-        let id = format!("n-{}", delivery.id);
+        let id = id_of(delivery.id, delivery.queued_at);
         let correlation = &*delivery.correlation.0;
         match Content::of(&delivery.message) {
             Ok(content) => self.put(id, delivery.queued_at, correlation, content, self.template.as_ref()),
@@ -380,6 +381,12 @@ pub(super) fn to_the_second(time: Timestamp) -> String {
 
 const fn whole_second(time: Timestamp) -> Timestamp {
     Timestamp::from_nanos(time.as_nanos() - time.as_nanos().rem_euclid(1_000_000_000))
+}
+
+/// A message's id. The time is in it since each store counts from 1: of two nodes, or of a node with a new store, a
+/// receiver that drops what it has had would drop the first messages of one.
+pub(super) fn id_of(id: DeliveryId, queued_at: Timestamp) -> String {
+    format!("n-{id}-{}", millis(queued_at))
 }
 
 /// The receiver's key. The time is in it so that two nodes, or a node with a new store, never share one.

@@ -277,10 +277,19 @@ mod tests {
     }
 
     #[test]
+    fn a_message_of_another_store_that_counts_alike_has_another_id() {
+        let (ours, theirs) = (delivery(firing()), delivery(resolved()));
+        let theirs = Delivery { queued_at: at("2024-07-01T10:00:00Z"), ..theirs };
+        let id = |delivery: &Delivery| sent(delivery, "n", NOW, vec![]).headers[2].clone();
+        assert_eq!((ours.id, id(&ours).0), (theirs.id, "webhook-id"));
+        assert_ne!(id(&ours), id(&theirs));
+    }
+
+    #[test]
     fn without_secrets_it_is_not_signed() {
         let request = sent(&delivery(firing()), "breakwater-1", NOW, vec![]);
         assert_eq!(header(&request, "webhook-signature"), None);
-        assert_eq!(header(&request, "webhook-id"), Some("n-41.1"));
+        assert_eq!(header(&request, "webhook-id"), Some("n-41.1-1717236003000"));
     }
 
     #[test]

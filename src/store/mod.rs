@@ -35,7 +35,7 @@ pub use copy::{Copied, backup, compact, restore};
 pub use error::Error;
 pub use observations::Period;
 pub use opening::{Options, Store};
-pub use outbox::DeliveryFilter;
+pub use outbox::{DeliveryFilter, Listed, Unreadable};
 pub use reader::{Page, Reader};
 pub use tidy::Tidied;
 pub use verify::{Report, accept_loss, verify};

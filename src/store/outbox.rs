@@ -33,6 +33,18 @@ impl DeliveryFilter {
     }
 }
 
+/// A message of a list that is there and cannot be read.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// Which.
+    pub id: DeliveryId,
+    /// Why.
+    pub error: Error,
+}
+
+/// A message of a list, which no other one is hidden by.
+pub type Listed = Result<Delivery, Unreadable>;
+
 impl Reader {
     /// One dead letter.
     ///
@@ -52,14 +64,14 @@ impl Reader {
     /// Dead letters, newest notice first; the first page is 0. Only those on it are read.
     ///
     /// # Errors
-    /// What could not be read.
-    pub fn dead_letters(&self, wanted: &DeliveryFilter, page: u64, size: usize) -> Result<Page<Delivery>, Error> {
+    /// What could not be read, where that is not one letter.
+    pub fn dead_letters(&self, wanted: &DeliveryFilter, page: u64, size: usize) -> Result<Page<Listed>, Error> {
         let skip = usize::try_from(page).unwrap_or(usize::MAX).saturating_mul(size);
         let DeliveryFilter { channel, target } = wanted;
         let (ids, total) = self.state.durable.read().dead.page(channel.as_deref(), target.as_deref(), skip, size);
         // One may have gone meanwhile.
-        let items = ids.into_iter().filter_map(|id| self.dead_letter(id).transpose());
-        Ok(Page { items: items.collect::<Result<_, _>>()?, total: total as u64 })
+        let read = |id| self.dead_letter(id).map_err(|error| Unreadable { id, error }).transpose();
+        Ok(Page { items: ids.into_iter().filter_map(read).collect(), total: total as u64 })
     }
 
     /// The oldest dead letters of a channel; of those that come after one, if that is given.
@@ -94,23 +106,25 @@ impl Reader {
         self.state.durable.read().dead.of_target(target)
     }
 
-    /// Entries of the outbox in the order of their ids; the first page is 0.
+    /// Entries of the outbox in the order of their ids; the first page is 0. One that cannot be read may be any of those
+    /// that are wanted, and has its place among them.
     ///
     /// # Errors
-    /// What could not be read.
-    pub fn deliveries(&self, wanted: &DeliveryFilter, page: u64, size: usize) -> Result<Page<Delivery>, Error> {
+    /// What could not be read, where that is not one entry.
+    pub fn deliveries(&self, wanted: &DeliveryFilter, page: u64, size: usize) -> Result<Page<Listed>, Error> {
         let skip = usize::try_from(page).unwrap_or(usize::MAX).saturating_mul(size);
         let (mut items, mut total) = (Vec::new(), 0);
         for pair in self.state.tree.scan_prefix([Kind::Waiting.letter()]) {
             let (key, value) = pair.map_err(Error::sled("read the outbox"))?;
             let on_page = total >= skip && items.len() < size;
             if on_page || !wanted.is_everything() {
-                let delivery = self.delivery_at(&key, value)?;
-                if !wanted.takes(&delivery) {
+                let Some(id) = keys::delivery_of(&key) else { continue };
+                let listed = self.delivery_at(&key, value).map_err(|error| Unreadable { id, error });
+                if listed.as_ref().is_ok_and(|delivery| !wanted.takes(delivery)) {
                     continue;
                 }
                 if on_page {
-                    items.push(delivery);
+                    items.push(listed);
                 }
             }
             total += 1;

@@ -195,3 +195,21 @@ async fn what_fires_goes_on_firing_over_a_restart_as_the_same_alert() {
     until("its end", async || (told_of("resolved") == 1).then_some(())).await;
     assert_eq!(told_of("firing"), 1, "{:?}", told(&hook));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fires_is_said_again_over_a_channel_that_becomes_an_alertmanager() {
+    let (gateway, webhook, alertmanager) = (Gateway::start(), Pager::start(), Pager::start());
+    let target = gateway.target("PG_KCP", "failure_threshold = 1");
+    let node = Node::start(&format!("{}{target}", webhook.channel().replace("\"ops\"", "\"am\""))).await;
+    node.api.target_in("PG_KCP", "CONNECTED").await;
+    gateway.goes("down");
+    webhook.arrivals(1).await;
+    let port = alertmanager.base().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    node.place.configure(&format!("{}{target}", channel(&[port])));
+    node.api.send(Method::POST, "/-/reload", &[], String::new()).await.ok();
+    // Its receiver takes silence for the end.
+    let said = until("it to be said twice", async || alertmanager.handle.arrivals().into_iter().nth(1)).await;
+    let alerts: Value = serde_json::from_slice(&said.body).expect("alerts");
+    assert_eq!(alerts[0]["labels"]["integration"], "PG_KCP");
+    node.stop().await;
+}

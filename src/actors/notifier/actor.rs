@@ -52,6 +52,8 @@ struct FlushRead {
     channel: Arc<str>,
     line: Line,
     parts: Vec<Joined>,
+    /// What is not there or cannot be read: what is not forgotten is due again at once.
+    gone: Vec<DeliveryId>,
 }
 
 /// Begin nothing new, and say when nothing is under way.
@@ -251,8 +253,8 @@ impl Notifier {
         let (reader, channel, myself) = (self.reader.clone(), channel.clone(), context.address());
         let together = self.config.channels.get(&channel).map_or(Together::Told, |channel| channel.kind.together());
         self.io.spawn_blocking(move || {
-            let parts = Joined::read_all(&reader, &line, parts, together);
-            myself.do_send(FlushRead { channel, line, parts });
+            let (parts, gone) = Joined::read_all(&reader, &line, parts, together);
+            myself.do_send(FlushRead { channel, line, parts, gone });
         });
     }
 
@@ -346,7 +348,7 @@ impl Handler<FlushRead> for Notifier {
     type Result = ();
 
     fn handle(&mut self, read: FlushRead, context: &mut Context<Self>) {
-        let FlushRead { channel, line, parts } = read;
+        let FlushRead { channel, line, parts, gone } = read;
         let now = self.clock.now();
         let (mut order, mut groups) = (Vec::new(), Vec::new());
         for part in parts {
@@ -361,6 +363,7 @@ impl Handler<FlushRead> for Notifier {
         }
         let Some(queue) = self.queues.get_mut(&channel) else { return };
         queue.joined(&line, &order, &groups);
+        gone.iter().for_each(|id| queue.forget(*id));
         if groups.is_empty() {
             queue.landed(&line);
             return self.pump(context);

@@ -107,8 +107,14 @@ pub(super) enum Joined {
 }
 
 impl Joined {
-    /// What all parts are, for a channel of this kind. Blocks for as long as reading takes.
-    pub(super) fn read_all(reader: &Reader, line: &Line, parts: Vec<Part>, together: Together) -> Vec<Self> {
+    /// What all parts are, for a channel of this kind, and what is not there or cannot be read. Blocks for as long as
+    /// reading takes.
+    pub(super) fn read_all(
+        reader: &Reader,
+        line: &Line,
+        parts: Vec<Part>,
+        together: Together,
+    ) -> (Vec<Self>, Vec<DeliveryId>) {
         let parts: Vec<Part> = match together {
             // Whoever must hear of each hears of no more at once than are stored with the group.
             Together::Each | Together::Never => {
@@ -116,11 +122,13 @@ impl Joined {
             }
             Together::Told => parts,
         };
-        parts.into_iter().filter_map(|part| Self::read(reader, line, part)).collect()
+        let mut gone = Vec::new();
+        let joined = parts.into_iter().filter_map(|part| Self::read(reader, line, part, &mut gone)).collect();
+        (joined, gone)
     }
 
     /// What `part` is, by what is in the outbox; nothing where all of it is gone. Blocks for as long as reading takes.
-    fn read(reader: &Reader, line: &Line, part: Part) -> Option<Self> {
+    fn read(reader: &Reader, line: &Line, part: Part, gone: &mut Vec<DeliveryId>) -> Option<Self> {
         let (of, tellings) = match part {
             Part::One(id) => return Some(Self::One(id)),
             Part::Many(of, tellings) => (of, tellings),
@@ -134,7 +142,10 @@ impl Joined {
         let mut group = Group { of, name: line.name(), count: 0, messages: Vec::new(), members: Vec::new() };
         let (mut correlation, mut untold) = (None, Vec::new());
         for Telling { told, instead_of } in tellings {
-            let Some(delivery) = read(&told) else { continue };
+            let Some(delivery) = read(&told) else {
+                gone.push(told);
+                continue;
+            };
             if group.messages.len() < GROUP_TOLD {
                 group.messages.push(delivery.message);
             }
@@ -178,6 +189,8 @@ pub(super) fn delivery(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
+    use crate::store::{Options, Store};
 
     const fn id(notice: u64) -> DeliveryId {
         DeliveryId { notice: NoticeId(notice), ordinal: 0 }
@@ -250,5 +263,24 @@ mod tests {
         let first = Part::Many(Of::Trouble, vec![telling(1, &[]), telling(2, &[])]);
         assert_eq!(many.of_at_most(2), [first, Part::Many(Of::Trouble, vec![telling(3, &[])])]);
         assert_eq!(Part::One(id(1)).of_at_most(2), [Part::One(id(1))]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_or_it_would_be_joined_again_and_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(Options {
+            folder: folder.path().to_path_buf(),
+            cache_bytes: 1024 * 1024,
+            clock: Clock::system(),
+            on_batch: Box::new(|_| {}),
+            on_failure: Box::new(|error| panic!("{error}")),
+        });
+        let store = store.unwrap();
+        let parts = vec![Part::Many(Of::Reports, vec![telling(1, &[]), telling(2, &[])]), Part::One(id(3))];
+        let line = Line::Reports("SMS".into());
+        let (joined, gone) = Joined::read_all(&store.reader(), &line, parts, Together::Told);
+        assert!(matches!(joined.as_slice(), [Joined::One(one)] if *one == id(3)), "{joined:?}");
+        assert_eq!(gone, [id(1), id(2)]);
+        store.close().unwrap();
     }
 }

@@ -10,10 +10,12 @@ use futures_util::FutureExt;
 
 use super::actor::Notifier;
 use super::repeats::Repeats;
+use crate::actors::board::Board;
 use crate::config::Config;
 use crate::domain::delivery::{Delivery, Message as Notice, Outcome};
 use crate::domain::time::Timestamp;
 use crate::notify::{Sender, Standing};
+use crate::store::Reader;
 
 /// A channel was told again; next time after this pause.
 #[derive(Debug, Message)]
@@ -78,7 +80,7 @@ impl Notifier {
                     if sender.repeats_every().is_none() {
                         voice.repeats = None;
                     } else {
-                        voice.repeats.get_or_insert_default();
+                        voice.repeats.get_or_insert_with(|| told_before(&self.board, &self.reader, name));
                         let channel = name.clone();
                         voice.repeating = Some(context.run_later(Duration::ZERO, |notifier, context| {
                             notifier.say_again(channel, context);
@@ -126,6 +128,17 @@ impl Notifier {
             repeats.ended(&delivery.message, now);
         }
     }
+}
+
+/// What fires for a channel that is to hear it again from now on and was not until now: it was no such channel, or not
+/// configured when the process began. The board may be behind the end of an incident, whose message went by.
+fn told_before(board: &Board, reader: &Reader, channel: &str) -> Repeats {
+    let lasts = |incident| matches!(reader.alert(incident), Ok(Some(record)) if record.until.is_none());
+    let in_trouble = board.all().into_iter().filter_map(|slot| {
+        let watch = slot.live(|live| live.watch.incident.is_some().then(|| live.watch.clone()))?;
+        watch.incident.as_ref().is_some_and(|incident| lasts(incident.id)).then_some(watch)
+    });
+    Repeats::restored(&in_trouble.collect::<Vec<_>>(), channel)
 }
 
 impl Handler<SaidAgain> for Notifier {

@@ -182,7 +182,10 @@ impl Registry {
     /// Begins a target that had an actor before: everything that one had sent is on disk once a commit that went the
     /// same way is.
     fn begin_from_store(&mut self, target: Target, deaths: u32, context: &mut Context<Self>) {
-        let Some(slot) = self.wiring.board.at(&target) else { return };
+        let Some(slot) = self.wiring.board.at(&target) else {
+            self.reviving.remove(&target);
+            return;
+        };
         let (answer, landed) = oneshot::channel();
         self.wiring.histories.do_send(Outage::barrier(answer));
         let (reader, id) = (self.wiring.reader.clone(), slot.id);
@@ -262,11 +265,13 @@ impl Registry {
         context: &mut Context<Self>,
     ) {
         let old = before.map_or_else(|| target_of(spec), |before| target_of(before));
-        if self.reviving.contains(&old) {
+        let slot = self.wiring.board.at(&old).or_else(|| self.wiring.board.named(&spec.name));
+        // It may still be where it was before the configuration that was in force until now.
+        let is_reviving = |target: &Target| self.reviving.contains(target);
+        if is_reviving(&old) || slot.as_ref().is_some_and(|slot| is_reviving(&slot.target())) {
             // It will begin by the new configuration.
             return;
         }
-        let slot = self.wiring.board.at(&old).or_else(|| self.wiring.board.named(&spec.name));
         match slot {
             None => {
                 let watch = self.watch_for(None, spec, fresh);

@@ -104,19 +104,13 @@ impl TargetActor {
         self.links.board.quiets().held(&subject(spec), wanted, self.links.clock.now())
     }
 
-    /// When this target must be looked at although nothing is found: something is to be said again or to others, or
-    /// what holds it back ends.
+    /// When this target must be looked at although nothing is found.
     fn next_look(&self, reason: Reason, silenced_until: Option<Timestamp>) -> Option<Timestamp> {
         let spec = self.spec.as_deref()?;
         let now = self.links.clock.now();
         let told = self.watch.incident.as_ref().and_then(|incident| incident.next_told_at(&spec.policy.alert));
-        let Reason::Suppressed { .. } = reason else {
-            // A condition that is silenced may be news at the end of the silence.
-            return told.into_iter().chain(silenced_until).min();
-        };
         let window = maintenance::current(&spec.maintenance, now).map(|window| window.until);
-        // What was due before is due as soon as nothing holds it back.
-        [silenced_until, window, told.filter(|told| *told > now)].into_iter().flatten().min()
+        look_at(reason, told, silenced_until, window, now)
     }
 
     /// Looks again when the time has come, also if no probe does.
@@ -228,5 +222,43 @@ impl TargetActor {
             || (self.certificate.is_some() && self.wants(Condition::Certificate))
             || (burns && self.wants(Condition::Slo))
             || !self.dead_letters().is_empty()
+    }
+}
+
+/// When to look again: something is to be said again or to others (`told`), or what holds it back ends.
+///
+/// What was due before is due as soon as nothing holds it back, or as soon as it is known again, and both are found
+/// without a look: one that is set to a time that is over would follow upon itself.
+fn look_at(
+    reason: Reason,
+    told: Option<Timestamp>,
+    silenced_until: Option<Timestamp>,
+    window: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let window = window.filter(|_| matches!(reason, Reason::Suppressed { .. }));
+    // A condition that is silenced may be news at the end of the silence.
+    [silenced_until, window, told.filter(|told| *told > now)].into_iter().flatten().min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_nanos(1_717_236_000_000_000_000);
+
+    #[test]
+    fn what_is_due_and_is_not_told_is_not_looked_at_again_and_again() {
+        let (before, later) = (NOW.minus(Duration::from_secs(1)), NOW.plus(Duration::from_secs(60)));
+        let suppressed = Reason::Suppressed { by: Hold::Silence };
+        for reason in [Reason::NotDue, suppressed] {
+            for told in [before, NOW] {
+                assert_eq!(look_at(reason, Some(told), None, None, NOW), None, "{reason:?}");
+                assert_eq!(look_at(reason, Some(told), Some(later), None, NOW), Some(later), "{reason:?}");
+            }
+            assert_eq!(look_at(reason, Some(later), None, None, NOW), Some(later), "{reason:?}");
+        }
+        assert_eq!(look_at(suppressed, None, None, Some(later), NOW), Some(later));
+        assert_eq!(look_at(Reason::NotDue, None, None, Some(later), NOW), None);
     }
 }

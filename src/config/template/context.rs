@@ -55,7 +55,7 @@ impl Context<'static> {
     /// An example of every message.
     pub(super) fn examples() -> Vec<Self> {
         let firing = Self {
-            id: "n-41.1",
+            id: "n-41.1-1717236003000",
             kind: "firing",
             status: Some("firing"),
             key: "breakwater/PG_KCP/7.1717236000250",

@@ -225,6 +225,8 @@ endpoint = "http://a"
 interval = "1s"
 timeout = "2s"
 probe = { max_latency = "2s", tls = { server_name = "a" } }
+[target.alert]
+on = ["down", "certificate"]
 [monitor.connectivity]
 addresses = ["b:1"]
 "#;

@@ -32,7 +32,8 @@ pub(crate) fn alert(mut section: Section<'_>, known: Known<'_>) -> Policy {
         Some(field) => channels(&field, known),
         None => Arc::clone(known.everyone),
     };
-    let on = match section.take("on") {
+    let asked = section.take("on");
+    let on = match &asked {
         Some(field) => field.elements().iter().filter_map(condition).collect(),
         None => Conditions::NONE.with(Condition::Down).with(Condition::BreakerOpen),
     };
@@ -42,9 +43,22 @@ pub(crate) fn alert(mut section: Section<'_>, known: Known<'_>) -> Policy {
     let reminder = reminders(&mut section, reminder.flatten());
     let escalate = section.take("escalate").and_then(|field| field.boolean());
     let escalation = escalation(&mut section, known);
+    if let Some(field) = asked.filter(|_| escalate.is_none() && outages_may_go_untold(on)) {
+        field.warn(
+            "an outage that begins while a target is in trouble for something else only changes the text of that, and \
+             nobody is told of it",
+            "Write escalate = true, or false if that is meant",
+        );
+    }
     section.finish();
     let severity = severity.unwrap_or(Severity::Critical);
     Policy { on, channels, severity, reminder, escalate: escalate.unwrap_or(false), escalation }
+}
+
+/// Whether what may last for weeks can stand before an outage: a target has one incident at a time.
+fn outages_may_go_untold(on: Conditions) -> bool {
+    let outages = Conditions::NONE.with(Condition::Down).with(Condition::BreakerOpen);
+    !on.and(outages).is_empty() && !on.without(outages).is_empty()
 }
 
 /// Without `reminder` the two others say how it would be, for those who inherit them.

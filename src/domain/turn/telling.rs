@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Context, HistoryStep, Turn, correlation};
 use crate::domain::alert::{self, Acknowledged, Condition, Incident, Reason};
@@ -13,9 +14,13 @@ use crate::domain::status::IntegrationState;
 use crate::domain::time::Timestamp;
 use crate::domain::watch::{Beside, Watch};
 
+/// A clock that is set back by more was set by somebody; what is less is waited out.
+const SET_BACK: Duration = Duration::from_secs(5);
+
 impl Turn {
     /// Ends the turn: decides whether people are told, given all that is true now, and says what was decided.
     pub fn settle(&mut self, watch: &mut Watch, beside: &Beside<'_>, context: &Context<'_>) -> Reason {
+        self.note_set_back(watch, context.now);
         let conditions = watch.conditions(beside);
         self.note_further(watch, conditions, beside, context);
         let policy = &context.policy.alert;
@@ -36,6 +41,19 @@ impl Turn {
             Reason::Resolved => self.resolve(watch, context),
         }
         reason
+    }
+
+    /// People cannot have been told in the future: the clock was set back since. Reminders and escalation come after
+    /// their pauses from now on, and not so much later.
+    fn note_set_back(&mut self, watch: &mut Watch, now: Timestamp) {
+        let Some(incident) = watch.incident.as_mut() else { return };
+        if incident.last_told_at.max(incident.fired_at).since(now) <= SET_BACK {
+            return;
+        }
+        incident.last_told_at = incident.last_told_at.min(now);
+        incident.fired_at = incident.fired_at.min(now);
+        self.kept = true;
+        self.record(watch, None);
     }
 
     /// What an incident learns without anybody being told: its outage's history, and what else is wrong.
@@ -163,6 +181,10 @@ impl Turn {
         let mut told: Vec<Arc<str>> = Vec::new();
         let is_worse = worse.is_some();
         if let Some((heard, cause)) = worse {
+            if incident.told.is_only(Condition::DeadLetters) {
+                // Who gave up a letter was not told of that. What is wrong beside it concerns everybody.
+                incident.channels = united(&incident.channels, &context.policy.alert.channels);
+            }
             incident.told = incident.told.or(heard);
             incident.cause = cause;
             told.extend(incident.channels.iter().cloned());
@@ -170,14 +192,7 @@ impl Turn {
         if let Some(escalation) = context.policy.alert.escalation.as_ref().filter(|_| late) {
             incident.escalated_at = Some(context.now);
             told.extend(escalation.to.iter().filter(|channel| !told.contains(channel)).cloned().collect::<Vec<_>>());
-            let known = incident.channels.iter().chain(&*escalation.to);
-            let mut channels: Vec<Arc<str>> = Vec::new();
-            known.for_each(|channel| {
-                if !channels.contains(channel) {
-                    channels.push(channel.clone())
-                }
-            });
-            incident.channels = channels.into();
+            incident.channels = united(&incident.channels, &escalation.to);
         }
         incident.last_told_at = context.now;
         let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
@@ -255,6 +270,17 @@ impl Beside<'_> {
         .into_iter()
         .flatten()
     }
+}
+
+/// The channels of both, each once.
+fn united(some: &[Arc<str>], others: &[Arc<str>]) -> Arc<[Arc<str>]> {
+    let mut all: Vec<Arc<str>> = Vec::new();
+    for channel in some.iter().chain(others) {
+        if !all.contains(channel) {
+            all.push(channel.clone());
+        }
+    }
+    all.into()
 }
 
 fn alert(incident: &Incident, target: &Arc<str>) -> Alert {

@@ -415,6 +415,25 @@ fn a_further_condition_changes_the_text_and_is_told_only_where_somebody_asked() 
 }
 
 #[test]
+fn a_clock_that_is_set_back_keeps_nobody_from_being_reminded_and_nothing_from_escalating() {
+    let escalation = alert::Escalation { after: Duration::from_secs(90), to: [Arc::from("boss")].into() };
+    let told = alert::Policy { reminder: Some(every_minute()), escalation: Some(escalation), ..policy().alert };
+    let mut stage = Stage::new(Policy { failure_threshold: 1, max_retries: 0, alert: told, ..policy() });
+    let day = 86_400;
+    stage.attempt(day, Some("503"));
+    let before = stage.watch.incident.clone();
+    stage.attempt(day - 5, Some("503"));
+    assert_eq!(stage.watch.incident, before, "so little is waited out");
+
+    let turn = stage.attempt(100, Some("503"));
+    assert_eq!((turn.kept, turn.deliveries.len()), (true, 0), "it is as if people had been told now");
+    let told = |turn: Turn| turn.deliveries.iter().map(|one| one.message.word()).collect::<Vec<_>>();
+    assert_eq!(told(stage.attempt(159, Some("503"))), [""; 0]);
+    assert_eq!(told(stage.attempt(160, Some("503"))), ["reminder", "reminder"]);
+    assert_eq!(told(stage.attempt(190, Some("503"))), ["escalated"]);
+}
+
+#[test]
 fn a_reminder_is_a_message_and_no_event() {
     let reminder = alert::Policy { reminder: Some(every_minute()), ..policy().alert };
     let mut stage = failed(Policy { max_retries: 0, alert: reminder, ..policy() });
@@ -605,6 +624,23 @@ fn what_a_channel_gave_up_the_others_are_told_of_and_not_that_one() {
     assert_eq!(told, ["log"], "or what is given up next would be told of, too");
     stage.beside = Beside::default();
     check(&stage.attempt(7, None), &["AlertResolved"], &[]);
+}
+
+#[test]
+fn an_outage_beside_a_dead_letter_is_told_also_over_the_channel_that_gave_it_up() {
+    let on = [Condition::Down, Condition::DeadLetters].into_iter().collect();
+    let asked = alert::Policy { on, escalate: true, ..policy().alert };
+    let mut stage = Stage::new(Policy { failure_threshold: 1, alert: asked, ..policy() });
+    stage.attempt(1, None);
+    let log: Arc<[Arc<str>]> = [Arc::from("log")].into();
+    let working: &'static Arc<[Arc<str>]> = Box::leak(Box::new(log));
+    stage.beside = Beside { dead_letters: 1, working: Some(working), ..Beside::default() };
+    let told = |turn: &Turn| turn.deliveries.iter().map(|one| one.channel.to_string()).collect::<Vec<_>>();
+    assert_eq!(told(&stage.attempt(2, None)), ["log"]);
+    let outage = stage.attempt(3, Some("503"));
+    assert!(matches!(outage.deliveries[0].message, Message::Escalated(_)));
+    assert_eq!(told(&outage), ["log", "ops"]);
+    assert_eq!(told(&stage.attempt(4, None)), ["log", "ops"], "and so is its end");
 }
 
 #[test]

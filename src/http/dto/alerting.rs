@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::list::PageOf;
 use super::words::{Time, millis};
 use crate::actors::quiet::Listed;
 use crate::domain::alert::{Condition, Incident, Record};
@@ -188,6 +189,19 @@ impl Silence {
             updated_at: Time(quiet.created_at),
         }
     }
+}
+
+/// One page of the outbox.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Outbox {
+    /// What is on it.
+    pub(crate) content: Vec<Delivery>,
+    /// The ids of those on it that are damaged on disk; `breakwater store verify` says how. They are counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unreadable: Vec<String>,
+    /// Which page it is, of how many.
+    pub(crate) page: PageOf,
 }
 
 /// A message to one channel that waits, or was given up.

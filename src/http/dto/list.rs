@@ -50,7 +50,7 @@ pub(crate) struct Content<T: ToSchema> {
 pub(crate) struct Begun {
     /// So many wait again.
     pub(crate) accepted: usize,
-    /// So many were passed by, since what they say is not so any more.
+    /// So many were passed by, since what they say is not so any more, or cannot be read.
     pub(crate) refused: usize,
     /// So many are left, with those that were passed by; if there are others, ask again.
     pub(crate) remaining: usize,

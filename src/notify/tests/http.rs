@@ -33,10 +33,10 @@ async fn a_receiver_that_takes_it_gets_it_signed_and_whole() {
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /hooks/T0123456789ABCDEF HTTP/1.1\r\n"), "{head}");
     assert_eq!(head.matches("content-type: application/cloudevents+json\r\n").count(), 1, "{head}");
-    assert_eq!(head.matches("webhook-id: n-41.1\r\n").count(), 1, "{head}");
+    assert_eq!(head.matches("webhook-id: n-41.1-1717236003000\r\n").count(), 1, "{head}");
     assert_eq!(head.matches("webhook-signature: v1,").count(), 1, "{head}");
     let event: serde_json::Value = serde_json::from_str(body).unwrap();
-    assert_eq!(event["id"], "n-41.1");
+    assert_eq!(event["id"], "n-41.1-1717236003000");
 }
 
 #[tokio::test]

@@ -64,6 +64,14 @@ async fn a_program_that_does_not_end_is_killed() {
 }
 
 #[tokio::test]
+async fn what_a_program_leaves_running_does_not_change_how_it_ended() {
+    let left_behind = "sleep 5 &\necho done";
+    assert_eq!(outcome_of(&format!("{left_behind}; exit 0"), "4s").await, Outcome::Delivered);
+    let refused = Outcome::Permanent { error: "exit status: 1: done".into() };
+    assert_eq!(outcome_of(&format!("{left_behind}; exit 1"), "4s").await, refused);
+}
+
+#[tokio::test]
 async fn a_program_that_talks_without_end_is_read_and_cut() {
     let outcome =
         outcome_of("i=0; while [ $i -lt 20000 ]; do echo wwwwwwwwwwwwwwww; i=$((i+1)); done; exit 2", "60s").await;

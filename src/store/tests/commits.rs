@@ -151,13 +151,13 @@ fn a_delivery_that_is_done_leaves_the_outbox_and_a_dead_one_can_be_sent_again() 
     );
     let reader = store.reader();
     assert_eq!(reader.deliveries_waiting().unwrap(), []);
-    assert_eq!(reader.dead_letters(&DeliveryFilter::default(), 0, 1).unwrap().items, [delivery(3)]);
-    assert_eq!(reader.dead_letters(&DeliveryFilter::default(), 1, 1).unwrap().items, [delivery(2)]);
+    let dead = |page, size| readable(reader.dead_letters(&DeliveryFilter::default(), page, size).unwrap()).unwrap();
+    assert_eq!((dead(0, 1), dead(1, 1)), (vec![delivery(3)], vec![delivery(2)]));
     assert_eq!((reader.dead_letter_count(), reader.count_dead(NoticeId(2)), reader.count_dead(NoticeId(1))), (2, 1, 0));
 
     commit(&store, at(0), vec![change(vec![DeliveryChange::Wait(delivery(2))])]);
     assert_eq!(reader.delivery(delivery(2).id).unwrap(), Some(delivery(2)));
-    assert_eq!(reader.dead_letters(&DeliveryFilter::default(), 0, 10).unwrap().items, [delivery(3)]);
+    assert_eq!(dead(0, 10), [delivery(3)]);
     let of = |channel: &str| DeliveryFilter { channel: Some(channel.into()), ..DeliveryFilter::default() };
     let about = |target: &str| DeliveryFilter { target: Some(target.into()), ..DeliveryFilter::default() };
     let (dead, waits) = (delivery(3), delivery(2));

@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use super::*;
-use crate::store::{accept_loss, keys, verify};
+use crate::store::{Unreadable, accept_loss, keys, verify};
 
 /// A sentence without this machine's folder.
 fn sentence(error: &impl std::fmt::Display, folder: &Path) -> String {
@@ -64,6 +64,23 @@ fn a_message_that_cannot_be_read_hides_no_other() {
     reader.look_through_outbox(&mut show).unwrap();
     assert_eq!((whole, broken.len()), (vec![1, 3], 1), "{broken:?}");
     assert!(reader.deliveries_waiting().is_err());
+
+    let list = |wanted: DeliveryFilter, page, size| {
+        let page = reader.deliveries(&wanted, page, size).unwrap();
+        let number = |listed: Listed| listed.map(|one| one.id.notice.0).map_err(|one| one.id.notice.0);
+        (page.items.into_iter().map(number).collect::<Vec<_>>(), page.total)
+    };
+    let everything = DeliveryFilter::default;
+    assert_eq!(list(everything(), 0, 10), (vec![Ok(1), Err(2), Ok(3)], 3));
+    assert_eq!(list(everything(), 1, 1), (vec![Err(2)], 3), "in its place");
+    let of = |channel: &str| DeliveryFilter { channel: Some(channel.into()), target: None };
+    assert_eq!(list(of(&delivery(1).channel), 0, 10), (vec![Ok(1), Err(2), Ok(3)], 3));
+    assert_eq!(list(of("nobody"), 0, 10), (vec![Err(2)], 1), "nobody knows whose it is");
+
+    commit(&store, at(0), vec![Change { deliveries: vec![DeliveryChange::Dead(delivery(3))], ..Change::default() }]);
+    reader.state.tree.insert(keys::delivery(keys::Kind::Dead, delivery(3).id), b"no message").unwrap();
+    let page = reader.dead_letters(&everything(), 0, 10).unwrap();
+    assert!(matches!(page.items.as_slice(), [Err(Unreadable { id, .. })] if *id == delivery(3).id), "{page:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod tidying;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{DeliveryFilter, Error, HistoryFilter, Options, Reader, Store};
+use super::{DeliveryFilter, Error, HistoryFilter, Listed, Options, Page, Reader, Store};
 use crate::clock::Clock;
 use crate::domain::breaker;
 use crate::domain::change::{Change, DeliveryChange};
@@ -195,12 +195,16 @@ fn try_contents(reader: &Reader) -> Result<Contents, Error> {
         histories: histories.items,
         watches: reader.watches()?,
         waiting: reader.deliveries_waiting()?,
-        dead: reader.dead_letters(&DeliveryFilter::default(), 0, usize::MAX)?.items,
+        dead: readable(reader.dead_letters(&DeliveryFilter::default(), 0, usize::MAX)?)?,
         transitions: reader.transitions(StatusId(1), None, usize::MAX)?,
         marks: reader.id_marks(),
         first: reader.first_sequence(),
         last: reader.last_sequence(),
     })
+}
+
+fn readable(page: Page<Listed>) -> Result<Vec<Delivery>, Error> {
+    page.items.into_iter().map(|listed| listed.map_err(|unreadable| unreadable.error)).collect()
 }
 
 #[track_caller]
