@@ -21,9 +21,9 @@ impl Turn {
         let policy = &context.policy.alert;
         let reason = alert::due(watch.incident.as_deref(), conditions, policy, beside.holding, context.now);
         // Nobody is reminded of what nobody knows.
-        let known = watch.conditions(&Beside { unknown: alert::Conditions::NONE, ..*beside }).and(policy.on);
+        let known = watch.conditions(&Beside { unknown: alert::Conditions::NONE, ..*beside });
         let repeats = matches!(reason, Reason::Reminder | Reason::Escalated { .. });
-        let reason = if repeats && known.is_empty() { Reason::NotDue } else { reason };
+        let reason = if repeats && known.and(policy.on).is_empty() { Reason::NotDue } else { reason };
         match reason {
             Reason::NotDue | Reason::Suppressed { .. } => {}
             Reason::FirstNotification => self.fire(watch, conditions, beside, context),
@@ -33,7 +33,11 @@ impl Turn {
                 let worse = worse.then(|| (heard, self.cause(watch, beside, policy)));
                 self.escalate(watch, worse, late, context);
             }
-            Reason::Resolved => self.resolve(watch, context),
+            Reason::Resolved => {
+                let told = watch.incident.as_ref().map_or(alert::Conditions::NONE, |incident| incident.told);
+                let lasts = !known.and(told).without(policy.on).is_empty();
+                self.resolve(watch, lasts.then_some("it lasts, but is not alerted on any more"), context);
+            }
         }
         reason
     }
@@ -76,7 +80,7 @@ impl Turn {
 
     /// The target leaves the configuration: whoever was told that it is in trouble is told that it is over.
     pub fn retire(&mut self, watch: &mut Watch, context: &Context<'_>) {
-        self.resolve(watch, context);
+        self.resolve(watch, Some("it is not watched any more"), context);
     }
 
     /// Somebody has seen the incident and takes care; the first who says so stays.
@@ -191,7 +195,11 @@ impl Turn {
         self.record(watch, None);
     }
 
-    fn resolve(&mut self, watch: &mut Watch, context: &Context<'_>) {
+    /// `why` it ends where it is not known to be well.
+    fn resolve(&mut self, watch: &mut Watch, why: Option<&str>, context: &Context<'_>) {
+        if let Some((incident, why)) = watch.incident.as_mut().zip(why) {
+            incident.cause = format!("{why}; last known: {}", incident.cause).into();
+        }
         self.record(watch, Some(context.now));
         let Some(incident) = watch.incident.take() else { return };
         let (id, target) = (watch.status.id, watch.status.target.system_name.clone());

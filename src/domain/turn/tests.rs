@@ -463,6 +463,32 @@ fn what_was_told_is_resolved_also_under_a_hold() {
 }
 
 #[test]
+fn an_end_that_is_no_recovery_says_so() {
+    let end_of = |turn: &Turn| {
+        let Message::Resolved { alert, .. } = &turn.deliveries[0].message else { panic!("{turn:?}") };
+        alert.cause.to_string()
+    };
+    let mut stage = failed(policy());
+    let correlation = CorrelationId::new("c");
+    let context = Context { policy: &stage.policy, ids: &stage.ids, now: at(4), correlation: &correlation };
+    let mut turn = Turn::default();
+    turn.retire(&mut stage.watch, &context);
+    assert_eq!(end_of(&turn), "it is not watched any more; last known: 503");
+    assert!(turn.alerts[0].incident.cause.starts_with("it is not watched"), "{:?}", turn.alerts);
+
+    let mut stage = failed(policy());
+    stage.policy.alert.on = [Condition::Flapping].into_iter().collect();
+    let turn = stage.attempt(4, Some("503"));
+    assert_eq!(end_of(&turn), "it lasts, but is not alerted on any more; last known: 503");
+
+    let mut stage = failed(policy());
+    stage.attempt(4, None);
+    stage.beside.degraded = true;
+    let turn = stage.breaker(5, State::Closed, Why::TrialsPassed);
+    assert_eq!(end_of(&turn), "503", "it is slow now, which nobody was told of");
+}
+
+#[test]
 fn what_was_never_told_ends_without_a_word() {
     let mut stage = Stage::new(policy());
     stage.beside.holding = Some(alert::Hold::Maintenance).into();
