@@ -418,7 +418,7 @@ fn held(wanted: Conditions, holding: Holding) -> Option<Hold> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const START: Timestamp = Timestamp::from_nanos(1_717_236_000_000_000_000);
@@ -437,7 +437,7 @@ mod tests {
         }
     }
 
-    fn incident() -> Incident {
+    pub(crate) fn incident() -> Incident {
         Incident {
             id: IncidentId(7),
             severity: Severity::Critical,
