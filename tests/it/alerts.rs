@@ -461,6 +461,14 @@ async fn nobody_acknowledges_so_others_are_told_and_a_signed_link_is_enough_to_a
     let done = node.api.send(Method::POST, &path, &form, "who=kim+%3Cb%3E&comment=".into()).await;
     assert_eq!(done.status, 200, "{}", done.text);
     assert!(done.text.contains("kim &lt;b&gt; has seen it"), "{}", done.text);
+    assert!(!page.text.contains("\"/"), "external_url may have a path: {}", page.text);
+    let mut well = crate::node::of_target("PG_KCP", &format!("http://{}", gateway.address));
+    well["attemptedAt"] = json!(seconds_from_now(2));
+    node.api.post("/integrationStatuses/connectpaymentgateway", well).await.ok();
+    pager.arrivals(2).await;
+    let over = node.api.send(Method::POST, &path, &form, "who=lee".into()).await;
+    assert!(over.status == 200 && over.text.contains("It is over."), "{}", over.text);
+    node.api.post(&path, json!({})).await.refused(409, "alert-over");
     node.stop().await;
 }
 
