@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Context, HistoryStep, Turn, correlation};
 use crate::domain::alert::{self, Acknowledged, Condition, Incident, Reason};
@@ -13,10 +14,14 @@ use crate::domain::status::IntegrationState;
 use crate::domain::time::Timestamp;
 use crate::domain::watch::{Beside, Watch};
 
+/// A clock that is behind what it showed by more was set back by somebody; what is less is waited out.
+const SET_BACK: Duration = Duration::from_secs(5);
+
 impl Turn {
     /// Ends the turn: decides whether people are told, given all that is true now, and says what was decided.
     pub fn settle(&mut self, watch: &mut Watch, beside: &Beside<'_>, context: &Context<'_>) -> Reason {
         let conditions = watch.conditions(beside);
+        self.note_set_back(watch, context);
         self.note_further(watch, conditions, beside, context);
         let policy = &context.policy.alert;
         let reason = alert::due(watch.incident.as_deref(), conditions, policy, beside.holding, context.now);
@@ -40,6 +45,20 @@ impl Turn {
             }
         }
         reason
+    }
+
+    /// A clock that was ahead when people were told, and is right now: reminders and escalation are reckoned from now on,
+    /// or nobody would hear anything until it has caught up.
+    fn note_set_back(&mut self, watch: &mut Watch, context: &Context<'_>) {
+        let Some(incident) = watch.incident.as_mut() else { return };
+        let (now, latest) = (context.now, incident.fired_at.max(incident.last_told_at));
+        if latest.since(now) <= SET_BACK {
+            return;
+        }
+        incident.fired_at = incident.fired_at.min(now);
+        incident.last_told_at = incident.last_told_at.min(now);
+        self.kept = true;
+        self.record(watch, None);
     }
 
     /// What an incident learns without anybody being told: its outage's history, and what else is wrong.
@@ -200,10 +219,12 @@ impl Turn {
         if let Some((incident, why)) = watch.incident.as_mut().zip(why) {
             incident.cause = format!("{why}; last known: {}", incident.cause).into();
         }
-        self.record(watch, Some(context.now));
+        // Also by a clock that was set back nothing ends before it began.
+        let until = watch.incident.as_ref().map_or(context.now, |incident| incident.since.max(context.now));
+        self.record(watch, Some(until));
         let Some(incident) = watch.incident.take() else { return };
         let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
-        let message = Message::Resolved { alert: alert(&incident, &target), until: context.now };
+        let message = Message::Resolved { alert: alert(&incident, &target), until };
         self.queue(&incident, &incident.channels, &message, context);
         let Incident { id: which, severity, since, correlation, .. } = *incident;
         let event = Event::AlertResolved { id, target, incident: which, severity, since };

@@ -489,6 +489,33 @@ fn an_end_that_is_no_recovery_says_so() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_ends_neither_reminders_nor_escalation() {
+    let mut policy = policy();
+    let minute = Duration::from_secs(60);
+    policy.alert.reminder = Some(alert::Reminder { every: minute, factor: 1, longest: minute });
+    policy.alert.escalation = Some(alert::Escalation { after: 2 * minute, to: [Arc::from("boss")].into() });
+    let mut stage = Stage::new(policy);
+    let ahead = 10_000;
+    for second in 1..=3 {
+        stage.attempt(ahead + second, Some("503"));
+    }
+    assert!(stage.watch.incident.is_some());
+    let said = |turn: &Turn| turn.deliveries.iter().map(|delivery| delivery.message.word()).collect::<Vec<_>>();
+    // A little is what NTP does, and is waited out.
+    assert_eq!(said(&stage.attempt(ahead, Some("503"))), [""; 0]);
+    assert_eq!(stage.watch.incident.as_ref().map(|incident| incident.fired_at), Some(at(ahead + 3)));
+    let turn = stage.attempt(1_000, Some("503"));
+    assert!(turn.kept && turn.deliveries.is_empty(), "{turn:?}");
+    assert_eq!(said(&stage.attempt(1_060, Some("503"))), ["reminder"; 2]);
+    assert_eq!(said(&stage.attempt(1_120, Some("503"))), ["escalated"]);
+    stage.attempt(1_130, None);
+    let turn = stage.breaker(1_131, State::Closed, Why::TrialsPassed);
+    let Message::Resolved { alert, until } = &turn.deliveries[0].message else { panic!("{turn:?}") };
+    assert_eq!((alert.since, *until), (at(ahead + 1), at(ahead + 1)), "no end before the beginning");
+    assert_eq!(turn.alerts[0].until, Some(*until));
+}
+
+#[test]
 fn what_was_never_told_ends_without_a_word() {
     let mut stage = Stage::new(policy());
     stage.beside.holding = Some(alert::Hold::Maintenance).into();
