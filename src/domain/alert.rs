@@ -21,6 +21,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Every one, the worst first.
+    pub const ALL: [Self; 3] = [Self::Critical, Self::Warning, Self::Info];
+
     /// The word in messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -415,7 +418,7 @@ fn held(wanted: Conditions, holding: Holding) -> Option<Hold> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const START: Timestamp = Timestamp::from_nanos(1_717_236_000_000_000_000);
@@ -434,7 +437,7 @@ mod tests {
         }
     }
 
-    fn incident() -> Incident {
+    pub(crate) fn incident() -> Incident {
         Incident {
             id: IncidentId(7),
             severity: Severity::Critical,

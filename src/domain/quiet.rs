@@ -48,6 +48,17 @@ impl Label {
             Self::Condition => "condition",
         }
     }
+
+    /// All that its value can be; empty where anything can.
+    #[must_use]
+    pub fn values(self) -> Vec<&'static str> {
+        match self {
+            Self::Target | Self::Group => Vec::new(),
+            Self::Severity => Severity::ALL.map(Severity::as_str).into(),
+            Self::FailureType => FailureType::ALL.map(FailureType::as_str).into(),
+            Self::Condition => Condition::ALL.into_iter().map(Condition::as_str).chain([REPORTED]).collect(),
+        }
+    }
 }
 
 /// The value of [`Label::Condition`] of a failure that an application reported.

@@ -177,8 +177,13 @@ pub(super) async fn acknowledge(request: Request, id: String) -> Result<Response
     let who = who.map_or_else(|| if token.is_some() { "somebody who was told".into() } else { anonymous }, Into::into);
     let by = Acknowledged { who, comment: comment.unwrap_or_default().into(), at: http.clock.now() };
     let Some((slot, _)) = slot_of(&http, id) else {
-        find(&http, id).await?;
-        return Err(Refused::AlertOver.into());
+        let over = find(&http, id).await?;
+        return match (is_from_the_page, is_form) {
+            (true, _) => Ok(reply::back_to_the_page()),
+            // Who presses a button is a person, and wants to read it.
+            (false, true) => Ok(page(&done(&over))),
+            (false, false) => Err(Refused::AlertOver.into()),
+        };
     };
     let outcome = http.targets.acknowledge(slot.target(), id, by, correlation).await?;
     if is_from_the_page {
@@ -199,12 +204,12 @@ fn read(fields: &Fields<'_>) -> Option<Said> {
     Some((who?.map(Into::into), comment?.map(Into::into)))
 }
 
-/// A page of a few words; the form may be sent to this node and nowhere else.
+/// A page of a few words. Its addresses are relative, since `external_url` may have a path; the form may be sent to this node and nowhere else.
 fn page(content: &str) -> Response {
     let text = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>Breakwater</title>\n\
-         <link rel=\"stylesheet\" href=\"/assets/page.css\">\n<main>\n{content}</main>\n</html>\n"
+         <link rel=\"stylesheet\" href=\"../../assets/page.css\">\n<main>\n{content}</main>\n</html>\n"
     );
     let mut response = reply::text(text, "text/html; charset=utf-8");
     let policy = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'";
@@ -218,11 +223,10 @@ fn question(alert: &Alert, token: &str) -> String {
         return done(alert);
     }
     format!(
-        "{about}<form method=\"post\" action=\"/alerts/{id}/acknowledge?token={token}\">\n\
+        "{about}<form method=\"post\" action=\"?token={token}\">\n\
          <p><label>Your name <input name=\"who\" maxlength=\"{WHO_MAX}\"></label></p>\n\
          <p><label>Comment <input name=\"comment\" maxlength=\"{COMMENT_MAX}\"></label></p>\n\
          <p><button>I have seen it</button></p>\n</form>\n",
-        id = alert.id,
         token = escaped(token),
     )
 }

@@ -89,6 +89,7 @@ fn read(fields: &Fields<'_>, kind: Kind, who: &str, now: Timestamp) -> Option<Qu
     let matchers = fields.list("matchers", 1..=MATCHERS, read_matcher);
     let comment = fields.raw_word("comment", TEXT).map(scrub);
     let created_by = fields.optional("createdBy", |fields, name| fields.raw_word(name, TEXT).map(scrub));
+    refuse_id(fields);
     let recurs = fields.is_given("cron") || fields.is_given("rrule");
     let when = if recurs { read_recurring(fields) } else { read_once(fields, now) };
     Some(Quiet {
@@ -107,12 +108,16 @@ fn read_matcher(fields: &Fields<'_>) -> Option<Matcher> {
     let value = fields.raw_text("value", TEXT).map(scrub);
     let is_regex = fields.optional("isRegex", Fields::boolean);
     let is_equal = fields.optional("isEqual", Fields::boolean);
-    Some(Matcher {
-        label: label?,
-        value: value?.into(),
-        is_regex: is_regex?.unwrap_or(false),
-        is_equal: is_equal?.unwrap_or(true),
-    })
+    // As the configuration writes them: without them it would be the opposite of what was meant.
+    refuse(fields, &["is_regex"], "is written `isRegex` here");
+    refuse(fields, &["is_equal"], "is written `isEqual` here");
+    let (label, value) = (label?, value?);
+    let (is_regex, is_equal) = (is_regex?.unwrap_or(false), is_equal?.unwrap_or(true));
+    let values = label.values();
+    if !values.is_empty() && !is_regex && !values.contains(&&*value) {
+        return fields.wrong("value", format!("must be one of {}", values.join(", ")));
+    }
+    Some(Matcher { label, value: value.into(), is_regex, is_equal })
 }
 
 /// It begins now where it does not say when.
@@ -152,6 +157,15 @@ fn read_recurring(fields: &Fields<'_>) -> Option<When> {
     });
     let zone = zone?.unwrap_or("UTC").into();
     Some(When::Recurring { by: by?, zone, length: Duration::from_millis(length?) })
+}
+
+/// Alertmanager's clients alter a silence by its id; taken for another one it would stand beside the old one.
+fn refuse_id(fields: &Fields<'_>) {
+    let id = fields.optional("id", |fields, name| fields.raw_text(name, TEXT)).flatten();
+    if id.is_some_and(|id| !id.is_empty()) {
+        let detail = "must not be given: what is there is not altered; remove it (DELETE), and ask for another";
+        fields.wrong::<()>("id", detail);
+    }
 }
 
 fn refuse(fields: &Fields<'_>, names: &[&str], detail: &str) {

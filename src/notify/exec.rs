@@ -4,9 +4,11 @@
 //! standard input and of the environment only what finds programs and languages: no secret of ours. How it ends says
 //! what came of it: 0 is delivered, 75 (`EX_TEMPFAIL` of sysexits.h) may work later, all else never will.
 
+use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
@@ -18,9 +20,9 @@ use crate::domain::delivery::Outcome;
 const TRY_AGAIN: i32 = 75;
 /// How much of a program's words is read; what comes after it is read away, so that the program does not stop there.
 const WORDS_MAX_BYTES: usize = 4 * 1024;
-/// How long its words are waited for once it has ended. What it left running may hold on to its output for hours; how it
-/// ended is known all the same, and a message that was delivered is not to be delivered again.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long the last words of a program that has ended are waited for. They are there by then; what is not is of a
+/// program that it has left behind, which may go on for ever.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// Variables of ours that a program gets.
 const ENVIRONMENT: [&str; 5] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ"];
 
@@ -37,18 +39,19 @@ impl Program {
         Self { exec, timeout, confidential }
     }
 
-    /// Makes one attempt. At the time limit the program is killed.
+    /// Makes one attempt. At the time limit the program is killed, with all that it has started.
     pub(super) async fn run(&self, message: &str) -> Outcome {
-        let child = match self.start().await {
+        let mut child = match self.start().await {
             Ok(child) => child,
             Err(error) => {
                 let error = format!("the program cannot be started: {error}");
                 return Outcome::Permanent { error: error.into() };
             }
         };
-        match tokio::time::timeout(self.timeout, talk(child, message, &self.confidential)).await {
+        match tokio::time::timeout(self.timeout, talk(&mut child, message, &self.confidential)).await {
             Ok(outcome) => outcome,
             Err(_) => {
+                kill(&child);
                 let error = format!("the program did not end within {:?} and was killed", self.timeout);
                 Outcome::Transient { error: error.into(), retry_after: None }
             }
@@ -65,12 +68,22 @@ impl Program {
             }
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        // A script is a shell and what it calls, and all of it is killed together.
+        command.process_group(0);
         // The system copies a process for it, and whoever asks waits for that.
         tokio::task::spawn_blocking(move || command.spawn()).await.map_err(std::io::Error::other)?
     }
 }
 
-async fn talk(mut child: Child, message: &str, confidential: &Confidential) -> Outcome {
+/// Kills a program that runs, and those that it has started. There is nobody else in its group.
+fn kill(child: &Child) {
+    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(Err(error)) = id.map(|id| kill_process_group(id, Signal::KILL)) {
+        tracing::debug!(%error, "a program ended before it was killed");
+    }
+}
+
+async fn talk(child: &mut Child, message: &str, confidential: &Confidential) -> Outcome {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let say = async {
         if let Some(mut stdin) = stdin {
@@ -80,10 +93,10 @@ async fn talk(mut child: Child, message: &str, confidential: &Confidential) -> O
     };
     let (mut said, mut complained) = (Vec::new(), Vec::new());
     let status = {
-        let talking = async { tokio::join!(say, words(stdout, &mut said), words(stderr, &mut complained)) };
-        tokio::pin!(talking);
+        let mut talking = pin!(async { tokio::join!(say, words(stdout, &mut said), words(stderr, &mut complained)) });
         tokio::select! {
             _ = &mut talking => child.wait().await,
+            // What it has left behind may hold its output open: that it has ended is what counts.
             status = child.wait() => {
                 drop(tokio::time::timeout(LAST_WORDS, talking).await);
                 status

@@ -17,6 +17,9 @@ use crate::domain::id::{HistoryId, IdMarks, IncidentId, NoticeId, Sequence, Stat
 /// The file's name in the data folder.
 pub(super) const FILE_NAME: &str = "last-commit";
 
+/// What becomes it: on a full disk, or by a kill, a new store would else begin with half a file and count as damaged.
+const NEW_NAME: &str = "last-commit.new";
+
 /// Larger than any sector of a disk today.
 const SECTOR: u64 = 4096;
 const MAGIC: [u8; 8] = *b"bwlast\x00\x01";
@@ -73,17 +76,24 @@ impl LastCommitFile {
         Ok(Self { file, path })
     }
 
-    /// A file that says `last` in both places; an older one is overwritten.
+    /// A file that says `last` in both places; it is there whole or not at all, and takes the place of an older one.
     pub(super) fn create(folder: &Path, last: &LastCommit) -> Result<Self, Error> {
-        let path = folder.join(FILE_NAME);
-        let attempt = "write";
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(Error::file(attempt, &path))?;
+        let (path, new) = (folder.join(FILE_NAME), folder.join(NEW_NAME));
         let mut bytes = vec![0; 2 * SECTOR as usize];
         for begin in [0, SECTOR as usize] {
             bytes[begin..begin + CONTENT + CHECKSUM].copy_from_slice(&encode(last));
         }
-        file.write_all_at(&bytes, 0).and_then(|()| file.sync_all()).map_err(Error::file(attempt, &path))?;
+        let written = File::create(&new).and_then(|file| {
+            file.write_all_at(&bytes, 0)?;
+            file.sync_all()?;
+            std::fs::rename(&new, &path)?;
+            Ok(file)
+        });
+        if written.is_err() {
+            // Whoever copies into a folder wants it empty.
+            drop(std::fs::remove_file(&new));
+        }
+        let file = written.map_err(Error::file("write", &path))?;
         sync_folder(folder)?;
         Ok(Self { file, path })
     }
@@ -162,6 +172,17 @@ mod tests {
             let Found::Last(found) = read(folder.path()).unwrap() else { panic!("a place is left") };
             assert!([7, 8].contains(&found.commits), "{found:?} after {torn_after} bytes");
         }
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_written_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(NEW_NAME)).unwrap();
+        LastCommitFile::create(folder.path(), &last(0)).unwrap_err();
+        assert_eq!(read(folder.path()).unwrap(), Found::Nothing);
+        std::fs::remove_dir(folder.path().join(NEW_NAME)).unwrap();
+        LastCommitFile::create(folder.path(), &last(3)).unwrap().write(&last(4)).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), Found::Last(last(4)));
     }
 
     #[test]

@@ -461,6 +461,14 @@ async fn nobody_acknowledges_so_others_are_told_and_a_signed_link_is_enough_to_a
     let done = node.api.send(Method::POST, &path, &form, "who=kim+%3Cb%3E&comment=".into()).await;
     assert_eq!(done.status, 200, "{}", done.text);
     assert!(done.text.contains("kim &lt;b&gt; has seen it"), "{}", done.text);
+    assert!(!page.text.contains("\"/"), "external_url may have a path: {}", page.text);
+    let mut well = crate::node::of_target("PG_KCP", &format!("http://{}", gateway.address));
+    well["attemptedAt"] = json!(seconds_from_now(2));
+    node.api.post("/integrationStatuses/connectpaymentgateway", well).await.ok();
+    pager.arrivals(2).await;
+    let over = node.api.send(Method::POST, &path, &form, "who=lee".into()).await;
+    assert!(over.status == 200 && over.text.contains("It is over."), "{}", over.text);
+    node.api.post(&path, json!({})).await.refused(409, "alert-over");
     node.stop().await;
 }
 
@@ -475,6 +483,22 @@ async fn what_is_wrong_with_a_silence_is_told_at_once() {
     let pointers: Vec<&str> =
         refused["errors"].as_array().expect("a list").iter().filter_map(|one| one["pointer"].as_str()).collect();
     assert_eq!(pointers, ["/matchers/0/name", "/matchers/1/isRegex", "/matchers/2", "/comment", "/endsAt"]);
+    let body = json!({
+        "id": "01a22e8c-76d3-7518-ac54-1eafa234dce8",
+        "matchers": [
+            {"name": "condition", "value": "dwn"}, {"name": "severity", "value": "warn"},
+            {"name": "failure_type", "value": "PG"}, {"name": "severity", "value": "crit.*", "isRegex": true},
+            {"name": "target", "value": "a", "is_equal": false},
+        ],
+        "comment": "x", "endsAt": seconds_from_now(60),
+    });
+    let refused = node.api.post("/silences", body).await.refused(400, "invalid-body");
+    let errors: Vec<&Value> = refused["errors"].as_array().expect("a list").iter().collect();
+    let pointers: Vec<&str> = errors.iter().filter_map(|one| one["pointer"].as_str()).collect();
+    let wrong = ["/matchers/0/value", "/matchers/1/value", "/matchers/2/value", "/matchers/4/is_equal", "/id"];
+    assert_eq!(pointers, wrong);
+    assert_eq!(errors[1]["detail"], "must be one of critical, warning, info");
+    assert_eq!(node.api.read("/silences").await["content"], json!([]));
     let of = |value: &str, more: Value| {
         let mut body = json!({"matchers": [{"name": "target", "value": value, "isRegex": true}], "comment": "x"});
         body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());

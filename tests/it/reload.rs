@@ -155,6 +155,8 @@ async fn a_target_that_is_removed_in_an_outage_is_resolved_and_one_that_comes_ba
         (&resolved["data"]["status"], &resolved["data"]["incident"]),
         (&json!("resolved"), &first["data"]["incident"])
     );
+    let cause = resolved["data"]["cause"].as_str().expect("a text");
+    assert!(cause.starts_with("it is not watched any more; last known: "), "{cause}");
     let gone = api.target_when("PG_KCP", |target| target["incident"] == Value::Null).await;
     assert_eq!(gone["configured"], false);
     node.place.configure(&format!("{}{target}", pager.channel()));

@@ -28,6 +28,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("minijinja", &["config"]),
     ("postcard", &["store"]),
     ("reqwest", &["gateway", "notify", "probes"]),
+    ("rustix", &["notify"]),
     ("rustls", &["app", "cli", "config", "listener", "main", "probes", "proxy"]),
     ("rustls_native_certs", &["probes", "proxy"]),
     ("sled", &["store"]),

@@ -6,6 +6,7 @@
 
 mod actor;
 mod placing;
+mod unheard;
 
 #[cfg(test)]
 pub(crate) use actor::PanicIn;

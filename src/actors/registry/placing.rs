@@ -8,6 +8,7 @@ use actix::{Addr, AsyncContext, Context};
 use tokio::sync::oneshot;
 
 use super::actor::{A_MOMENT, Deliver, Entry, Registry, Whose, passive_policy};
+use super::unheard;
 use crate::actors::answer::Refused;
 use crate::actors::board::Slot;
 use crate::actors::failure_history::{Adopt, Outage};
@@ -57,6 +58,7 @@ impl Registry {
             self.settle_unconfigured(watch, context);
         }
         self.keep(fresh);
+        unheard::warn(&self.wiring.board, &self.wiring.config);
     }
 
     /// A target that nobody configures any more, or never did. If people think that it is in trouble, they are told
@@ -240,6 +242,7 @@ impl Registry {
     pub(super) fn reconfigure(&mut self, config: Arc<Config>, context: &mut Context<Self>) {
         let before = std::mem::replace(&mut self.wiring.config, config.clone());
         self.passive = Arc::new(passive_policy(config.monitor.max_retries));
+        unheard::warn(&self.wiring.board, &config);
         self.wiring.histories.do_send(Adopt(config.clone()));
         self.wiring.notifier.do_send(AdoptChannels(config.clone()));
         self.wiring.keeper.do_send(quiet::Adopt(config.clone()));

@@ -178,5 +178,10 @@ fn matcher(mut section: Section<'_>) -> Option<(Matcher, Field<'_>)> {
     let field = value_field?;
     // What belongs to nothing has the group "".
     let value = short(&field, field.text()?)?;
-    Some((Matcher { label: label?, value, is_regex, is_equal }, field))
+    let label = label?;
+    let values: Vec<(&str, ())> = label.values().into_iter().map(|value| (value, ())).collect();
+    if !values.is_empty() && !is_regex {
+        field.word(&values)?;
+    }
+    Some((Matcher { label, value, is_regex, is_equal }, field))
 }

@@ -26,9 +26,9 @@ impl Turn {
         let policy = &context.policy.alert;
         let reason = alert::due(watch.incident.as_deref(), conditions, policy, beside.holding, context.now);
         // Nobody is reminded of what nobody knows.
-        let known = watch.conditions(&Beside { unknown: alert::Conditions::NONE, ..*beside }).and(policy.on);
+        let known = watch.conditions(&Beside { unknown: alert::Conditions::NONE, ..*beside });
         let repeats = matches!(reason, Reason::Reminder | Reason::Escalated { .. });
-        let reason = if repeats && known.is_empty() { Reason::NotDue } else { reason };
+        let reason = if repeats && known.and(policy.on).is_empty() { Reason::NotDue } else { reason };
         match reason {
             Reason::NotDue | Reason::Suppressed { .. } => {}
             Reason::FirstNotification => self.fire(watch, conditions, beside, context),
@@ -38,7 +38,11 @@ impl Turn {
                 let worse = worse.then(|| (heard, self.cause(watch, beside, policy)));
                 self.escalate(watch, worse, late, context);
             }
-            Reason::Resolved => self.resolve(watch, context),
+            Reason::Resolved => {
+                let told = watch.incident.as_ref().map_or(alert::Conditions::NONE, |incident| incident.told);
+                let lasts = !known.and(told).without(policy.on).is_empty();
+                self.resolve(watch, lasts.then_some("it lasts, but is not alerted on any more"), context);
+            }
         }
         reason
     }
@@ -94,7 +98,7 @@ impl Turn {
 
     /// The target leaves the configuration: whoever was told that it is in trouble is told that it is over.
     pub fn retire(&mut self, watch: &mut Watch, context: &Context<'_>) {
-        self.resolve(watch, context);
+        self.resolve(watch, Some("it is not watched any more"), context);
     }
 
     /// Somebody has seen the incident and takes care; the first who says so stays.
@@ -206,11 +210,17 @@ impl Turn {
         self.record(watch, None);
     }
 
-    fn resolve(&mut self, watch: &mut Watch, context: &Context<'_>) {
-        self.record(watch, Some(context.now));
+    /// `why` it ends where it is not known to be well.
+    fn resolve(&mut self, watch: &mut Watch, why: Option<&str>, context: &Context<'_>) {
+        if let Some((incident, why)) = watch.incident.as_mut().zip(why) {
+            incident.cause = format!("{why}; last known: {}", incident.cause).into();
+        }
+        // Also by a clock that was set back nothing ends before it began.
+        let until = watch.incident.as_ref().map_or(context.now, |incident| incident.since.max(context.now));
+        self.record(watch, Some(until));
         let Some(incident) = watch.incident.take() else { return };
         let (id, target) = (watch.status.id, watch.status.target.system_name.clone());
-        let message = Message::Resolved { alert: alert(&incident, &target), until: context.now };
+        let message = Message::Resolved { alert: alert(&incident, &target), until };
         self.queue(&incident, &incident.channels, &message, context);
         let Incident { id: which, severity, since, correlation, .. } = *incident;
         let event = Event::AlertResolved { id, target, incident: which, severity, since };

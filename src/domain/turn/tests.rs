@@ -415,25 +415,6 @@ fn a_further_condition_changes_the_text_and_is_told_only_where_somebody_asked() 
 }
 
 #[test]
-fn a_clock_that_is_set_back_keeps_nobody_from_being_reminded_and_nothing_from_escalating() {
-    let escalation = alert::Escalation { after: Duration::from_secs(90), to: [Arc::from("boss")].into() };
-    let told = alert::Policy { reminder: Some(every_minute()), escalation: Some(escalation), ..policy().alert };
-    let mut stage = Stage::new(Policy { failure_threshold: 1, max_retries: 0, alert: told, ..policy() });
-    let day = 86_400;
-    stage.attempt(day, Some("503"));
-    let before = stage.watch.incident.clone();
-    stage.attempt(day - 5, Some("503"));
-    assert_eq!(stage.watch.incident, before, "so little is waited out");
-
-    let turn = stage.attempt(100, Some("503"));
-    assert_eq!((turn.kept, turn.deliveries.len()), (true, 0), "it is as if people had been told now");
-    let told = |turn: Turn| turn.deliveries.iter().map(|one| one.message.word()).collect::<Vec<_>>();
-    assert_eq!(told(stage.attempt(159, Some("503"))), [""; 0]);
-    assert_eq!(told(stage.attempt(160, Some("503"))), ["reminder", "reminder"]);
-    assert_eq!(told(stage.attempt(190, Some("503"))), ["escalated"]);
-}
-
-#[test]
 fn a_reminder_is_a_message_and_no_event() {
     let reminder = alert::Policy { reminder: Some(every_minute()), ..policy().alert };
     let mut stage = failed(Policy { max_retries: 0, alert: reminder, ..policy() });
@@ -478,6 +459,59 @@ fn what_was_told_is_resolved_also_under_a_hold() {
     stage.attempt(4, None);
     let turn = stage.breaker(5, State::Closed, Why::TrialsPassed);
     check(&turn, &["breaker half_open -> closed", "AlertResolved"], &[]);
+}
+
+#[test]
+fn an_end_that_is_no_recovery_says_so() {
+    let end_of = |turn: &Turn| {
+        let Message::Resolved { alert, .. } = &turn.deliveries[0].message else { panic!("{turn:?}") };
+        alert.cause.to_string()
+    };
+    let mut stage = failed(policy());
+    let correlation = CorrelationId::new("c");
+    let context = Context { policy: &stage.policy, ids: &stage.ids, now: at(4), correlation: &correlation };
+    let mut turn = Turn::default();
+    turn.retire(&mut stage.watch, &context);
+    assert_eq!(end_of(&turn), "it is not watched any more; last known: 503");
+    assert!(turn.alerts[0].incident.cause.starts_with("it is not watched"), "{:?}", turn.alerts);
+
+    let mut stage = failed(policy());
+    stage.policy.alert.on = [Condition::Flapping].into_iter().collect();
+    let turn = stage.attempt(4, Some("503"));
+    assert_eq!(end_of(&turn), "it lasts, but is not alerted on any more; last known: 503");
+
+    let mut stage = failed(policy());
+    stage.attempt(4, None);
+    stage.beside.degraded = true;
+    let turn = stage.breaker(5, State::Closed, Why::TrialsPassed);
+    assert_eq!(end_of(&turn), "503", "it is slow now, which nobody was told of");
+}
+
+#[test]
+fn a_clock_that_is_set_back_ends_neither_reminders_nor_escalation() {
+    let mut policy = policy();
+    let minute = Duration::from_secs(60);
+    policy.alert.reminder = Some(alert::Reminder { every: minute, factor: 1, longest: minute });
+    policy.alert.escalation = Some(alert::Escalation { after: 2 * minute, to: [Arc::from("boss")].into() });
+    let mut stage = Stage::new(policy);
+    let ahead = 10_000;
+    for second in 1..=3 {
+        stage.attempt(ahead + second, Some("503"));
+    }
+    assert!(stage.watch.incident.is_some());
+    let said = |turn: &Turn| turn.deliveries.iter().map(|delivery| delivery.message.word()).collect::<Vec<_>>();
+    // A little is what NTP does, and is waited out.
+    assert_eq!(said(&stage.attempt(ahead, Some("503"))), [""; 0]);
+    assert_eq!(stage.watch.incident.as_ref().map(|incident| incident.fired_at), Some(at(ahead + 3)));
+    let turn = stage.attempt(1_000, Some("503"));
+    assert!(turn.kept && turn.deliveries.is_empty(), "{turn:?}");
+    assert_eq!(said(&stage.attempt(1_060, Some("503"))), ["reminder"; 2]);
+    assert_eq!(said(&stage.attempt(1_120, Some("503"))), ["escalated"]);
+    stage.attempt(1_130, None);
+    let turn = stage.breaker(1_131, State::Closed, Why::TrialsPassed);
+    let Message::Resolved { alert, until } = &turn.deliveries[0].message else { panic!("{turn:?}") };
+    assert_eq!((alert.since, *until), (at(ahead + 1), at(ahead + 1)), "no end before the beginning");
+    assert_eq!(turn.alerts[0].until, Some(*until));
 }
 
 #[test]

@@ -64,11 +64,28 @@ async fn a_program_that_does_not_end_is_killed() {
 }
 
 #[tokio::test]
-async fn what_a_program_leaves_running_does_not_change_how_it_ended() {
-    let left_behind = "sleep 5 &\necho done";
-    assert_eq!(outcome_of(&format!("{left_behind}; exit 0"), "4s").await, Outcome::Delivered);
-    let refused = Outcome::Permanent { error: "exit status: 1: done".into() };
-    assert_eq!(outcome_of(&format!("{left_behind}; exit 1"), "4s").await, refused);
+async fn what_a_program_leaves_behind_is_not_waited_for() {
+    assert_eq!(outcome_of("sleep 60 & exit 0", "20s").await, Outcome::Delivered);
+    assert_eq!(
+        outcome_of("sleep 60 & echo no; exit 1", "20s").await,
+        Outcome::Permanent { error: "exit status: 1: no".into() }
+    );
+}
+
+#[tokio::test]
+async fn a_program_is_killed_with_what_it_has_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("alive");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let mut alive = tokio::net::unix::pipe::OpenOptions::new().open_receiver(&fifo).unwrap();
+    let lines = format!("echo begun > {0}; sleep 600 > {0} & wait", fifo.display());
+    let outcome = program(folder.path(), &lines, "500ms").deliver(&delivery(firing())).await;
+    assert!(matches!(outcome, Outcome::Transient { .. }), "{outcome:?}");
+    // It ends when nobody is left who could write.
+    let mut got = String::new();
+    let end = tokio::io::AsyncReadExt::read_to_string(&mut alive, &mut got);
+    tokio::time::timeout(std::time::Duration::from_secs(20), end).await.expect("a program lives on").unwrap();
+    assert_eq!(got, "begun\n");
 }
 
 #[tokio::test]

@@ -53,6 +53,9 @@ pub(super) fn expiry_of_refused(fault: &rustls::Error) -> Option<Timestamp> {
     Some(timestamp(*not_after))
 }
 
+/// How webpki names it; rustls passes it on as it is.
+const AN_AUTHORITY: &str = "CaUsedAsEndEntity";
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "an enum of rustls', which is never exhausted")]
 fn certificate_words(error: &CertificateError) -> (&'static str, String) {
     match error {
@@ -76,6 +79,11 @@ fn certificate_words(error: &CertificateError) -> (&'static str, String) {
             ("bad_certificate", format!("is for {names}, not for {}", expected.to_str()))
         }
         CertificateError::BadSignature => ("decrypt_error", "has a signature that is wrong".to_owned()),
+        // What whoever makes a certificate with one line of openssl gets.
+        CertificateError::Other(error) if error.to_string() == AN_AUTHORITY => {
+            ("bad_certificate", "is an authority's (CA:TRUE) and not a server's".to_owned())
+        }
+        CertificateError::Other(error) => ("bad_certificate", format!("cannot be accepted: {error}")),
         other => ("bad_certificate", format!("cannot be accepted: {other}")),
     }
 }
@@ -102,6 +110,16 @@ fn snake_case(camel: &str) -> String {
 mod tests {
     use super::*;
     use rustls::AlertDescription;
+
+    #[test]
+    fn what_is_not_rustls_own_is_told_without_its_wrapping() {
+        let words = |said| {
+            let error = rustls::OtherError(std::sync::Arc::new(std::io::Error::other(said)));
+            certificate_words(&CertificateError::Other(error)).1
+        };
+        assert_eq!(words("CaUsedAsEndEntity"), "is an authority's (CA:TRUE) and not a server's");
+        assert_eq!(words("BadDer"), "cannot be accepted: BadDer");
+    }
 
     #[test]
     fn an_alerts_name_is_written_as_in_the_rfc() {
