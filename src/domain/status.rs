@@ -210,7 +210,8 @@ impl IntegrationStatus {
     }
 
     /// Whether a report of `at` may be taken: not older than both the last attempt and the last failure, as far as there
-    /// are any (a passive target takes any, since it knows only what it is told), and not from the future.
+    /// are any (a passive target takes any, since it knows only what it is told), and not from the future. What was noted
+    /// by a clock that has been set back since says nothing: else nobody could report until that time comes again.
     ///
     /// # Errors
     /// [`Refusal::Stale`] or [`Refusal::Ahead`].
@@ -219,7 +220,8 @@ impl IntegrationStatus {
         if at > limit {
             return Err(Refusal::Ahead { limit });
         }
-        let known = [self.last_attempted_at, self.last_failed_at].into_iter().flatten().min();
+        let known = [self.last_attempted_at, self.last_failed_at].into_iter().flatten();
+        let known = known.filter(|known| *known <= limit).min();
         match known {
             Some(known) if !passive && at < known => Err(Refusal::Stale { known }),
             Some(_) | None => Ok(()),
@@ -247,5 +249,26 @@ impl IntegrationStatus {
                 self.retry_count = *retry_count;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_nanos(1_717_236_000_000_000_000);
+
+    #[test]
+    fn what_a_clock_that_was_set_back_had_noted_refuses_no_report() {
+        let mut status = IntegrationStatus::new(StatusId(1), Target::new("PG_KCP", "https://api.kcp.com"));
+        let admit = |status: &IntegrationStatus, at| status.admit_report(at, NOW, false);
+        let (before, soon, tomorrow) =
+            (NOW.minus(Duration::from_secs(1)), NOW.plus(MAX_AHEAD), NOW.plus(Duration::from_secs(86_400)));
+        (status.last_attempted_at, status.last_failed_at) = (Some(tomorrow), Some(tomorrow));
+        assert_eq!(admit(&status, before), Ok(()));
+        status.last_failed_at = Some(NOW);
+        assert_eq!(admit(&status, before), Err(Refusal::Stale { known: NOW }), "the other one is right");
+        (status.last_attempted_at, status.last_failed_at) = (Some(soon), Some(soon));
+        assert_eq!(admit(&status, before), Err(Refusal::Stale { known: soon }), "clocks differ by so much");
     }
 }

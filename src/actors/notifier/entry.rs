@@ -59,8 +59,9 @@ impl Says {
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) due: Timestamp,
-    /// When it is due as it is stored: what comes with the same time is a doubled hint.
-    pub(super) stored: Timestamp,
+    /// When it is due as it is stored, and after how many attempts: what comes with the same is a doubled hint. The time
+    /// alone may be the same again, where the receiver names one and it is tried before.
+    pub(super) stored: (Timestamp, u32),
     pub(super) line: Line,
     pub(super) queued_at: Timestamp,
     /// Since when it is tried, or would be if its turn came.
@@ -94,7 +95,7 @@ impl Entry {
         };
         Self {
             due: delivery.due(now),
-            stored: delivery.next_attempt_at,
+            stored: (delivery.next_attempt_at, delivery.attempts),
             line,
             queued_at: delivery.queued_at,
             tried_since: delivery.tried_since,

@@ -158,11 +158,12 @@ impl Queue {
 
     fn after_attempt(&mut self, delivery: &Delivery, now: Timestamp) {
         let id = delivery.id;
-        let Some(entry) = self.remembered.get_mut(&id).filter(|entry| entry.stored != delivery.next_attempt_at) else {
+        let stored = (delivery.next_attempt_at, delivery.attempts);
+        let Some(entry) = self.remembered.get_mut(&id).filter(|entry| entry.stored != stored) else {
             // A hint that was doubled.
             return;
         };
-        (entry.stored, entry.tried) = (delivery.next_attempt_at, delivery.attempts > 0);
+        (entry.stored, entry.tried) = (stored, delivery.attempts > 0);
         let line = entry.line.clone();
         self.set_due(id, delivery.due(now));
         // Who had it tried is answered; what is due later is no doubled hint.

@@ -460,6 +460,22 @@ fn a_hint_that_was_doubled_begins_nothing_twice() {
 }
 
 #[test]
+fn a_receiver_that_names_the_same_time_again_does_not_hold_its_line_for_ever() {
+    let mut stage = Stage::default();
+    stage.grow(1, firing(1), Line::Incident(1), 0);
+    stage.attempts(0, 1);
+    for attempts in 1..=3 {
+        let until = at(300);
+        let waits = Delivery { attempts, next_attempt_at: until, ..delivery(1, firing(1), 0) };
+        stage.queue.remember(&waits, Line::Incident(1), at(10));
+        stage.nothing(10);
+        // It is tried before that time, and the receiver says the same.
+        assert!(stage.queue.hurry(id(1)));
+        stage.attempts(10, 1);
+    }
+}
+
+#[test]
 fn somebody_who_hurries_a_line_need_not_wait_for_its_time() {
     let mut stage = Stage::default();
     stage.grow(1, firing(1), group_line(), 0);
