@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, App, Ended, Source};
@@ -128,7 +130,7 @@ struct Simulate {
 /// Parses the arguments, runs what they ask for, and says how it ended.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parse();
     // The demo tells its own story; a log would tell it twice.
     install_log(cli.log, if matches!(cli.command, Some(Command::Demo)) { "error" } else { "info" });
     if rustls::crypto::ring::default_provider().install_default().is_err() {
@@ -147,6 +149,17 @@ pub fn run() -> ExitCode {
     // What still runs (a probe that hangs) does not keep the process.
     runtime.shutdown_background();
     exit.into()
+}
+
+/// A configuration that is named before a command would be read by nobody, and another one in its place.
+fn parse() -> Cli {
+    let matches = Cli::command().get_matches();
+    let is_before = matches.value_source("config") == Some(ValueSource::CommandLine);
+    if let Some(command) = matches.subcommand_name().filter(|_| is_before) {
+        let what = format!("--config stands behind the command that reads it: breakwater {command} ... --config FILE");
+        Cli::command().error(ErrorKind::ArgumentConflict, what).exit();
+    }
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 async fn carry_out(command: Command, environment: &BTreeMap<String, String>) -> Exit {

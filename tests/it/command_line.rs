@@ -70,6 +70,8 @@ fn it_tells_its_version_and_what_it_can() {
         assert!(help.contains(word), "{word} is in {help}");
     }
     check(&run(&["fly"], &[]), 2, &["fly"]);
+    // It would be read by nobody, and another one in its place.
+    check(&run(&["--config", "mine.toml", "probe", "A"], &[]), 2, &["--config stands behind the command", "probe"]);
 }
 
 #[test]

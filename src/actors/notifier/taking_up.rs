@@ -1,6 +1,7 @@
 //! What waits on disk is taken up: at a start, when there is room for more, and when it is to be sorted anew.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use crate::domain::delivery::{Delivery, Message as Notice};
 use crate::domain::id::NoticeId;
 use crate::store::Reader;
 
-/// What waits in the outbox.
-#[derive(Debug, Message)]
+/// What waits in the outbox; nothing and not whole where reading fell over.
+#[derive(Debug, Default, Message)]
 #[rtype(result = "()")]
 struct OutboxRead {
     /// Groups, and of what is none the oldest of each channel, as many as a queue remembers.
@@ -74,7 +75,11 @@ impl Notifier {
             return;
         }
         let (reader, myself, landed_up_to) = (self.reader.clone(), context.address(), self.landed_up_to);
-        self.io.spawn_blocking(move || myself.do_send(OutboxRead::read(&reader, landed_up_to)));
+        self.io.spawn_blocking(move || {
+            let read = AssertUnwindSafe(|| OutboxRead::read(&reader, landed_up_to));
+            // Whoever waits for the answer would wait for ever.
+            myself.do_send(catch_unwind(read).unwrap_or_default());
+        });
     }
 }
 
