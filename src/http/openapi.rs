@@ -3,15 +3,14 @@
 use utoipa::{IntoResponses, OpenApi};
 use warp::reply::Response;
 
-use super::dto::alerting::{
-    AlertAcknowledged, AlertEscalated, NotificationDismissed, NotificationResent, QuietChanged,
-};
+use super::dto::alerting_event::{AlertAcknowledged, AlertEscalated, NotificationDismissed, NotificationResent};
 use super::dto::event::{
     AlertFired, AlertResolved, CircuitBreakerControlled, CircuitBreakerTransitioned, IntegrationFailureRecorded,
     IntegrationFailureRecovered, IntegrationFailureRetried, LocationWeatherInfoFailed, NotificationDeadLettered,
     PaymentGatewayConnected, PaymentGatewayConnectionFailed, PaymentGatewayRetried,
 };
 use super::dto::problem::ProblemBody;
+use super::dto::quiet::QuietChanged;
 use super::error::Problem;
 use super::reply;
 use super::request::Request;

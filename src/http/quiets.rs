@@ -5,9 +5,9 @@ use std::time::Duration;
 use uuid::Uuid;
 use warp::reply::Response;
 
-use super::dto::alerting::{Silence, path_of};
 use super::dto::command::AskForSilence;
 use super::dto::list::Content;
+use super::dto::quiet::{Silence, path_of};
 use super::error::Problem;
 use super::fields::Fields;
 use super::openapi::{CommandProblems, QueryProblems};

@@ -3,8 +3,8 @@
 
 use utoipa::ToSchema;
 
-use super::alerting::Matcher;
 use super::history::FailureDetail;
+use super::quiet::Matcher;
 use super::status::Target;
 use super::words::{FailureType, RetryResult, Time};
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::alerting::AlertingData;
+use super::alerting_event::AlertingData;
 use super::history::FailureDetail;
 use super::status::Target;
 use super::words::{BreakerCause, BreakerMode, BreakerState, FailureType, IntegrationState, RetryResult, Time, millis};

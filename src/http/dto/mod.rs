@@ -4,6 +4,7 @@
 //! member is a compile error here and no silent loss.
 
 pub(crate) mod alerting;
+pub(crate) mod alerting_event;
 pub(crate) mod breaker;
 pub(crate) mod call;
 pub(crate) mod channel;
@@ -13,6 +14,7 @@ pub(crate) mod history;
 pub(crate) mod inputs;
 pub(crate) mod list;
 pub(crate) mod problem;
+pub(crate) mod quiet;
 pub(crate) mod status;
 pub(crate) mod target;
 pub(crate) mod words;
