@@ -51,7 +51,9 @@ pub(super) struct Tidy {
     stage: Stage,
     kept_from: KeptFrom,
     events_deleted_to: Option<Sequence>,
-    pub(super) tidied: Tidied,
+    tidied: Tidied,
+    /// The first thing that could not be read.
+    failed: Option<Error>,
 }
 
 /// The first of each that is kept.
@@ -86,6 +88,24 @@ enum Stage {
     Done,
 }
 
+impl Stage {
+    /// The first of what comes after all of this kind.
+    const fn next_kind(self) -> Self {
+        match self {
+            Self::Advance => Self::Events,
+            Self::Events => Self::Histories(0),
+            Self::Histories(_) => Self::DeadLetters,
+            Self::DeadLetters => Self::Alerts,
+            Self::Alerts => Self::Transitions(0),
+            Self::Transitions(_) => Self::Received([Kind::Received.letter(); 17]),
+            Self::Received(_) => Self::Minutes(0),
+            Self::Minutes(_) => Self::Hours(0),
+            Self::Hours(_) => Self::Marks,
+            Self::Marks | Self::Done => Self::Done,
+        }
+    }
+}
+
 /// The first minute whose rollup is kept, and the first hour's, both in minutes since 1970. Whole hours and days are
 /// kept, so that a window whose edge is here can be put together without a hole.
 pub(super) fn rollups_kept_from(now: Timestamp) -> (u64, u64) {
@@ -100,7 +120,7 @@ impl Tidy {
         let (minute, hour) = rollups_kept_from(now);
         let time = now.minus(retention);
         let kept_from = KeptFrom { sequence, transition, notice, minute, hour, time };
-        Ok(Self { stage: Stage::Advance, kept_from, events_deleted_to: None, tidied: Tidied::default() })
+        Ok(Self { stage: Stage::Advance, kept_from, events_deleted_to: None, tidied: Tidied::default(), failed: None })
     }
 
     /// Whether nothing is left to do.
@@ -108,43 +128,53 @@ impl Tidy {
         self.stage == Stage::Done
     }
 
+    /// What was deleted; or what could not be read, and kept only what is of its kind.
+    pub(super) fn finish(self) -> Result<Tidied, Error> {
+        self.failed.map_or(Ok(self.tidied), Err)
+    }
+
     /// Does the next part of it within a batch.
-    pub(super) fn step(&mut self, batch: &mut Batch<'_>) -> Result<(), Error> {
+    pub(super) fn step(&mut self, batch: &mut Batch<'_>) {
         let end = batch.writes.records() + STEP;
         for _ in 0..LOOKS {
             if self.is_done() || batch.writes.records() >= end {
                 break;
             }
-            self.stage = match self.stage {
-                Stage::Advance => {
-                    self.stage = self.advance(batch)?;
-                    break;
-                }
-                Stage::Events => self.delete_events(batch)?,
-                Stage::Histories(block) => self.delete_histories(batch, block)?,
-                Stage::DeadLetters => self.delete_dead_letters(batch)?,
-                Stage::Alerts => self.delete_alerts(batch)?,
-                Stage::Transitions(status) => {
-                    let kept_from = self.kept_from.transition;
-                    let next = self.delete_grouped(batch, &[Kind::Transition.letter()], status, kept_from)?;
-                    next.map_or(Stage::Received([Kind::Received.letter(); 17]), Stage::Transitions)
-                }
-                Stage::Received(key) => self.delete_received(batch, key)?,
-                Stage::Minutes(block) => {
-                    let prefix = [Kind::Rollup.letter(), Period::Minute.letter()];
-                    let next = self.delete_grouped(batch, &prefix, block, self.kept_from.minute)?;
-                    next.map_or(Stage::Hours(0), Stage::Minutes)
-                }
-                Stage::Hours(block) => {
-                    let prefix = [Kind::Rollup.letter(), Period::Hour.letter()];
-                    let next = self.delete_grouped(batch, &prefix, block, self.kept_from.hour)?;
-                    next.map_or(Stage::Marks, Stage::Hours)
-                }
-                Stage::Marks => self.delete_marks(batch)?,
-                Stage::Done => Stage::Done,
-            };
+            let is_advance = self.stage == Stage::Advance;
+            self.stage = self.part(batch).unwrap_or_else(|error| {
+                self.failed.get_or_insert(error);
+                self.stage.next_kind()
+            });
+            if is_advance {
+                break;
+            }
         }
-        Ok(())
+    }
+
+    fn part(&mut self, batch: &mut Batch<'_>) -> Result<Stage, Error> {
+        let next = match self.stage {
+            Stage::Advance => return self.advance(batch),
+            Stage::Events => return self.delete_events(batch),
+            Stage::Histories(block) => return self.delete_histories(batch, block),
+            Stage::DeadLetters => return self.delete_dead_letters(batch),
+            Stage::Alerts => return self.delete_alerts(batch),
+            Stage::Received(key) => return self.delete_received(batch, key),
+            Stage::Marks => return self.delete_marks(batch),
+            Stage::Transitions(status) => {
+                let kept_from = self.kept_from.transition;
+                self.delete_grouped(batch, &[Kind::Transition.letter()], status, kept_from)?.map(Stage::Transitions)
+            }
+            Stage::Minutes(block) => {
+                let prefix = [Kind::Rollup.letter(), Period::Minute.letter()];
+                self.delete_grouped(batch, &prefix, block, self.kept_from.minute)?.map(Stage::Minutes)
+            }
+            Stage::Hours(block) => {
+                let prefix = [Kind::Rollup.letter(), Period::Hour.letter()];
+                self.delete_grouped(batch, &prefix, block, self.kept_from.hour)?.map(Stage::Hours)
+            }
+            Stage::Done => None,
+        };
+        Ok(next.unwrap_or_else(|| self.stage.next_kind()))
     }
 
     /// Moves the log's beginning up to the last block that holds an event to be kept. The blocks before it go only after
@@ -164,7 +194,7 @@ impl Tidy {
         let state = batch.state;
         let from = self.events_deleted_to.map_or(keys::event(Sequence(0)), keys::event);
         let Some((key, value)) = first_in(state, &from, &keys::event(batch.head.first_sequence))? else {
-            return Ok(Stage::Histories(0));
+            return Ok(self.stage.next_kind());
         };
         let value = super::long_value::whole(&state.tree, &key, value)?;
         let first = keys::number_at(&key, 1).ok_or_else(|| Error::damaged(keys::describe(&key), "its key is short"))?;
@@ -185,14 +215,14 @@ impl Tidy {
     fn delete_histories(&mut self, batch: &mut Batch<'_>, from: u64) -> Result<Stage, Error> {
         let begin = keys::numbered(Kind::Columns, from);
         let end = keys::numbered(Kind::Columns, u64::MAX);
-        let Some((key, value)) = first_in(batch.state, &begin, &end)? else { return Ok(Stage::DeadLetters) };
+        let Some((key, value)) = first_in(batch.state, &begin, &end)? else { return Ok(self.stage.next_kind()) };
         let number =
             keys::number_at(&key, 1).ok_or_else(|| Error::damaged(keys::describe(&key), "its key is short"))?;
         let kept_from = batch.head.first_sequence.0;
         let block = ColumnBlock::decode(&value).map_err(not_decodable(&key))?;
         let rows: Vec<_> = block.rows().filter(|(_, row)| row.recorded_by < kept_from).collect();
         if rows.is_empty() {
-            return Ok(Stage::DeadLetters);
+            return Ok(self.stage.next_kind());
         }
         // A history that is closed here cannot open again: what this batch does to it does not matter.
         for (place, row) in rows.iter().filter(|(_, row)| !row.open) {
@@ -219,7 +249,7 @@ impl Tidy {
             self.tidied.letters_too_many += u64::from(!old(id.notice));
         }
         // The list in memory moves with the disk: where there is more, the next batch sees it.
-        Ok(if more { Stage::DeadLetters } else { Stage::Alerts })
+        Ok(if more { self.stage } else { self.stage.next_kind() })
     }
 
     /// Incidents that were over before: they are in the order in which they began, so the first that is kept is the end.
@@ -241,7 +271,7 @@ impl Tidy {
             self.tidied.others += 1;
         }
         // The tree moves with the disk: where there is more, the next tidying sees it.
-        Ok(Stage::Transitions(0))
+        Ok(self.stage.next_kind())
     }
 
     fn delete_received(&mut self, batch: &mut Batch<'_>, from: [u8; 17]) -> Result<Stage, Error> {
@@ -255,10 +285,10 @@ impl Tidy {
                 self.tidied.others += 1;
             }
             if seen == RECEIVED_A_LOOK {
-                return Ok(key.as_ref().try_into().map_or(Stage::Minutes(0), |key| Stage::Received(after(key))));
+                return Ok(key.as_ref().try_into().map_or(self.stage.next_kind(), |key| Stage::Received(after(key))));
             }
         }
-        Ok(Stage::Minutes(0))
+        Ok(self.stage.next_kind())
     }
 
     /// Of keys made of a prefix, a group and a number: deletes some of one group's numbers below `kept_from`. Says

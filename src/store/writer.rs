@@ -74,7 +74,7 @@ pub struct BatchWritten {
 enum Job {
     Commit { changes: Vec<Change>, marks: IdMarks, now: Timestamp, acknowledge: Acknowledge },
     Observe { observed: Vec<Observed>, now: Timestamp },
-    Tidy { tidy: Box<Tidy>, back: SyncSender<Result<Box<Tidy>, Error>> },
+    Tidy { tidy: Box<Tidy>, back: SyncSender<Box<Tidy>> },
     Pass(Box<dyn FnOnce() + Send>),
     Stop,
 }
@@ -159,9 +159,9 @@ impl Writer {
         while !tidy.is_done() {
             let (back, receiver) = sync_channel(1);
             self.send(Job::Tidy { tidy, back })?;
-            tidy = receiver.recv().map_err(|_| Error::Stopped)??;
+            tidy = receiver.recv().map_err(|_| Error::Stopped)?;
         }
-        Ok(tidy.tidied)
+        tidy.finish()
     }
 
     /// Waits until everything that was handed over before is on disk.
@@ -233,7 +233,7 @@ pub(super) struct WriterThread {
 enum Answer {
     Committed(Acknowledge, Vec<Committed<Change>>),
     Done(Box<dyn FnOnce() + Send>),
-    Tidied(SyncSender<Result<Box<Tidy>, Error>>, Result<Box<Tidy>, Error>),
+    Tidied(SyncSender<Box<Tidy>>, Box<Tidy>),
 }
 
 /// What became of one batch.
@@ -315,9 +315,8 @@ impl WriterThread {
                     observed.iter().try_for_each(|observed| batch.observe(observed))?;
                 }
                 Job::Tidy { mut tidy, back } => {
-                    // What cannot be deleted is no reason to stop; whoever tidies is told.
-                    let stepped = tidy.step(&mut batch).map(|()| tidy);
-                    answers.push(Answer::Tidied(back, stepped));
+                    tidy.step(&mut batch);
+                    answers.push(Answer::Tidied(back, tidy));
                 }
                 Job::Pass(done) => answers.push(Answer::Done(done)),
                 Job::Stop => {}

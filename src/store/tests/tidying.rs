@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::alert::{Conditions, Incident, Record, Severity};
 use crate::domain::id::IncidentId;
+use crate::store::keys;
 use crate::store::tidy::DEAD_LETTERS_MAX;
 
 const RETENTION: u64 = 400;
@@ -52,6 +53,22 @@ fn what_is_closed_and_stored_long_enough_ago_goes_and_the_rest_stays() {
     store.close().unwrap();
     check_whole(folder.path());
     assert_eq!(contents(&open(folder.path())), kept);
+}
+
+#[test]
+fn what_cannot_be_read_keeps_only_what_is_of_its_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    commit(&store, at(0), vec![failure(1), recovered(1, at(60)), transition(1, 1), alert(1, Some(at(60)))]);
+    commit(&store, at(0).plus(days(10)), vec![failure(2), transition(1, 2), alert(2, None)]);
+    store.reader().state.tree.insert(keys::numbered(keys::Kind::Alert, 1), b"no alert").unwrap();
+    let now = at(0).plus(days(RETENTION + 11));
+    let refused = store.writer().tidy(now, days(RETENTION)).unwrap_err();
+    assert!(refused.to_string().contains("alert"), "{refused}");
+    let kept = contents(&store);
+    assert_eq!(kept.histories.iter().map(|history| history.id.0).collect::<Vec<_>>(), [2]);
+    assert_eq!(kept.transitions.last(), Some(&(2, line(2))));
+    assert_eq!(kept.transitions.len(), 1);
 }
 
 #[test]
