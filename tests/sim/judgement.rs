@@ -10,7 +10,6 @@ use breakwater::domain::event::Event;
 use breakwater::domain::id::{HistoryId, IncidentId, Sequence};
 use breakwater::store::{DeliveryFilter, HistoryFilter, Options, Reader, Store};
 
-use crate::ledger::Says;
 use crate::plan::CHANNELS;
 use crate::run::Run;
 
@@ -143,20 +142,24 @@ fn notified_is_true(run: &Run, evidence: &Evidence, reader: &Reader) {
     };
     for history in histories {
         let id = history.id;
-        let incident = evidence.alerts.iter().find(|record| record.incident.history == Some(id));
+        // Who knows of an incident knows of what fails while it lasts.
+        let incidents = evidence.alerts.iter().filter(|record| {
+            record.incident.history == Some(id)
+                || *record.target == *history.target_system
+                    && record.until.is_none_or(|until| until >= history.occurred_at)
+                    && history.recovered_at.is_none_or(|recovered| record.incident.fired_at <= recovered)
+        });
+        let incidents: Vec<u64> = incidents.map(|record| record.incident.id.0).collect();
         let told = CHANNELS.iter().any(|channel| {
             run.receivers.look(channel, |ledger| {
-                let of_its_incident = incident.is_some_and(|record| {
-                    let number = record.incident.id.0;
-                    let by_its_end = *channel != "plain" && ledger.knows_end(number);
-                    ledger.knows(|says| matches!(says, Says::Trouble(which, "firing" | "trouble") if which == number))
-                        || by_its_end
-                });
-                of_its_incident || ledger.knows_report(id.0)
+                let knows = |incident: &u64| {
+                    ledger.knows_trouble(*incident) || *channel != "plain" && ledger.knows_end(*incident)
+                };
+                incidents.iter().any(knows) || ledger.knows_report(id.0)
             })
         });
         run.witness.expect(told || !history.notified, || {
-            format!("history {} says that people were told, and nobody was", id.0)
+            format!("people were told of this history, it says, and nobody was: {history:?}, with {incidents:?}")
         });
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Ledger {
     bodies: BTreeMap<String, (Vec<u8>, bool)>,
     /// The `webhook-id` under which a number of the outbox was seen.
     numbers: BTreeMap<String, String>,
-    /// Incidents whose end was seen, taken or not.
+    /// Incidents whose end was seen.
     ends_seen: BTreeSet<u64>,
     /// What was taken, under which ids. An Alertmanager's messages have none: they are told again.
     pub(crate) taken: BTreeMap<Says, BTreeSet<String>>,
@@ -54,11 +54,10 @@ impl Ledger {
                 Says::End(_) | Says::Report(_) => {}
             }
         }
-        // An Alertmanager's group may hold what lasts and what is over.
-        for one in &says {
-            if let Says::End(incident) = one {
-                self.ends_seen.insert(*incident);
-            }
+        // An Alertmanager may be told again of an end before a beginning that it did not take: who has not taken the end
+        // has not seen it.
+        if called.webhook_id.is_some() {
+            self.see_ends(&says);
         }
         says
     }
@@ -86,6 +85,7 @@ impl Ledger {
         if let Some((_, taken)) = called.webhook_id.as_ref().and_then(|id| self.bodies.get_mut(id)) {
             *taken = true;
         }
+        self.see_ends(says);
         for one in says {
             let ids = self.taken.entry(*one).or_default();
             ids.extend(called.webhook_id.clone());
@@ -94,6 +94,14 @@ impl Ledger {
                 format!("{}: {one:?} was told under several ids: {ids:?}", self.name)
             });
         }
+    }
+
+    fn see_ends(&mut self, says: &[Says]) {
+        let ends = says.iter().filter_map(|one| match one {
+            Says::End(incident) => Some(*incident),
+            Says::Trouble(..) | Says::Report(_) => None,
+        });
+        self.ends_seen.extend(ends);
     }
 
     /// Whether it took a message that says so.

@@ -85,6 +85,8 @@ impl Run {
             promised: Vec::new(),
         };
         run.play().await;
+        // The receivers go on, and with them whom they could kill.
+        run.node.victim.kill(&run.witness);
         if std::env::var_os("SIM_STORY").is_some() {
             eprintln!("seed {seed}\n{}", run.witness.story());
         }
