@@ -91,6 +91,8 @@ pub(super) struct Queue {
     remembered: BTreeMap<DeliveryId, Entry>,
     /// Entries whose group is on its way.
     members: BTreeMap<DeliveryId, Member>,
+    /// What may have left as itself before, and so is joined with nothing: its receiver would see it under two ids.
+    alone: BTreeSet<DeliveryId>,
     homes: Homes,
     /// Entries that leave the outbox, and whose commit is on its way.
     leaving: BTreeSet<DeliveryId>,
@@ -113,6 +115,7 @@ impl Queue {
             due: BTreeSet::new(),
             remembered: BTreeMap::new(),
             members: BTreeMap::new(),
+            alone: BTreeSet::new(),
             homes: Homes::default(),
             leaving: BTreeSet::new(),
             flushed: BTreeMap::new(),
@@ -144,7 +147,8 @@ impl Queue {
         let remembered = &self.remembered;
         let is_group = |id: &DeliveryId| remembered.get(id).is_some_and(|entry| entry.of.is_none());
         let waiting = self.lines.entry(line.clone()).or_default();
-        if line.waits() && delivery.attempts == 0 && delivery.message.of().is_some() {
+        let is_fresh = delivery.attempts == 0 && delivery.message.of().is_some() && !self.alone.contains(&id);
+        if line.waits() && is_fresh {
             waiting.fresh.insert((due, id));
             waiting.grew_at = waiting.grew_at.max(due);
         } else if line.waits() {
@@ -202,6 +206,7 @@ impl Queue {
     }
 
     fn remove(&mut self, id: DeliveryId) -> Option<Entry> {
+        self.alone.remove(&id);
         let entry = self.remembered.remove(&id)?;
         self.groups -= usize::from(entry.of.is_none());
         Some(entry)
@@ -292,8 +297,9 @@ impl Queue {
         report.map_or(May::Go, may)
     }
 
-    /// What was released and is held back after all may as well be joined.
+    /// What is held back lets others go by, and leaves as itself later: it may have been tried.
     fn hold(&mut self, line: &Line, id: DeliveryId, until: Timestamp) {
+        self.alone.insert(id);
         if let Some(entry) = self.remembered.get_mut(&id) {
             entry.due = until;
         }
@@ -320,6 +326,10 @@ impl Queue {
         let mut leaving = Vec::new();
         for (due, id) in fresh {
             match self.ask(id, may) {
+                May::Go if self.alone.contains(&id) => {
+                    self.make_ready(line, id);
+                    return Some(self.begin(line, Step::Attempt(id)));
+                }
                 May::Go => {
                     leaving.extend(self.remembered.get(&id).and_then(|entry| Leaving::of(id, entry)));
                 }

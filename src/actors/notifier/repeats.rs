@@ -20,8 +20,19 @@ const SAID_AGAIN_FOR: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
     firing: BTreeMap<IncidentId, Alert>,
-    /// With the time after which it is not said any more.
-    over: BTreeMap<IncidentId, (Alert, Timestamp, Timestamp)>,
+    over: BTreeMap<IncidentId, Over>,
+}
+
+/// An incident that is over.
+#[derive(Debug)]
+struct Over {
+    alert: Alert,
+    until: Timestamp,
+    /// Whether its end was tried. Before that something of it may wait in front of the end, which would fire again at a
+    /// receiver that had heard of the end here.
+    is_said: bool,
+    /// After this it is not said any more.
+    last: Timestamp,
 }
 
 impl Repeats {
@@ -51,30 +62,45 @@ impl Repeats {
                     self.firing.insert(alert.incident, alert.clone());
                 }
             }
-            Message::Resolved { .. } => self.ended(message, now),
+            Message::Resolved { .. } => self.was_tried(message, now),
             Message::Grouped(group) => group.messages.iter().for_each(|message| self.delivered(message, now)),
             Message::FailureRecorded { .. } => {}
         }
     }
 
-    /// A message is committed, or was given up: what is over is not said to fire any more, whether or not its end was
-    /// heard.
+    /// A message is committed: what is over is not said to fire any more. That it is over is said once the message was
+    /// tried.
     pub(crate) fn ended(&mut self, message: &Message, now: Timestamp) {
+        self.end(message, false, now);
+    }
+
+    /// A message was tried, whether or not it was taken: all before it was.
+    pub(crate) fn was_tried(&mut self, message: &Message, now: Timestamp) {
+        self.end(message, true, now);
+    }
+
+    fn end(&mut self, message: &Message, was_tried: bool, now: Timestamp) {
         match message {
             Message::Resolved { alert, until } => {
                 self.firing.remove(&alert.incident);
-                self.over.entry(alert.incident).or_insert_with(|| (alert.clone(), *until, now.plus(SAID_AGAIN_FOR)));
+                let last = now.plus(SAID_AGAIN_FOR);
+                let over = || Over { alert: alert.clone(), until: *until, is_said: false, last };
+                let over = self.over.entry(alert.incident).or_insert_with(over);
+                if was_tried && !std::mem::replace(&mut over.is_said, true) {
+                    over.last = last;
+                }
             }
-            Message::Grouped(group) => group.messages.iter().for_each(|message| self.ended(message, now)),
+            Message::Grouped(group) => group.messages.iter().for_each(|message| self.end(message, was_tried, now)),
             Message::Firing(_) | Message::Reminder(_) | Message::Escalated(_) | Message::FailureRecorded { .. } => {}
         }
     }
 
     /// What is to be said now.
     pub(crate) fn due(&mut self, now: Timestamp) -> Vec<Standing> {
-        self.over.retain(|_, (_, _, last)| *last >= now);
+        self.over.retain(|_, over| over.last >= now);
         let firing = self.firing.values().map(|alert| Standing { alert: alert.clone(), until: None });
-        let over = self.over.values().map(|(alert, until, _)| Standing { alert: alert.clone(), until: Some(*until) });
+        let over = self.over.values().filter(|over| over.is_said);
+        let over = over.map(|over| Standing { alert: over.alert.clone(), until: Some(over.until) });
         firing.chain(over).collect()
     }
 }
@@ -115,11 +141,13 @@ mod tests {
         repeats.delivered(&Message::Firing(alert()), START);
         assert_eq!(repeats.due(START), standing(None));
         repeats.ended(&resolved(), START.plus(MINUTE));
+        assert_eq!(repeats.due(START.plus(MINUTE)), [], "a reminder may wait before it, which would fire again");
         let over = standing(Some(START.plus(MINUTE)));
-        assert_eq!(repeats.due(START.plus(MINUTE)), over);
-        repeats.delivered(&resolved(), START.plus(2 * MINUTE));
-        assert_eq!(repeats.due(START.plus(6 * MINUTE)), over);
-        assert_eq!(repeats.due(START.plus(7 * MINUTE)), []);
+        repeats.was_tried(&resolved(), START.plus(2 * MINUTE));
+        assert_eq!(repeats.due(START.plus(2 * MINUTE)), over);
+        repeats.delivered(&resolved(), START.plus(3 * MINUTE));
+        assert_eq!(repeats.due(START.plus(7 * MINUTE)), over);
+        assert_eq!(repeats.due(START.plus(8 * MINUTE)), []);
     }
 
     #[test]
@@ -127,17 +155,19 @@ mod tests {
         let mut repeats = Repeats::default();
         repeats.ended(&resolved(), START.plus(MINUTE));
         repeats.delivered(&Message::Firing(alert()), START.plus(MINUTE));
+        assert_eq!(repeats.due(START.plus(MINUTE)), []);
+        repeats.delivered(&resolved(), START.plus(MINUTE));
         assert_eq!(repeats.due(START.plus(MINUTE)), standing(Some(START.plus(MINUTE))));
     }
 
     #[test]
     fn an_end_that_was_given_up_ends_what_fires_all_the_same() {
         let mut repeats = Repeats::default();
-        repeats.ended(&resolved(), START.plus(MINUTE));
+        repeats.was_tried(&resolved(), START.plus(MINUTE));
         assert_eq!(repeats.due(START.plus(60 * MINUTE)), []);
         repeats.delivered(&Message::Firing(alert()), START.plus(60 * MINUTE));
         assert_eq!(repeats.due(START.plus(60 * MINUTE)), standing(None));
-        repeats.ended(&resolved(), START.plus(61 * MINUTE));
+        repeats.was_tried(&resolved(), START.plus(61 * MINUTE));
         assert_eq!(repeats.due(START.plus(61 * MINUTE)), standing(Some(START.plus(MINUTE))));
     }
 

@@ -125,7 +125,7 @@ impl Notifier {
         if *outcome == Outcome::Delivered {
             repeats.delivered(&delivery.message, now);
         } else {
-            repeats.ended(&delivery.message, now);
+            repeats.was_tried(&delivery.message, now);
         }
     }
 }

@@ -49,6 +49,7 @@ impl Queue {
                 firsts.entry(entry.of).or_insert(id);
             }
             for id in firsts.into_values() {
+                self.alone.insert(id);
                 self.make_ready(&line, id);
             }
             self.schedule(&line);
@@ -70,9 +71,11 @@ impl Queue {
             self.remembered.iter().filter(|(_, entry)| idle(entry)).map(|(id, _)| *id).collect();
         let of_idle = self.members.iter().filter(|(_, member)| idle.contains(&member.group)).map(|(id, _)| *id);
         let of_idle: Vec<DeliveryId> = of_idle.collect();
+        let alone = self.alone.clone();
         for id in idle.into_iter().chain(of_idle) {
             self.forget(id);
         }
+        self.alone = alone;
         self.flushed.clear();
     }
 

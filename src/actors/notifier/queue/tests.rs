@@ -377,6 +377,37 @@ fn a_report_that_is_held_back_waits_and_the_others_go() {
 }
 
 #[test]
+fn a_report_that_was_tried_and_is_then_held_back_leaves_as_itself() {
+    let mut stage = Stage::default();
+    stage.grow(1, reported(1), reports_line(), 0);
+    stage.attempts(0, 1);
+    stage.waits(1, reported(1), reports_line(), 1);
+    let mut holds = |report: &mut Report| {
+        report.held = true;
+        May::Wait(at(60))
+    };
+    assert_eq!(stage.queue.next_step(at(1), &mut holds), None);
+    stage.grow(2, reported(2), reports_line(), 2);
+    stage.queue.release(at(10));
+    stage.attempts(10, 1);
+    stage.done(&[1]);
+    stage.attempts(10, 2);
+}
+
+#[test]
+fn what_may_have_left_as_itself_before_a_restart_does_so_also_where_it_is_sorted_anew() {
+    let mut stage = Stage::default();
+    stage.grow(1, reported(1), reports_line(), 0);
+    stage.queue.release_firsts();
+    stage.queue.forget_idle();
+    stage.grow(1, reported(1), reports_line(), 0);
+    stage.grow(2, reported(2), reports_line(), 0);
+    stage.attempts(0, 1);
+    stage.done(&[1]);
+    stage.attempts(0, 2);
+}
+
+#[test]
 fn a_member_that_is_hurried_hurries_its_group() {
     let mut stage = Stage::default();
     stage.grow(1, firing(1), group_line(), 0);

@@ -1,0 +1,165 @@
+//! The end of a run: the store is held against what the receivers got.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use breakwater::clock::Clock;
+use breakwater::domain::alert::Record;
+use breakwater::domain::delivery::{Delivery, Message};
+use breakwater::domain::event::Event;
+use breakwater::domain::id::{HistoryId, IncidentId, Sequence};
+use breakwater::store::{DeliveryFilter, HistoryFilter, Options, Reader, Store};
+
+use crate::plan::CHANNELS;
+use crate::run::Run;
+
+/// What the store says.
+struct Evidence {
+    events: Vec<Event>,
+    alerts: Vec<Record>,
+    dead: Vec<Delivery>,
+    waiting: usize,
+}
+
+impl Evidence {
+    fn read(reader: &Reader) -> Result<Self, breakwater::store::Error> {
+        let mut events = Vec::new();
+        let mut after = Sequence(0);
+        loop {
+            let more = reader.events_after(after, 1_000)?;
+            let Some(last) = more.last() else { break };
+            after = last.sequence;
+            events.extend(more.into_iter().map(|logged| logged.event));
+        }
+        let alerts = reader.alerts(|_| true, 0, usize::MAX)?.items;
+        let letters = reader.dead_letters(&DeliveryFilter::default(), 0, usize::MAX)?.items;
+        let dead = letters.into_iter().filter_map(Result::ok).collect();
+        Ok(Self { events, alerts, dead, waiting: reader.deliveries_waiting()?.len() })
+    }
+
+    fn is_dead(&self, channel: &str, is: impl Fn(&Message) -> bool) -> bool {
+        self.dead.iter().any(|letter| &*letter.channel == channel && is(&letter.message))
+    }
+}
+
+/// Opens the store, and says of everything that was to be told whether it was.
+pub(crate) async fn pass(run: &Run, data: &Path) {
+    let options = Options {
+        folder: data.to_owned(),
+        cache_bytes: 16 * 1024 * 1024,
+        clock: Clock::system(),
+        on_batch: Box::new(|_| {}),
+        on_failure: Box::new(|error| panic!("{error}")),
+    };
+    let opened = tokio::task::spawn_blocking(move || Store::open(options)).await.expect("it does not panic");
+    let store = match opened {
+        Ok(store) => store,
+        Err(error) => return run.witness.accuse(format!("the store cannot be opened: {error}")),
+    };
+    let reader = store.reader();
+    match Evidence::read(&reader) {
+        Ok(evidence) => {
+            ids_are_given_once(run, &evidence);
+            incidents_were_told(run, &evidence);
+            reports_were_told(run, &evidence, &reader);
+            notified_is_true(run, &evidence, &reader);
+            run.witness.expect(evidence.waiting == 0, || format!("{} messages wait", evidence.waiting));
+        }
+        Err(error) => run.witness.accuse(format!("the store cannot be read: {error}")),
+    }
+    if let Err(error) = store.close() {
+        run.witness.accuse(format!("the store cannot be closed: {error}"));
+    }
+}
+
+fn ids_are_given_once(run: &Run, evidence: &Evidence) {
+    let (mut fired, mut over, mut recorded) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for event in &evidence.events {
+        match event {
+            Event::AlertFired { incident, .. } => {
+                run.witness.expect(fired.insert(incident.id), || format!("incident {} fired twice", incident.id.0));
+            }
+            Event::AlertResolved { incident, .. } => {
+                run.witness.expect(over.insert(*incident), || format!("incident {} ended twice", incident.0));
+                run.witness.expect(fired.contains(incident), || format!("incident {} never fired", incident.0));
+            }
+            Event::FailureRecorded(history) => {
+                run.witness.expect(recorded.insert(history.id), || format!("history {} is two", history.id.0));
+            }
+            _ => {}
+        }
+    }
+    let known: BTreeSet<IncidentId> = evidence.alerts.iter().map(|record| record.incident.id).collect();
+    run.witness.expect(known == fired && fired == over, || {
+        format!("incidents that are kept, fired, and are over: {known:?} {fired:?} {over:?}")
+    });
+}
+
+/// Each channel was told of the beginning and the end, or the letter is there. Of a group's incident that was over before
+/// its beginning left it was told the end alone.
+fn incidents_were_told(run: &Run, evidence: &Evidence) {
+    for record in &evidence.alerts {
+        let id = record.incident.id;
+        for channel in record.incident.channels.iter() {
+            let (began, ended) =
+                run.receivers.look(channel, |ledger| (ledger.knows_trouble(id.0), ledger.knows_end(id.0)));
+            let of_it = |message: &Message| message.alert().is_some_and(|alert| alert.incident == id);
+            let begin_is_dead =
+                evidence.is_dead(channel, |message| of_it(message) && !matches!(message, Message::Resolved { .. }));
+            let by_its_end = **channel != *"plain" && ended;
+            run.witness.expect(began || begin_is_dead || by_its_end || was_dismissed(evidence, channel), || {
+                format!("{channel} was never told that incident {} began, and no letter says so", id.0)
+            });
+            run.witness.expect(ended, || format!("{channel} was never told that incident {} is over", id.0));
+        }
+    }
+}
+
+/// Whether a letter for this channel was let go of, which is not known any more.
+fn was_dismissed(evidence: &Evidence, name: &str) -> bool {
+    evidence
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::NotificationDismissed { channel, .. } if **channel == *name))
+}
+
+fn reports_were_told(run: &Run, evidence: &Evidence, reader: &Reader) {
+    for history in &run.promised {
+        let known = reader.history(HistoryId(*history)).ok().flatten();
+        run.witness.expect(known.is_some(), || format!("report {history} was answered, and is not there"));
+        let told = CHANNELS.iter().any(|channel| run.receivers.look(channel, |ledger| ledger.knows_report(*history)));
+        let of_it = |message: &Message| matches!(message, Message::FailureRecorded { history: which, .. } if which.0 == *history);
+        let dead = CHANNELS.iter().any(|channel| evidence.is_dead(channel, of_it));
+        run.witness.expect(told || dead, || format!("nobody was told of report {history}, and no letter says so"));
+    }
+}
+
+/// A history says that people were told where somebody was, and nowhere else.
+fn notified_is_true(run: &Run, evidence: &Evidence, reader: &Reader) {
+    let histories = match reader.histories(&HistoryFilter::default(), 0, usize::MAX) {
+        Ok(page) => page.items,
+        Err(error) => return run.witness.accuse(format!("the histories cannot be read: {error}")),
+    };
+    for history in histories {
+        let id = history.id;
+        // Who knows of an incident knows of what fails while it lasts.
+        let incidents = evidence.alerts.iter().filter(|record| {
+            record.incident.history == Some(id)
+                || *record.target == *history.target_system
+                    && record.until.is_none_or(|until| until >= history.occurred_at)
+                    && history.recovered_at.is_none_or(|recovered| record.incident.fired_at <= recovered)
+        });
+        let incidents: Vec<u64> = incidents.map(|record| record.incident.id.0).collect();
+        let told = CHANNELS.iter().any(|channel| {
+            run.receivers.look(channel, |ledger| {
+                let knows = |incident: &u64| {
+                    ledger.knows_trouble(*incident) || *channel != "plain" && ledger.knows_end(*incident)
+                };
+                incidents.iter().any(knows) || ledger.knows_report(id.0)
+            })
+        });
+        run.witness.expect(told || !history.notified, || {
+            format!("people were told of this history, it says, and nobody was: {history:?}, with {incidents:?}")
+        });
+    }
+}
