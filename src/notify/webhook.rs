@@ -69,6 +69,8 @@ struct CloudEvent<'a> {
     id: &'a str,
     source: &'a str,
     r#type: &'static str,
+    /// Left out where it would be empty, which CloudEvents do not allow: of a group of everything.
+    #[serde(skip_serializing_if = "str::is_empty")]
     subject: &'a str,
     time: String,
     datacontenttype: &'static str,
@@ -248,6 +250,15 @@ mod tests {
         let bodies: Vec<_> =
             groups.into_iter().map(|one| sent(&delivery(one), "breakwater-1", NOW, vec![]).body).collect();
         insta::assert_snapshot!(bodies.join("\n\n"));
+    }
+
+    #[test]
+    fn a_group_of_everything_has_no_subject_since_an_empty_one_is_no_cloudevent() {
+        let Message::Grouped(mut everything) = group(Of::Ends, vec![resolved()]) else { unreachable!() };
+        everything.name = "".into();
+        let body = sent(&delivery(Message::Grouped(everything)), "n", NOW, vec![]).body;
+        let event: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((event.get("subject"), &event["data"]["group"]), (None, &serde_json::json!("")));
     }
 
     #[test]
