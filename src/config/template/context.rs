@@ -51,6 +51,14 @@ pub struct Context<'a> {
     pub alerts: Vec<Self>,
 }
 
+impl Context<'_> {
+    /// Every link in it.
+    pub(super) fn links(&self) -> Vec<String> {
+        let own = self.link.into_iter().chain(self.acknowledge).map(str::to_owned);
+        own.chain(self.alerts.iter().flat_map(Self::links)).collect()
+    }
+}
+
 /// So many of our own lines.
 fn lines(count: usize) -> Vec<String> {
     vec!["Cause: 3 probes in a row failed: \"503\"".to_owned(); count]

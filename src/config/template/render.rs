@@ -72,7 +72,8 @@ impl Template {
             Escaping::Slack => AutoEscape::Custom("slack"),
             Escaping::Markdown => AutoEscape::Custom("markdown"),
         });
-        environment.set_formatter(move |out, state, value| write_value(out, state, value, escaping));
+        let links = context.links();
+        environment.set_formatter(move |out, state, value| write_value(out, state, value, escaping, &links));
         let template = environment.template_from_str(&self.source).map_err(|error| in_words(&error))?;
         let mut rendered = Limited(Vec::new());
         template.render_captured_to(context, &mut rendered).map_err(|error| in_words(&error))?;
@@ -86,8 +87,15 @@ impl Template {
     }
 }
 
-/// What there is none of is not written, but in JSON, where it is `null`.
-fn write_value(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value, escaping: Escaping) -> Result<(), Jinja> {
+/// What there is none of is not written, but in JSON, where it is `null`. Of our own links Markdown takes every sign as it
+/// is, and a backslash in one would lead somewhere else.
+fn write_value(
+    out: &mut Output<'_>,
+    state: &State<'_, '_>,
+    value: &Value,
+    escaping: Escaping,
+    links: &[String],
+) -> Result<(), Jinja> {
     match escaping {
         Escaping::Json => minijinja::escape_formatter(out, state, value),
         Escaping::Plain | Escaping::Mentions | Escaping::Slack | Escaping::Markdown => {
@@ -95,7 +103,9 @@ fn write_value(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value, escap
                 return Ok(());
             }
             let text = value.to_string();
-            let written = if value.is_safe() { out.write_str(&text) } else { out.write_str(&escaping.escape(&text)) };
+            let is_link = escaping == Escaping::Markdown && links.contains(&text);
+            let as_it_is = value.is_safe() || is_link;
+            let written = if as_it_is { out.write_str(&text) } else { out.write_str(&escaping.escape(&text)) };
             Ok(written?)
         }
     }
@@ -153,6 +163,17 @@ mod tests {
             "<https://breakwater.example/targets/PG_KCP> 3 probes in a row failed: \"503\" &lt;html&gt; &amp; 'more'",
         );
         check("{{ until }}{{ incident }}", Escaping::Plain, "7");
+    }
+
+    #[test]
+    fn a_link_still_leads_where_it_should() {
+        let link = "https://breakwater.example/targets/PG_KCP";
+        check("{{ target }}: {{ link }}", Escaping::Markdown, &format!("PG\\_KCP: {link}"));
+        let template = Template::new("{% for one in alerts %}{{ one.acknowledge }}{% endfor %}", Escaping::Markdown);
+        let member =
+            Context { acknowledge: Some("https://breakwater.example/alerts/7/acknowledge?token=a_b"), ..firing() };
+        let group = Context { alerts: vec![member.clone()], ..firing() };
+        assert_eq!(template.unwrap().render(&group).as_deref(), Ok(member.acknowledge.unwrap()));
     }
 
     #[test]
