@@ -5,6 +5,7 @@ pub mod breaker;
 pub mod call;
 pub mod change;
 pub mod delivery;
+pub mod ending;
 pub mod event;
 pub mod failure_history;
 pub mod flapping;

@@ -20,6 +20,7 @@ use super::request::{Request, stored};
 use super::state::Http;
 use crate::actors::answer::Refused;
 use crate::actors::board::Slot;
+use crate::config::Language;
 use crate::domain::alert::{Acknowledged, Record};
 use crate::domain::id::IncidentId;
 use crate::domain::scrub::scrub;
@@ -138,7 +139,8 @@ pub(super) async fn ask(request: Request, id: String) -> Result<Response, Proble
         return Err(Problem::bad_token());
     }
     let alert = find(&request.http, id).await?;
-    Ok(page(&question(&alert, &token)))
+    let words = words(&request.http);
+    Ok(page(words, &question(words, &alert, &token)))
 }
 
 /// AcknowledgeAlert
@@ -170,7 +172,8 @@ pub(super) async fn acknowledge(request: Request, id: String) -> Result<Response
             let text = form.iter().find(|(known, _)| known == name).map(|(_, text)| text.trim());
             text.filter(|text| !text.is_empty()).map(|text| scrub(text).chars().take(max).collect::<String>())
         };
-        (member("who", WHO_MAX), member("comment", COMMENT_MAX))
+        let in_one_line = |who: String| who.replace(char::is_control, " ");
+        (member("who", WHO_MAX).map(in_one_line), member("comment", COMMENT_MAX))
     } else {
         body.optional_command(read).await?.unwrap_or_default()
     };
@@ -181,7 +184,7 @@ pub(super) async fn acknowledge(request: Request, id: String) -> Result<Response
         return match (is_from_the_page, is_form) {
             (true, _) => Ok(reply::back_to_the_page()),
             // Who presses a button is a person, and wants to read it.
-            (false, true) => Ok(page(&done(&over))),
+            (false, true) => Ok(page(words(&http), &done(words(&http), &over))),
             (false, false) => Err(Refused::AlertOver.into()),
         };
     };
@@ -193,7 +196,7 @@ pub(super) async fn acknowledge(request: Request, id: String) -> Result<Response
         Some(record) => Alert::from(record),
         None => find(&http, id).await?,
     };
-    Ok(if is_form { page(&done(&alert)) } else { reply::json(&alert) })
+    Ok(if is_form { page(words(&http), &done(words(&http), &alert)) } else { reply::json(&alert) })
 }
 
 type Said = (Option<String>, Option<String>);
@@ -204,10 +207,54 @@ fn read(fields: &Fields<'_>) -> Option<Said> {
     Some((who?.map(Into::into), comment?.map(Into::into)))
 }
 
-/// A page of a few words. Its addresses are relative, since `external_url` may have a path; the form may be sent to this node and nowhere else.
-fn page(content: &str) -> Response {
+/// What stands on the page behind a message's link, in the language of messages.
+struct Words {
+    language: &'static str,
+    alert: &'static str,
+    name: &'static str,
+    comment: &'static str,
+    seen: &'static str,
+    /// Behind the name of who has seen it.
+    has_seen: &'static str,
+    over: &'static str,
+    lasts: &'static str,
+}
+
+const ENGLISH: Words = Words {
+    language: "en",
+    alert: "Alert",
+    name: "Your name",
+    comment: "Comment",
+    seen: "I have seen it",
+    has_seen: " has seen it. Nobody is reminded any more.",
+    over: "It is over.",
+    lasts: "It lasts.",
+};
+
+const KOREAN: Words = Words {
+    language: "ko",
+    alert: "알림",
+    name: "이름",
+    comment: "메모",
+    seen: "확인했습니다",
+    has_seen: " 님이 확인했습니다. 다시 알리지 않습니다.",
+    over: "종료되었습니다.",
+    lasts: "계속되고 있습니다.",
+};
+
+fn words(http: &Http) -> &'static Words {
+    match http.config.load().alerting.language {
+        Language::English => &ENGLISH,
+        Language::Korean => &KOREAN,
+    }
+}
+
+/// A page of a few words. Its addresses are relative, since `external_url` may have a path; the form may be sent to this
+/// node and nowhere else.
+fn page(words: &Words, content: &str) -> Response {
+    let language = words.language;
     let text = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+        "<!doctype html>\n<html lang=\"{language}\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>Breakwater</title>\n\
          <link rel=\"stylesheet\" href=\"../../assets/page.css\">\n<main>\n{content}</main>\n</html>\n"
     );
@@ -217,31 +264,32 @@ fn page(content: &str) -> Response {
     reply::with_forms(response)
 }
 
-fn question(alert: &Alert, token: &str) -> String {
-    let about = about(alert);
+fn question(words: &Words, alert: &Alert, token: &str) -> String {
     if alert.until.is_some() || alert.acknowledged.is_some() {
-        return done(alert);
+        return done(words, alert);
     }
+    let (about, Words { name, comment, seen, .. }) = (about(words, alert), words);
     format!(
         "{about}<form method=\"post\" action=\"?token={token}\">\n\
-         <p><label>Your name <input name=\"who\" maxlength=\"{WHO_MAX}\"></label></p>\n\
-         <p><label>Comment <input name=\"comment\" maxlength=\"{COMMENT_MAX}\"></label></p>\n\
-         <p><button>I have seen it</button></p>\n</form>\n",
+         <p><label>{name} <input name=\"who\" maxlength=\"{WHO_MAX}\"></label></p>\n\
+         <p><label>{comment} <input name=\"comment\" maxlength=\"{COMMENT_MAX}\"></label></p>\n\
+         <p><button>{seen}</button></p>\n</form>\n",
         token = escaped(token),
     )
 }
 
-fn done(alert: &Alert) -> String {
-    let words = match (&alert.until, &alert.acknowledged) {
-        (Some(_), _) => "It is over.".to_owned(),
-        (None, Some(by)) => format!("{} has seen it. Nobody is reminded any more.", escaped(&by.who)),
-        (None, None) => "It lasts.".to_owned(),
+fn done(words: &Words, alert: &Alert) -> String {
+    let said = match (&alert.until, &alert.acknowledged) {
+        (Some(_), _) => words.over.to_owned(),
+        (None, Some(by)) => format!("{}{}", escaped(&by.who), words.has_seen),
+        (None, None) => words.lasts.to_owned(),
     };
-    format!("{}<p>{words}</p>\n", about(alert))
+    format!("{}<p>{said}</p>\n", about(words, alert))
 }
 
-fn about(alert: &Alert) -> String {
-    format!("<h1>{}</h1>\n<p>Alert {}: {}</p>\n", escaped(&alert.system_name), alert.id, escaped(&alert.cause))
+fn about(words: &Words, alert: &Alert) -> String {
+    let (name, cause) = (escaped(&alert.system_name), escaped(&alert.cause));
+    format!("<h1>{name}</h1>\n<p>{} {}: {cause}</p>\n", words.alert, alert.id)
 }
 
 fn escaped(text: &str) -> String {

@@ -72,7 +72,7 @@ impl Body {
         Fields::read(&self.json().await?, read)
     }
 
-    /// What `read` makes of the body's members, or nothing where there is no body.
+    /// What `read` makes of the body's members, or nothing where there is no body or it is `null`.
     ///
     /// # Errors
     /// As [`Body::command`].
@@ -81,7 +81,8 @@ impl Body {
         read: impl FnOnce(&Fields<'_>) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
         if self.media.is_some() && self.length != Some(0) {
-            return self.command(read).await.map(Some);
+            let body = self.json().await?;
+            return if body.is_null() { Ok(None) } else { Fields::read(&body, read).map(Some) };
         }
         let bytes = self.read().await?;
         if bytes.is_empty() { Ok(None) } else { Err(Problem::unsupported_media_type()) }

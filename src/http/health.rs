@@ -144,7 +144,9 @@ pub(super) struct Reloaded {
 #[utoipa::path(
     post, path = "/-/reload", tag = "Node",
     responses(
-        (status = 200, body = Reloaded), (status = 422, body = super::dto::problem::ProblemBody), CommandProblems,
+        (status = 200, body = Reloaded),
+        (status = 422, content_type = "application/problem+json", body = super::dto::problem::ProblemBody),
+        CommandProblems,
     ),
 )]
 pub(super) async fn reload(request: Request) -> Result<Response, Problem> {

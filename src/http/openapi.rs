@@ -33,7 +33,8 @@ pub(super) enum CommandProblems {
     #[response(status = 404, content_type = "application/problem+json")]
     Unknown(ProblemBody),
     /// What is known does not allow it: a stale report, another retry count, a closed history, another endpoint, a
-    /// system that is not configured, a target that is not called or does not report in.
+    /// system that is not configured, a target that is not called or does not report in, an alert that is over, a silence
+    /// that stands in the configuration.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(ProblemBody),
     /// The body is larger than 256 KiB.
@@ -42,7 +43,8 @@ pub(super) enum CommandProblems {
     /// The body is not said to be JSON.
     #[response(status = 415, content_type = "application/problem+json")]
     NotJson(ProblemBody),
-    /// Too much waits to be written, or too many systems that are not configured; `Retry-After` says when to come again.
+    /// Too much waits to be written, or there are too many systems that are not configured, silences or maintenances;
+    /// `Retry-After` says when to come again.
     #[response(status = 429, content_type = "application/problem+json")]
     TooMuch(ProblemBody),
     /// This node could not make the attempt; it says nothing about the target.

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::quote::{LETTERS, Measure, cut_to, one_line, size};
-use super::told::{Content, Kind, Teller, Told, id_of, key, to_the_second};
+use super::told::{Content, Kind, TARGET_MAX, Teller, Told, id_of, key, to_the_second};
 use super::words::{self, About, Fact};
 use crate::config::Language;
 use crate::domain::alert::Severity;
 use crate::domain::delivery::{Delivery, Group, Of};
+use crate::domain::ending::Unrecovered;
 
 /// Lines for people; of more only the number is told. Twenty are read, and every channel takes as many.
 const LINES_MAX: usize = 20;
@@ -64,7 +65,9 @@ impl Teller {
             acknowledge: None,
         };
         let mut whole = self.put(id, at, correlation, content, None);
-        whole.title = words::group_title(self.language, *of, name, heads(*of, *count, &members));
+        let recovered = members.iter().all(|member| Unrecovered::of(&member.cause).is_none());
+        let heads = heads(*of, *count, &members);
+        whole.title = words::group_title(self.language, *of, &one_line(name, TARGET_MAX), heads, recovered);
         whole.facts = members.iter().take(LINES_MAX).map(|member| self.line(member)).collect();
         let more = u64::from(*count).saturating_sub(whole.facts.len() as u64);
         if more > 0 {
@@ -79,7 +82,7 @@ impl Teller {
     fn line(&self, member: &Told<'_>) -> Fact {
         let about = About {
             kind: member.kind,
-            target: member.target,
+            target: &one_line(member.target, TARGET_MAX),
             channel: &self.channel,
             node: &self.node,
             cause: &one_line(&member.short_cause, CAUSE_MAX),
@@ -90,6 +93,7 @@ impl Teller {
             incident: member.incident,
             history: member.history,
             failure_type: member.failure_type,
+            unrecovered: None,
         };
         words::member(self.language, &about)
     }

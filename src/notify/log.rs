@@ -5,8 +5,10 @@
 use super::grouped::Grouped;
 use super::quote::one_line;
 use super::told::{Kind, Told};
+use super::words;
 use crate::clock::Rfc3339;
 use crate::domain::delivery::Of;
+use crate::domain::ending::Unrecovered;
 
 /// A cause longer than this is cut; the whole of it is in the failure history.
 const CAUSE_MAX: usize = 300;
@@ -59,8 +61,9 @@ fn render(told: &Told<'_>) -> Line {
         Kind::Escalated => (Attention::Wanted, trouble("needs somebody")),
         Kind::Resolved => {
             let until = Rfc3339(told.until.unwrap_or(told.since));
+            let ended = words::ended(Unrecovered::of(&told.cause));
             let text = format!(
-                "{target} is well again: {severity} incident {incident} resolved, it lasted from {since} to {until}; \
+                "{target} {ended}: {severity} incident {incident} resolved, it lasted from {since} to {until}; \
                  its cause was: {cause}"
             );
             (Attention::NotWanted, text)
@@ -121,6 +124,14 @@ mod tests {
         assert_eq!(in_outbox(&teller.tell(&delivery(firing())).id), "41.1");
         let test = teller.test(Kind::Test, at("2024-06-01T10:00:03Z")).id;
         assert_eq!(in_outbox(&test), test);
+    }
+
+    #[test]
+    fn an_end_that_is_no_recovery_is_told_as_none() {
+        let Message::Resolved { mut alert, until } = resolved() else { unreachable!() };
+        alert.cause = Unrecovered::NotWatched.cause("503").into();
+        let text = line(Message::Resolved { alert, until }).1;
+        assert!(text.starts_with("PG_KCP is not watched any more: critical incident 7 resolved"), "{text}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::config::template::{Context, Template};
 use crate::config::{Config, Language};
 use crate::domain::alert::Severity;
 use crate::domain::delivery::{Alert, Delivery, Group, Message};
+use crate::domain::ending::Unrecovered;
 use crate::domain::id::DeliveryId;
 use crate::domain::time::Timestamp;
 
@@ -24,6 +25,8 @@ use crate::domain::time::Timestamp;
 const RESOLVED: &str = "resolved";
 /// What stands for that word in a cause ("the name could not be resolved") of a message that is none.
 const INSTEAD_OF_RESOLVED: &str = "found";
+/// Letters of a target's or a group's name in a sentence, which is more than any has.
+pub(super) const TARGET_MAX: usize = 200;
 /// A cause longer than this is cut for people; the whole of it is in the failure history.
 const CAUSE_MAX: usize = 500;
 
@@ -203,7 +206,7 @@ impl Teller {
         let short_cause = short_cause.unwrap_or_else(|| words::no_cause(self.language).to_owned());
         let about = About {
             kind,
-            target,
+            target: &one_line(target, TARGET_MAX),
             channel: &self.channel,
             node: &self.node,
             cause: &short_cause,
@@ -214,6 +217,7 @@ impl Teller {
             incident,
             history,
             failure_type,
+            unrecovered: Unrecovered::of(&cause).filter(|_| kind.is_over()),
         };
         let (title, facts) = (words::title(self.language, &about), words::facts(self.language, &about));
         let open = words::open(self.language);

@@ -12,6 +12,8 @@
 //! (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md>), Standard Webhooks
 //! 1.0.0 (<https://github.com/standard-webhooks/standard-webhooks>).
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
@@ -19,12 +21,17 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use super::grouped::Grouped;
+use super::quote::{JSON_BYTES, cut_to};
 use super::request::{PROGRAM, Request};
 use super::told::{Kind, Told};
 use crate::clock;
 use crate::config::Secret;
 use crate::config::channel::Webhook;
 use crate::domain::delivery::Of;
+
+/// Bytes of a cause in a group, as JSON writes them: a hundred of them stay under the 1 MB that servers take by default
+/// (nginx: `client_max_body_size`). A cause by itself is told whole.
+const GROUPED_CAUSE_MAX: usize = 8 * 1024;
 
 /// What `told` is on the wire. With no secrets it is not signed.
 pub(super) fn render(told: &Told<'_>, webhook: &Webhook, now_unix: i64) -> Request {
@@ -69,6 +76,8 @@ struct CloudEvent<'a> {
     id: &'a str,
     source: &'a str,
     r#type: &'static str,
+    /// Left out where it would be empty, which CloudEvents do not allow: of a group of everything.
+    #[serde(skip_serializing_if = "str::is_empty")]
     subject: &'a str,
     time: String,
     datacontenttype: &'static str,
@@ -94,7 +103,7 @@ struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<&'a str>,
+    cause: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,7 +156,7 @@ fn data<'a>(told: &'a Told<'_>) -> Data<'a> {
             failure_type: told.failure_type,
             severity: told.incident.map(|_| told.severity.as_str()),
             target: Some(told.target),
-            cause: Some(&told.cause),
+            cause: Some(Cow::Borrowed(&told.cause)),
             since: Some(clock::format(told.since)),
             until: told.until.map(clock::format),
             acknowledge_url: told.acknowledge,
@@ -160,9 +169,15 @@ fn grouped<'a>(told: &'a Told<'_>, group: &'a Grouped<'_>) -> Data<'a> {
     let Grouped { of, name, count, members, .. } = group;
     let whole = Data { status: told.status(), group: Some(name), count: Some(*count), ..Data::default() };
     match of {
-        Of::Trouble | Of::Ends => Data { alerts: members.iter().map(data).collect(), ..whole },
+        Of::Trouble | Of::Ends => Data { alerts: members.iter().map(member).collect(), ..whole },
         Of::Reports => reports(members, whole),
     }
+}
+
+/// One message of a group.
+fn member<'a>(told: &'a Told<'_>) -> Data<'a> {
+    let cause = cut_to(&told.cause, GROUPED_CAUSE_MAX, JSON_BYTES);
+    Data { cause: Some(Cow::Owned(cause)), ..data(told) }
 }
 
 /// What all of them share is said once; the first one's cause stands for them.
@@ -186,7 +201,7 @@ mod tests {
     use super::*;
     use crate::config::Language;
     use crate::config::template::{Escaping, Template};
-    use crate::domain::delivery::{Delivery, Message};
+    use crate::domain::delivery::{Alert, Delivery, Message};
 
     const URL: &str = "https://hooks.example/breakwater";
     const NOW: i64 = 1_717_236_010;
@@ -248,6 +263,24 @@ mod tests {
         let bodies: Vec<_> =
             groups.into_iter().map(|one| sent(&delivery(one), "breakwater-1", NOW, vec![]).body).collect();
         insta::assert_snapshot!(bodies.join("\n\n"));
+    }
+
+    #[test]
+    fn a_group_of_everything_has_no_subject_since_an_empty_one_is_no_cloudevent() {
+        let Message::Grouped(mut everything) = group(Of::Ends, vec![resolved()]) else { unreachable!() };
+        everything.name = "".into();
+        let body = sent(&delivery(Message::Grouped(everything)), "n", NOW, vec![]).body;
+        let event: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((event.get("subject"), &event["data"]["group"]), (None, &serde_json::json!("")));
+    }
+
+    #[test]
+    fn a_group_of_the_longest_causes_has_less_than_a_megabyte() {
+        let cause: Box<str> = "결\u{1}".repeat(8 * 1_024).into();
+        let long = || Message::Firing(Alert { cause: cause.clone(), ..alert() });
+        let body = sent(&delivery(group(Of::Trouble, (0..100).map(|_| long()).collect())), "n", NOW, vec![]).body;
+        assert!(body.len() < 1_000_000, "{}", body.len());
+        assert!(sent(&delivery(long()), "n", NOW, vec![]).body.contains(&*serde_json::to_string(&cause).unwrap()));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::told::Kind;
 use crate::config::Language;
 use crate::domain::alert::Severity;
 use crate::domain::delivery::Of;
+use crate::domain::ending::Unrecovered;
 
 /// A line with what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub(super) struct About<'a> {
     pub(super) incident: Option<u64>,
     pub(super) history: Option<u64>,
     pub(super) failure_type: Option<&'static str>,
+    /// Of an end that is no recovery.
+    pub(super) unrecovered: Option<Unrecovered>,
 }
 
 /// The first line.
@@ -51,22 +54,36 @@ pub(super) fn title(language: Language, about: &About<'_>) -> String {
         (Language::English, Kind::Firing) => format!("{target} is in trouble"),
         (Language::English, Kind::Reminder) => format!("{target} is still in trouble"),
         (Language::English, Kind::Escalated) => format!("{target} got worse, or nobody has acknowledged it"),
-        (Language::English, Kind::Resolved) => format!("Resolved: {target} is well again"),
+        (Language::English, Kind::Resolved) => format!("Resolved: {target} {}", ended(about.unrecovered)),
         (Language::English, Kind::Recorded) => format!("{target}: a failure was reported"),
         (Language::English, Kind::Test) => format!("Test of the channel {channel}"),
         (Language::English, Kind::TestOver) => format!("Resolved: test of the channel {channel}"),
         (Language::Korean, Kind::Firing) => format!("{target} 장애 발생"),
         (Language::Korean, Kind::Reminder) => format!("{target} 장애 계속"),
         (Language::Korean, Kind::Escalated) => format!("{target} 장애 악화 또는 미확인"),
-        (Language::Korean, Kind::Resolved) => format!("{target} 장애 해소 (resolved)"),
+        (Language::Korean, Kind::Resolved) => match about.unrecovered {
+            None => format!("{target} 장애 해소 (resolved)"),
+            Some(Unrecovered::NotWatched) => format!("{target} 감시 종료 (resolved)"),
+            Some(Unrecovered::NotAlertedOn) => format!("{target} 알림 종료, 장애 계속 (resolved)"),
+        },
         (Language::Korean, Kind::Recorded) => format!("{target} 장애 접수"),
         (Language::Korean, Kind::Test) => format!("{channel} 채널 시험"),
         (Language::Korean, Kind::TestOver) => format!("{channel} 채널 시험 종료 (resolved)"),
     }
 }
 
-/// The first line of a message that tells of several: of so many targets, or reports, in the group of this name.
-pub(super) fn group_title(language: Language, of: Of, name: &str, count: u64) -> String {
+/// How a target is whose incident is over, in English.
+pub(super) const fn ended(unrecovered: Option<Unrecovered>) -> &'static str {
+    match unrecovered {
+        None => "is well again",
+        Some(Unrecovered::NotWatched) => "is not watched any more",
+        Some(Unrecovered::NotAlertedOn) => "is not alerted on any more, though its trouble lasts",
+    }
+}
+
+/// The first line of a message that tells of several: of so many targets, or reports, in the group of this name; of ends,
+/// whether all of them recovered.
+pub(super) fn group_title(language: Language, of: Of, name: &str, count: u64, recovered: bool) -> String {
     let (english, korean) = match name {
         "" => (String::new(), String::new()),
         name => (format!(" in {name}"), format!("{name}: ")),
@@ -75,10 +92,12 @@ pub(super) fn group_title(language: Language, of: Of, name: &str, count: u64) ->
     let (failures, were) = if count == 1 { ("failure", "was") } else { ("failures", "were") };
     match (language, of) {
         (Language::English, Of::Trouble) => format!("{count} {noun}{english} {are} in trouble"),
-        (Language::English, Of::Ends) => format!("Resolved: {count} {noun}{english} {are} well again"),
+        (Language::English, Of::Ends) if recovered => format!("Resolved: {count} {noun}{english} {are} well again"),
+        (Language::English, Of::Ends) => format!("Resolved: alerts of {count} {noun}{english} have ended"),
         (Language::English, Of::Reports) => format!("{count} {failures}{english} {were} reported"),
         (Language::Korean, Of::Trouble) => format!("{korean}{count}곳 장애 발생"),
-        (Language::Korean, Of::Ends) => format!("{korean}{count}곳 장애 해소 (resolved)"),
+        (Language::Korean, Of::Ends) if recovered => format!("{korean}{count}곳 장애 해소 (resolved)"),
+        (Language::Korean, Of::Ends) => format!("{korean}{count}곳 알림 종료 (resolved)"),
         (Language::Korean, Of::Reports) => format!("{korean}장애 {count}건 접수"),
     }
 }
@@ -245,7 +264,51 @@ fn in_words(language: Language, span: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::examples::{alert, at, delivery, group, recorded, resolved, teller};
     use super::*;
+    use crate::domain::delivery::{Alert, Message};
+
+    fn title_of(language: Language, message: Message) -> String {
+        teller(language).tell(&delivery(message)).title
+    }
+
+    #[test]
+    fn an_end_that_is_no_recovery_is_not_called_one() {
+        let end = |how: Unrecovered| {
+            let cause = how.cause("503").into();
+            Message::Resolved { alert: Alert { cause, ..alert() }, until: at("2024-06-01T10:05:00Z") }
+        };
+        let titles: Vec<String> = [Language::English, Language::Korean]
+            .into_iter()
+            .flat_map(|language| {
+                let both = [end(Unrecovered::NotWatched), end(Unrecovered::NotAlertedOn)];
+                let groups = [vec![resolved()], vec![resolved(), end(Unrecovered::NotWatched)]];
+                both.into_iter().chain(groups.map(|ends| group(Of::Ends, ends))).map(move |end| title_of(language, end))
+            })
+            .collect();
+        insta::assert_snapshot!(titles.join("\n"), @r"
+        Resolved: PG_KCP is not watched any more
+        Resolved: PG_KCP is not alerted on any more, though its trouble lasts
+        Resolved: 1 target in payments is well again
+        Resolved: alerts of 1 target in payments have ended
+        PG_KCP 감시 종료 (resolved)
+        PG_KCP 알림 종료, 장애 계속 (resolved)
+        payments: 1곳 장애 해소 (resolved)
+        payments: 1곳 알림 종료 (resolved)
+        ");
+    }
+
+    #[test]
+    fn a_name_cannot_turn_a_title_around_or_break_it() {
+        let Message::FailureRecorded { history, failure_type, severity, cause, occurred_at, .. } = recorded() else {
+            unreachable!("it is a report");
+        };
+        let target = "A\u{202e}B\u{2028}C".into();
+        let message = Message::FailureRecorded { history, failure_type, target, severity, cause, occurred_at };
+        assert_eq!(title_of(Language::English, message.clone()), "A B C: a failure was reported");
+        let told = teller(Language::English).tell(&delivery(group(Of::Reports, vec![message]))).facts[0].line();
+        assert!(told.starts_with("A B C: "), "{told}");
+    }
 
     #[test]
     fn a_time_span_is_told_by_its_two_largest_units() {

@@ -111,6 +111,8 @@ async fn failure_2_a_reminder_is_the_same_incident() {
     assert_eq!((&alert["acknowledged"]["who"], &alert["state"]), (&json!("kim"), &json!("firing")));
     let process = killed(process, &place).await;
     let again = process.api.post(&path, json!({"who": "lee"})).await.ok();
+    let as_described = process.api.post(&path, Value::Null).await.ok();
+    assert_eq!(as_described, again, "null is no body");
     assert_eq!(again["acknowledged"]["who"], "kim", "the first stays");
     gateway.goes("none");
     probe(&process.api).await;
@@ -458,9 +460,9 @@ async fn nobody_acknowledges_so_others_are_told_and_a_signed_link_is_enough_to_a
     let looked = node.api.read(&format!("/alerts/{}", firing["data"]["incident"])).await;
     assert_eq!(looked["acknowledged"], Value::Null, "a look changes nothing");
     let form = [("content-type", "application/x-www-form-urlencoded")];
-    let done = node.api.send(Method::POST, &path, &form, "who=kim+%3Cb%3E&comment=".into()).await;
+    let done = node.api.send(Method::POST, &path, &form, "who=kim%0A+%3Cb%3E&comment=".into()).await;
     assert_eq!(done.status, 200, "{}", done.text);
-    assert!(done.text.contains("kim &lt;b&gt; has seen it"), "{}", done.text);
+    assert!(done.text.contains("kim  &lt;b&gt; has seen it"), "{}", done.text);
     assert!(!page.text.contains("\"/"), "external_url may have a path: {}", page.text);
     let mut well = crate::node::of_target("PG_KCP", &format!("http://{}", gateway.address));
     well["attemptedAt"] = json!(seconds_from_now(2));

@@ -51,8 +51,21 @@ pub struct Context<'a> {
     pub alerts: Vec<Self>,
 }
 
+impl Context<'_> {
+    /// Every link in it.
+    pub(super) fn links(&self) -> Vec<String> {
+        let own = self.link.into_iter().chain(self.acknowledge).map(str::to_owned);
+        own.chain(self.alerts.iter().flat_map(Self::links)).collect()
+    }
+}
+
+/// So many of our own lines.
+fn lines(count: usize) -> Vec<String> {
+    vec!["Cause: 3 probes in a row failed: \"503\"".to_owned(); count]
+}
+
 impl Context<'static> {
-    /// An example of every message.
+    /// An example of every message, each with as many lines as it has, and every severity among them.
     pub(super) fn examples() -> Vec<Self> {
         let firing = Self {
             id: "n-41.1-1717236003000",
@@ -73,7 +86,7 @@ impl Context<'static> {
             channel: "ops",
             correlation: "018fd3a0-7000-7000-8000-000000000001",
             title: "PG_KCP is in trouble",
-            lines: vec![],
+            lines: lines(4),
             group: None,
             count: None,
             alerts: vec![],
@@ -82,6 +95,7 @@ impl Context<'static> {
             kind: "resolved",
             status: Some("resolved"),
             until: Some("2024-06-01T10:05:00Z".to_owned()),
+            lines: lines(6),
             link: None,
             acknowledge: None,
             ..firing.clone()
@@ -93,9 +107,19 @@ impl Context<'static> {
             acknowledge: None,
             history: Some(12),
             failure_type: Some("LOCATION_WEATHER_API"),
+            severity: "warning",
             ..firing.clone()
         };
-        let test = Self { kind: "test", status: None, incident: None, acknowledge: None, ..firing.clone() };
+        let test = Self {
+            kind: "test",
+            status: None,
+            incident: None,
+            severity: "info",
+            link: None,
+            acknowledge: None,
+            lines: lines(3),
+            ..firing.clone()
+        };
         let group = Self {
             incident: None,
             target: "payments",
@@ -103,6 +127,7 @@ impl Context<'static> {
             acknowledge: None,
             group: Some("payments"),
             count: Some(2),
+            lines: lines(2),
             alerts: vec![firing.clone(), firing.clone()],
             ..firing.clone()
         };

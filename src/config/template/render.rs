@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use minijinja::{AutoEscape, Environment, Error as Jinja, Output, State, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, Error as Jinja, ErrorKind, Output, State, UndefinedBehavior, Value};
 
 use super::context::Context;
 use super::escape::Escaping;
@@ -44,12 +44,7 @@ impl Template {
     pub fn new(source: &str, escaping: Escaping) -> Result<Self, Error> {
         let template = Self { source: source.into(), escaping };
         for example in Context::examples() {
-            let rendered = template.render(&example)?;
-            if escaping == Escaping::Json
-                && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&rendered)
-            {
-                return Err(Error::NotJson { kind: example.kind.to_owned(), reason: error.to_string() });
-            }
+            template.render(&example)?;
         }
         Ok(template)
     }
@@ -63,7 +58,8 @@ impl Template {
     /// The text of one message.
     ///
     /// # Errors
-    /// The template takes too much, or what it does with a value cannot be done with this message's.
+    /// The template takes too much, what it does with a value cannot be done with this message's, or what comes out is
+    /// to be JSON and is none.
     pub fn render(&self, context: &Context<'_>) -> Result<String, Error> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -76,16 +72,30 @@ impl Template {
             Escaping::Slack => AutoEscape::Custom("slack"),
             Escaping::Markdown => AutoEscape::Custom("markdown"),
         });
-        environment.set_formatter(move |out, state, value| write_value(out, state, value, escaping));
+        let links = context.links();
+        environment.set_formatter(move |out, state, value| write_value(out, state, value, escaping, &links));
         let template = environment.template_from_str(&self.source).map_err(|error| in_words(&error))?;
         let mut rendered = Limited(Vec::new());
         template.render_captured_to(context, &mut rendered).map_err(|error| in_words(&error))?;
-        Ok(String::from_utf8_lossy(&rendered.0).into_owned())
+        let rendered = String::from_utf8_lossy(&rendered.0).into_owned();
+        if escaping == Escaping::Json
+            && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&rendered)
+        {
+            return Err(Error::NotJson { kind: context.kind.to_owned(), reason: error.to_string() });
+        }
+        Ok(rendered)
     }
 }
 
-/// What there is none of is not written, but in JSON, where it is `null`.
-fn write_value(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value, escaping: Escaping) -> Result<(), Jinja> {
+/// What there is none of is not written, but in JSON, where it is `null`. Of our own links Markdown takes every sign as it
+/// is, and a backslash in one would lead somewhere else.
+fn write_value(
+    out: &mut Output<'_>,
+    state: &State<'_, '_>,
+    value: &Value,
+    escaping: Escaping,
+    links: &[String],
+) -> Result<(), Jinja> {
     match escaping {
         Escaping::Json => minijinja::escape_formatter(out, state, value),
         Escaping::Plain | Escaping::Mentions | Escaping::Slack | Escaping::Markdown => {
@@ -93,16 +103,20 @@ fn write_value(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value, escap
                 return Ok(());
             }
             let text = value.to_string();
-            let written = if value.is_safe() { out.write_str(&text) } else { out.write_str(&escaping.escape(&text)) };
+            let is_link = escaping == Escaping::Markdown && links.contains(&text);
+            let as_it_is = value.is_safe() || is_link;
+            let written = if as_it_is { out.write_str(&text) } else { out.write_str(&escaping.escape(&text)) };
             Ok(written?)
         }
     }
 }
 
 fn in_words(error: &Jinja) -> Error {
-    let what = match error.detail() {
-        Some(detail) => format!("{}: {detail}", error.kind()),
-        None => error.kind().to_string(),
+    let too_long = std::error::Error::source(error).filter(|_| error.kind() == ErrorKind::WriteFailure);
+    let what = match (too_long, error.detail()) {
+        (Some(too_long), _) => too_long.to_string(),
+        (None, Some(detail)) => format!("{}: {detail}", error.kind()),
+        (None, None) => error.kind().to_string(),
     };
     Error::Template(match error.line() {
         Some(line) => format!("line {line} of it: {what}"),
@@ -116,7 +130,7 @@ struct Limited(Vec<u8>);
 impl Write for Limited {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.0.len() + bytes.len() > MAX_BYTES {
-            return Err(io::Error::other("the text is too long"));
+            return Err(io::Error::other("the text is longer than 256 KiB"));
         }
         self.0.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -152,6 +166,17 @@ mod tests {
     }
 
     #[test]
+    fn a_link_still_leads_where_it_should() {
+        let link = "https://breakwater.example/targets/PG_KCP";
+        check("{{ target }}: {{ link }}", Escaping::Markdown, &format!("PG\\_KCP: {link}"));
+        let template = Template::new("{% for one in alerts %}{{ one.acknowledge }}{% endfor %}", Escaping::Markdown);
+        let member =
+            Context { acknowledge: Some("https://breakwater.example/alerts/7/acknowledge?token=a_b"), ..firing() };
+        let group = Context { alerts: vec![member.clone()], ..firing() };
+        assert_eq!(template.unwrap().render(&group).as_deref(), Ok(member.acknowledge.unwrap()));
+    }
+
+    #[test]
     fn a_json_body_quotes_its_texts_itself() {
         let template = Template::new(r#"{"t": {{ title }}, "u": {{ until }}, "n": {{ incident }}}"#, Escaping::Json);
         let body = template.unwrap().render(&firing()).unwrap();
@@ -181,6 +206,22 @@ mod tests {
     #[test]
     fn a_text_that_grows_too_long_is_cut_off_by_an_error() {
         let source = "{% for a in range(5000) %}{{ cause }}{{ cause }}{{ cause }}{% endfor %}";
-        assert!(Template::new(source, Escaping::Plain).is_err());
+        let error = Template::new(source, Escaping::Plain).unwrap_err();
+        assert!(error.to_string().contains("the text is longer than 256 KiB"), "{error}");
+    }
+
+    #[test]
+    fn a_template_may_name_a_line_that_every_message_has() {
+        assert!(Template::new("{{ lines[0] }} {{ lines | last }}", Escaping::Plain).is_ok());
+        assert!(Template::new("{{ lines[3] }}", Escaping::Plain).is_err(), "a test has three");
+    }
+
+    #[test]
+    fn what_is_no_json_for_one_message_alone_is_no_text_for_it() {
+        let template =
+            Template::new("{% if target == 'PG_TOSS' %}oops{% else %}{}{% endif %}", Escaping::Json).unwrap();
+        let unlucky = Context { target: "PG_TOSS", ..firing() };
+        assert!(matches!(template.render(&unlucky), Err(Error::NotJson { .. })));
+        assert_eq!(template.render(&firing()).as_deref(), Ok("{}"));
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Context, HistoryStep, Turn, correlation};
 use crate::domain::alert::{self, Acknowledged, Condition, Incident, Reason};
 use crate::domain::delivery::{Alert, Message};
+use crate::domain::ending::Unrecovered;
 use crate::domain::event::{Cause, Event, Occurrence};
 use crate::domain::id::{CorrelationId, NoticeId};
 use crate::domain::notice::{About, deliveries};
@@ -41,7 +42,7 @@ impl Turn {
             Reason::Resolved => {
                 let told = watch.incident.as_ref().map_or(alert::Conditions::NONE, |incident| incident.told);
                 let lasts = !known.and(told).without(policy.on).is_empty();
-                self.resolve(watch, lasts.then_some("it lasts, but is not alerted on any more"), context);
+                self.resolve(watch, lasts.then_some(Unrecovered::NotAlertedOn), context);
             }
         }
         reason
@@ -98,7 +99,7 @@ impl Turn {
 
     /// The target leaves the configuration: whoever was told that it is in trouble is told that it is over.
     pub fn retire(&mut self, watch: &mut Watch, context: &Context<'_>) {
-        self.resolve(watch, Some("it is not watched any more"), context);
+        self.resolve(watch, Some(Unrecovered::NotWatched), context);
     }
 
     /// Somebody has seen the incident and takes care; the first who says so stays.
@@ -211,9 +212,9 @@ impl Turn {
     }
 
     /// `why` it ends where it is not known to be well.
-    fn resolve(&mut self, watch: &mut Watch, why: Option<&str>, context: &Context<'_>) {
+    fn resolve(&mut self, watch: &mut Watch, why: Option<Unrecovered>, context: &Context<'_>) {
         if let Some((incident, why)) = watch.incident.as_mut().zip(why) {
-            incident.cause = format!("{why}; last known: {}", incident.cause).into();
+            incident.cause = why.cause(&incident.cause).into();
         }
         // Also by a clock that was set back nothing ends before it began.
         let until = watch.incident.as_ref().map_or(context.now, |incident| incident.since.max(context.now));

@@ -185,12 +185,12 @@ pub(crate) struct AskForSilence {
     #[schema(required = false, example = "FREQ=MONTHLY;BYDAY=1SU", max_length = 256)]
     rrule: String,
     /// Of `cron` and `rrule`; UTC, where it is missing. A time of day stays what it is where the zone's clocks are set.
-    #[schema(required = false, example = "Asia/Seoul")]
+    #[schema(required = false, example = "Asia/Seoul", max_length = 256)]
     time_zone: String,
     /// How long each lasts; needed with `cron` and `rrule`.
     #[schema(required = false, minimum = 1, maximum = 604800000)]
     length_ms: u64,
-    #[schema(required = false, max_length = 256)]
+    #[schema(required = false, min_length = 1, max_length = 256)]
     created_by: String,
     #[schema(min_length = 1, max_length = 256)]
     comment: String,
