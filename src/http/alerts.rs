@@ -295,3 +295,52 @@ fn about(words: &Words, alert: &Alert) -> String {
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::dto::alerting::Acknowledged;
+    use crate::http::dto::words::Time;
+
+    fn alert() -> Alert {
+        let at = || Time(crate::clock::parse("2024-06-01T10:00:00Z").unwrap());
+        Alert {
+            id: 7,
+            state: "firing",
+            system_name: "결제_PG".to_owned(),
+            integration_status_id: 1,
+            severity: "critical",
+            cause: "503 <b>\"점검\"</b> & more".to_owned(),
+            conditions: vec!["down"],
+            since: at(),
+            fired_at: at(),
+            until: None,
+            channels: vec!["ops".to_owned()],
+            last_told_at: at(),
+            reminders: 0,
+            escalated_at: None,
+            acknowledged: None,
+            integration_failure_history_id: None,
+            correlation_id: "c".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_page_behind_a_link_speaks_the_language_of_messages() {
+        let seen = Acknowledged { who: "<김>".to_owned(), comment: String::new(), at: alert().since };
+        let asked = question(&KOREAN, &alert(), "t\"");
+        let done = question(&KOREAN, &Alert { acknowledged: Some(seen), ..alert() }, "t");
+        insta::assert_snapshot!(asked + &done, @r#"
+        <h1>결제_PG</h1>
+        <p>알림 7: 503 &lt;b&gt;&quot;점검&quot;&lt;/b&gt; &amp; more</p>
+        <form method="post" action="?token=t&quot;">
+        <p><label>이름 <input name="who" maxlength="64"></label></p>
+        <p><label>메모 <input name="comment" maxlength="1024"></label></p>
+        <p><button>확인했습니다</button></p>
+        </form>
+        <h1>결제_PG</h1>
+        <p>알림 7: 503 &lt;b&gt;&quot;점검&quot;&lt;/b&gt; &amp; more</p>
+        <p>&lt;김&gt; 님이 확인했습니다. 다시 알리지 않습니다.</p>
+        "#);
+    }
+}

@@ -140,6 +140,21 @@ async fn settings_that_concern_all_targets_hold_from_the_reload_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_was_removed_while_the_node_was_away_is_said_to_be_watched_no_more() {
+    let (gateway, pager) = (Gateway::start(), Pager::start());
+    let target = gateway.target("PG_KCP", "failure_threshold = 1");
+    let node = Node::start(&format!("{}{target}", pager.channel())).await;
+    node.api.target_in("PG_KCP", "CONNECTED").await;
+    gateway.goes("down");
+    pager.arrivals(1).await;
+    let node = node.restart(Some(&pager.channel())).await;
+    let resolved = told(&pager.arrivals(2).await[1]);
+    let cause = resolved["data"]["cause"].as_str().expect("a text");
+    assert!(cause.starts_with("it is not watched any more; last known: "), "{cause}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_is_removed_in_an_outage_is_resolved_and_one_that_comes_back_down_is_told_anew() {
     let (gateway, pager) = (Gateway::start(), Pager::start());
     let target = gateway.target("PG_KCP", "failure_threshold = 1");

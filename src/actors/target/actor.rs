@@ -288,7 +288,9 @@ impl Actor for TargetActor {
         self.seek_opinion(self.first_probe_at, context);
         self.look_at_breaker(context);
         self.open_account(context);
-        if self.watch.incident.is_some() || self.watch.is_down() || !self.dead_letters().is_empty() {
+        let in_trouble = self.watch.incident.is_some() || self.watch.is_down() || !self.dead_letters().is_empty();
+        // An incident of what is not configured any more is about to be ended as such ([`Stop`]), and by nothing else.
+        if in_trouble && (self.spec.is_some() || self.watch.incident.is_none()) {
             self.look_again(context);
         }
     }
