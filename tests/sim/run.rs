@@ -1,6 +1,6 @@
 //! One run: acts by dice, lives and deaths of the node, and at the end peace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ pub(crate) struct Run {
     plan: Plan,
     /// Events that the node showed, by their number, in one line each.
     shown: BTreeMap<u64, String>,
-    /// Histories that the node said that it had recorded.
-    pub(crate) promised: Vec<u64>,
+    /// Histories that the node said that it had recorded, and who is to be told of them.
+    pub(crate) promised: Vec<(u64, BTreeSet<&'static str>)>,
 }
 
 /// What is done next.
@@ -41,6 +41,7 @@ enum Act {
     Service,
     Receiver,
     Report,
+    Fail,
     Silence,
     Unsilence,
     Acknowledge,
@@ -57,6 +58,7 @@ const WEIGHTS: &[(usize, Act)] = &[
     (36, Act::Service),
     (12, Act::Receiver),
     (8, Act::Report),
+    (4, Act::Fail),
     (4, Act::Silence),
     (3, Act::Unsilence),
     (4, Act::Acknowledge),
@@ -153,19 +155,24 @@ impl Run {
     async fn act(&mut self, act: Act) {
         match act {
             Act::Service => {
-                let target = *self.dice.pick(&TARGETS);
+                let target = self.dice.pick(&TARGETS);
                 let health =
                     self.dice.weighed(&[(5, Health::Up), (5, Health::Down), (1, Health::Slow), (2, Health::Flapping)]);
                 self.witness.note(format!("{target} is {health:?}"));
                 self.services.become_(target, health);
             }
             Act::Receiver => {
-                let channel = *self.dice.pick(&CHANNELS);
+                let channel = self.dice.pick(&CHANNELS);
                 let mood = self.dice.weighed(&[(3, Mood::Well), (4, Mood::Moody), (2, Mood::Away)]);
                 self.witness.note(format!("{channel} is {mood:?}"));
                 self.receivers.become_(channel, mood);
             }
             Act::Report => self.report().await,
+            Act::Fail => {
+                let target = self.dice.pick(&TARGETS);
+                let more = json!({"failureReason": "all is declined", "failedAt": now()});
+                let _ = self.tell(target, "failpaymentgatewayconnection", more).await;
+            }
             Act::Silence => self.silence().await,
             Act::Unsilence => drop(self.unsilence().await),
             Act::Acknowledge => drop(self.acknowledge().await),
@@ -179,7 +186,7 @@ impl Run {
                 self.node.victim.kill(&self.witness);
             }
             Act::KillAtAMessage => {
-                let blow = *self.dice.pick(&[Blow::BeforeTheAnswer, Blow::AfterTheAnswer]);
+                let blow = self.dice.pick(&[Blow::BeforeTheAnswer, Blow::AfterTheAnswer]);
                 self.witness.note(format!("the next message that is taken kills the node: {blow:?}"));
                 self.receivers.arm(Some(blow));
             }
@@ -202,7 +209,7 @@ impl Run {
     }
 
     async fn report(&mut self) {
-        let target = *self.dice.pick(&["A", "C", "SMS", "BANK"]);
+        let target = self.dice.pick(&["A", "C", "SMS", "BANK"]);
         let body = json!({
             "failureType": "OTHER", "targetSystem": target, "occurredAt": "2024-06-01T10:00:00Z",
             "integrationStatusId": 0, "failureDetail": {
@@ -214,15 +221,27 @@ impl Run {
         let Some((status, answer)) = self.node.post(path, Some(body)).await else { return };
         self.witness.note(format!("a failure of {target} is reported: {status}"));
         self.witness.expect(status == 200, || format!("a report: {status} {answer}"));
-        self.promised.extend(answer["data"]["integrationFailureHistoryId"].as_u64());
+        let history = answer["data"]["integrationFailureHistoryId"].as_u64();
+        self.promised.extend(history.map(|history| (history, self.plan.hears_of(target))));
+    }
+
+    /// An application tells how a system does.
+    async fn tell(&self, target: &str, what: &str, more: Value) -> Option<u16> {
+        let endpoint = format!("http://{}/{target}", self.services.address);
+        let mut body = json!({"target": {"systemName": target, "endpoint": endpoint}});
+        body.as_object_mut()?.extend(more.as_object()?.clone());
+        let (status, answer) = self.node.post(&format!("/integrationStatuses/{what}"), Some(body)).await?;
+        self.witness.note(format!("{what} of {target}: {status}"));
+        self.witness.expect(status < 500, || format!("{what}: {status} {answer}"));
+        Some(status)
     }
 
     async fn silence(&mut self) {
-        let target = *self.dice.pick(&TARGETS);
+        let target = self.dice.pick(&TARGETS);
         let body = json!({
             "matchers": [{"name": "target", "value": target}], "comment": "known", "endsAt": "2100-01-01T00:00:00Z",
         });
-        let path = *self.dice.pick(&["/silences", "/maintenances"]);
+        let path = self.dice.pick(&["/silences", "/maintenances"]);
         let Some((status, answer)) = self.node.post(path, Some(body)).await else { return };
         self.witness.note(format!("{target} is silenced: {status}"));
         self.witness.expect(status == 201, || format!("a silence: {status} {answer}"));
@@ -245,7 +264,7 @@ impl Run {
     async fn acknowledge(&mut self) -> Option<()> {
         let alerts = self.node.get("/alerts?state=firing").await?;
         let alerts = alerts["content"].as_array().filter(|alerts| !alerts.is_empty())?;
-        let id = self.dice.pick(alerts)["id"].as_u64()?;
+        let id = alerts[self.dice.below(alerts.len())]["id"].as_u64()?;
         let body = json!({"who": "kim", "comment": "I look"});
         let (status, _) = self.node.post(&format!("/alerts/{id}/acknowledge"), Some(body)).await?;
         self.witness.note(format!("incident {id} is acknowledged: {status}"));
@@ -254,7 +273,13 @@ impl Run {
 
     /// Some of what was given up is sent again, and some of what waits is tried now.
     async fn send_again(&mut self) -> Option<()> {
-        let state = *self.dice.pick(&["dead", "dead", "pending"]);
+        if self.dice.chance(20) {
+            let channel = self.dice.pick(&CHANNELS);
+            let (status, _) = self.node.post(&format!("/outbox/retry?channel={channel}"), None).await?;
+            self.witness.note(format!("all letters for {channel} are sent again: {status}"));
+            return Some(());
+        }
+        let state = self.dice.pick(&["dead", "dead", "pending"]);
         let letters = self.node.list(&format!("/outbox?state={state}")).await?;
         for letter in letters {
             if self.dice.chance(60) {
@@ -348,6 +373,10 @@ impl Run {
         if alerts.iter().any(only_letters) && left.is_empty() {
             self.dismiss_all().await?;
         }
+        for alert in &alerts {
+            // What an application said is ended by an attempt that somebody asks for.
+            self.tell(alert["systemName"].as_str()?, "connectpaymentgateway", json!({})).await?;
+        }
         left.extend(alerts.iter().map(|alert| format!("fires: {alert}")));
         Some(left.join("\n    "))
     }
@@ -368,4 +397,8 @@ impl Run {
         self.bury();
         judgement::pass(self, &self.node.data()).await;
     }
+}
+
+fn now() -> String {
+    breakwater::clock::format(breakwater::clock::Clock::system().now())
 }
