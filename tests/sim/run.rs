@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use breakwater::clock::{self, Clock};
+use breakwater::domain::time::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -20,6 +22,8 @@ use crate::witness::Witness;
 const ACTS: usize = 60;
 /// Looks at a node that is left in peace; each is a fifth of a second at least.
 const LOOKS: usize = 300;
+/// Looks in a row that find nothing: what a silence held back is told a moment after its end.
+const CALM: usize = 3;
 
 /// A run under way.
 pub(crate) struct Run {
@@ -33,6 +37,8 @@ pub(crate) struct Run {
     shown: BTreeMap<u64, String>,
     /// Histories that the node said that it had recorded, and who is to be told of them.
     pub(crate) promised: Vec<(u64, BTreeSet<&'static str>)>,
+    /// When there was peace; what a slow machine makes of it afterwards is another matter.
+    pub(crate) peace_at: Option<Timestamp>,
 }
 
 /// What is done next.
@@ -85,6 +91,7 @@ impl Run {
             witness,
             shown: BTreeMap::new(),
             promised: Vec::new(),
+            peace_at: None,
         };
         run.play().await;
         // The receivers go on, and with them whom they could kill.
@@ -143,7 +150,7 @@ impl Run {
     /// Looks at what a process left.
     fn bury(&self) {
         let (status, wanted) = self.node.victim.ended().expect("it has ended");
-        self.witness.expect(wanted, || format!("the node ended by itself: {status}"));
+        self.witness.expect(wanted, || format!("the node ended by itself, or not in order: {status}"));
         match breakwater::store::verify(&self.node.data()) {
             Ok(report) => self.witness.expect(report.findings.is_empty(), || format!("{:?}", report.findings)),
             // Killed before there was one.
@@ -342,12 +349,16 @@ impl Run {
         self.live_on().await;
         self.reload().await;
         self.unsilence().await;
-        let mut left = String::from("nothing");
+        let (mut left, mut calm) = (String::from("nothing"), 0);
         for _ in 0..LOOKS {
             match self.settle().await {
-                Some(found) if found.is_empty() => return self.witness.note("nothing fires and nothing waits"),
-                Some(found) => left = found,
+                Some(found) if found.is_empty() => calm += 1,
+                Some(found) => (left, calm) = (found, 0),
                 None => return self.witness.accuse("the node does not answer in peace".into()),
+            }
+            if calm == CALM {
+                self.peace_at = Some(Clock::system().now());
+                return self.witness.note("nothing fires and nothing waits");
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -378,6 +389,12 @@ impl Run {
             self.tell(alert["systemName"].as_str()?, "connectpaymentgateway", json!({})).await?;
         }
         left.extend(alerts.iter().map(|alert| format!("fires: {alert}")));
+        for target in TARGETS {
+            let found = self.node.get(&format!("/targets/{target}")).await?;
+            if found["state"] != "CONNECTED" {
+                left.push(format!("{target} is {}", found["state"]));
+            }
+        }
         Some(left.join("\n    "))
     }
 
@@ -400,5 +417,5 @@ impl Run {
 }
 
 fn now() -> String {
-    breakwater::clock::format(breakwater::clock::Clock::system().now())
+    clock::format(Clock::system().now())
 }
