@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use rand::TryRngCore;
 
 use super::columns::Columns;
@@ -307,21 +307,25 @@ pub(super) fn guarded<T>(folder: &Path, read: impl FnOnce() -> Result<T, Error>)
 /// Runs what may panic, and gives the panic's text back instead of printing it.
 ///
 /// The process's panic hook is replaced for as long as it runs, one caller at a time; panics of other threads go to the
-/// hook that was there before.
+/// hook that was there before, which is put back itself: wrapped, it would grow deeper with every call.
 pub(super) fn quietly<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let turn = ONE_AT_A_TIME.lock();
     let quiet = std::thread::current().id();
-    let before: Arc<dyn Fn(&std::panic::PanicHookInfo<'_>) + Send + Sync> = Arc::from(std::panic::take_hook());
+    let before = Arc::new(RwLock::new(Some(std::panic::take_hook())));
     let others = Arc::clone(&before);
     std::panic::set_hook(Box::new(move |panic| {
-        if std::thread::current().id() != quiet {
-            others(panic);
+        if std::thread::current().id() != quiet
+            && let Some(before) = others.read().as_ref()
+        {
+            before(panic);
         }
     }));
     let result = catch_unwind(AssertUnwindSafe(run));
     drop(std::panic::take_hook());
-    std::panic::set_hook(Box::new(move |panic| before(panic)));
+    if let Some(before) = before.write().take() {
+        std::panic::set_hook(before);
+    }
     drop(turn);
     result.map_err(|panic| panic_text(panic.as_ref()))
 }

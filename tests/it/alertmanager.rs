@@ -6,7 +6,9 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use breakwater::simulator::receiver::{Answer, Script};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -211,5 +213,24 @@ async fn what_fires_is_said_again_over_a_channel_that_becomes_an_alertmanager() 
     let said = until("it to be said twice", async || alertmanager.handle.arrivals().into_iter().nth(1)).await;
     let alerts: Value = serde_json::from_slice(&said.body).expect("alerts");
     assert_eq!(alerts[0]["labels"]["integration"], "PG_KCP");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_is_not_told_before_what_fires_has_been_said_again() {
+    let (gateway, alertmanager) = (Gateway::start(), Pager::start());
+    let script = ["200", "hang"].map(|answer| answer.parse::<Answer>().expect("an answer"));
+    alertmanager.handle.play(Script::new(script, false));
+    let port = alertmanager.base().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let target = gateway.target("PG_KCP", "failure_threshold = 1\nalert.on = [\"down\"]");
+    let node = Node::start(&format!("{}{target}", channel(&[port]).replace("\"1s\"", "\"3s\""))).await;
+    node.api.target_in("PG_KCP", "CONNECTED").await;
+    gateway.goes("down");
+    // It is said again, which hangs for an interval.
+    until("it to be said twice", async || (alertmanager.handle.arrivals().len() == 2).then_some(())).await;
+    gateway.goes("none");
+    let arrivals = until("its end", async || Some(alertmanager.handle.arrivals()).filter(|all| all.len() > 2)).await;
+    let waited = arrivals[2].at.since(arrivals[1].at);
+    assert!(waited >= Duration::from_secs(2), "the end came {waited:?} after what may arrive behind it");
     node.stop().await;
 }

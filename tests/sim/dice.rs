@@ -35,8 +35,8 @@ impl Dice {
     }
 
     /// One of these.
-    pub(crate) fn pick<'a, T>(&mut self, some: &'a [T]) -> &'a T {
-        &some[self.below(some.len())]
+    pub(crate) fn pick<T: Copy>(&mut self, some: &[T]) -> T {
+        some[self.below(some.len())]
     }
 
     /// One of these, each as often as its weight says.

@@ -43,8 +43,8 @@ impl Ledger {
             witness.accuse(format!("{}: nobody can read {}", self.name, String::from_utf8_lossy(&called.body)));
             return Vec::new();
         };
-        if let Some(id) = &called.webhook_id {
-            self.check_id(id, &called.body, witness);
+        if let Some(id) = id_of(called) {
+            self.check_id(&id, &called.body, witness);
         }
         for one in &says {
             match one {
@@ -56,7 +56,7 @@ impl Ledger {
         }
         // An Alertmanager may be told again of an end before a beginning that it did not take: who has not taken the end
         // has not seen it.
-        if called.webhook_id.is_some() {
+        if id_of(called).is_some() {
             self.see_ends(&says);
         }
         says
@@ -69,26 +69,27 @@ impl Ledger {
             let (was, is) = (String::from_utf8_lossy(&before.0).into_owned(), String::from_utf8_lossy(body));
             format!("{}: {id} was another message before:\n  {was}\n  {is}", self.name)
         });
-        let number = id.rsplit_once('-').map_or(id, |(number, _)| number);
+        // `n-41.1-1717236003000`: the number of the outbox, and when it was queued.
+        let Some((number, _)) = id.strip_prefix("n-").and_then(|rest| rest.split_once('-')) else { return };
         let first = self.numbers.entry(number.to_owned()).or_insert_with(|| id.to_owned());
         witness.expect(*first == id, || format!("{}: {number} was given twice: {first} and {id}", self.name));
     }
 
     /// Whether this message was taken before.
     pub(crate) fn has_taken(&self, called: &Called) -> bool {
-        let id = called.webhook_id.as_ref();
-        id.and_then(|id| self.bodies.get(id)).is_some_and(|(_, taken)| *taken)
+        let id = id_of(called);
+        id.and_then(|id| self.bodies.get(&id)).is_some_and(|(_, taken)| *taken)
     }
 
     /// The receiver has it, whatever the sender hears of that.
     pub(crate) fn take(&mut self, called: &Called, says: &[Says], witness: &Witness) {
-        if let Some((_, taken)) = called.webhook_id.as_ref().and_then(|id| self.bodies.get_mut(id)) {
+        if let Some((_, taken)) = id_of(called).and_then(|id| self.bodies.get_mut(&id)) {
             *taken = true;
         }
         self.see_ends(says);
         for one in says {
             let ids = self.taken.entry(*one).or_default();
-            ids.extend(called.webhook_id.clone());
+            ids.extend(id_of(called));
             let may_come_again = matches!(one, Says::Trouble(_, "reminder" | "escalated" | "trouble"));
             witness.expect(may_come_again || ids.len() <= 1, || {
                 format!("{}: {one:?} was told under several ids: {ids:?}", self.name)
@@ -122,11 +123,25 @@ impl Ledger {
     }
 }
 
+/// What a receiver tells messages apart by: the `webhook-id`; for a pager, what it is asked to do about which key, where it
+/// is asked for that only once.
+fn id_of(called: &Called) -> Option<String> {
+    let of_a_pager = || {
+        let body: Value = serde_json::from_slice(&called.body).ok()?;
+        let (key, summary) = (body["dedup_key"].as_str()?, body["payload"]["summary"].as_str()?);
+        Some(format!("{key} {} {summary}", body["event_action"].as_str()?))
+    };
+    called.webhook_id.clone().or_else(of_a_pager)
+}
+
 /// What a body says: a `CloudEvent` of ours, or a list of an Alertmanager's alerts.
 fn read(body: &[u8]) -> Option<Vec<Says>> {
     let body: Value = serde_json::from_slice(body).ok()?;
     if let Some(alerts) = body.as_array() {
         return alerts.iter().map(read_alert).collect();
+    }
+    if body["dedup_key"].is_string() {
+        return Some(vec![read_event(&body)?]);
     }
     let data = &body["data"];
     let kind = body["type"].as_str()?;
@@ -147,6 +162,18 @@ fn read(body: &[u8]) -> Option<Vec<Says>> {
             let word = ["firing", "reminder", "escalated"].into_iter().find(|word| kind.ends_with(word))?;
             Some(vec![Says::Trouble(data["incident"].as_u64()?, word)])
         }
+    }
+}
+
+fn read_event(event: &Value) -> Option<Says> {
+    let details = &event["payload"]["custom_details"];
+    let summary = event["payload"]["summary"].as_str()?;
+    match (event["event_action"].as_str()?, details["incident"].as_u64()) {
+        ("resolve", Some(incident)) => Some(Says::End(incident)),
+        ("trigger", Some(incident)) if summary.contains("is in trouble") => Some(Says::Trouble(incident, "firing")),
+        ("trigger", Some(incident)) => Some(Says::Trouble(incident, "reminder")),
+        ("trigger", None) => Some(Says::Report(details["integrationFailureHistoryId"].as_u64()?)),
+        _ => None,
     }
 }
 

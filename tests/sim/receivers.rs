@@ -152,7 +152,7 @@ impl Desk {
             return wire::reset(stream);
         }
         match fate {
-            Fate::Taken => wire::answer(stream, 200, "").await,
+            Fate::Taken => wire::answer(stream, if name == "pager" { 202 } else { 200 }, "").await,
             Fate::TakenAndReset | Fate::Reset => wire::reset(stream),
             Fate::Failed => wire::answer(stream, 500, "").await,
             Fate::Busy => wire::answer(stream, 429, "retry-after: 1\r\n").await,

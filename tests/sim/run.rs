@@ -1,9 +1,11 @@
 //! One run: acts by dice, lives and deaths of the node, and at the end peace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use breakwater::clock::{self, Clock};
+use breakwater::domain::time::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -20,6 +22,8 @@ use crate::witness::Witness;
 const ACTS: usize = 60;
 /// Looks at a node that is left in peace; each is a fifth of a second at least.
 const LOOKS: usize = 300;
+/// Looks in a row that find nothing: what a silence held back is told a moment after its end.
+const CALM: usize = 3;
 
 /// A run under way.
 pub(crate) struct Run {
@@ -31,8 +35,10 @@ pub(crate) struct Run {
     plan: Plan,
     /// Events that the node showed, by their number, in one line each.
     shown: BTreeMap<u64, String>,
-    /// Histories that the node said that it had recorded.
-    pub(crate) promised: Vec<u64>,
+    /// Histories that the node said that it had recorded, and who is to be told of them.
+    pub(crate) promised: Vec<(u64, BTreeSet<&'static str>)>,
+    /// When there was peace; what a slow machine makes of it afterwards is another matter.
+    pub(crate) peace_at: Option<Timestamp>,
 }
 
 /// What is done next.
@@ -41,6 +47,7 @@ enum Act {
     Service,
     Receiver,
     Report,
+    Fail,
     Silence,
     Unsilence,
     Acknowledge,
@@ -57,6 +64,7 @@ const WEIGHTS: &[(usize, Act)] = &[
     (36, Act::Service),
     (12, Act::Receiver),
     (8, Act::Report),
+    (4, Act::Fail),
     (4, Act::Silence),
     (3, Act::Unsilence),
     (4, Act::Acknowledge),
@@ -83,6 +91,7 @@ impl Run {
             witness,
             shown: BTreeMap::new(),
             promised: Vec::new(),
+            peace_at: None,
         };
         run.play().await;
         // The receivers go on, and with them whom they could kill.
@@ -141,7 +150,7 @@ impl Run {
     /// Looks at what a process left.
     fn bury(&self) {
         let (status, wanted) = self.node.victim.ended().expect("it has ended");
-        self.witness.expect(wanted, || format!("the node ended by itself: {status}"));
+        self.witness.expect(wanted, || format!("the node ended by itself, or not in order: {status}"));
         match breakwater::store::verify(&self.node.data()) {
             Ok(report) => self.witness.expect(report.findings.is_empty(), || format!("{:?}", report.findings)),
             // Killed before there was one.
@@ -153,19 +162,24 @@ impl Run {
     async fn act(&mut self, act: Act) {
         match act {
             Act::Service => {
-                let target = *self.dice.pick(&TARGETS);
+                let target = self.dice.pick(&TARGETS);
                 let health =
                     self.dice.weighed(&[(5, Health::Up), (5, Health::Down), (1, Health::Slow), (2, Health::Flapping)]);
                 self.witness.note(format!("{target} is {health:?}"));
                 self.services.become_(target, health);
             }
             Act::Receiver => {
-                let channel = *self.dice.pick(&CHANNELS);
+                let channel = self.dice.pick(&CHANNELS);
                 let mood = self.dice.weighed(&[(3, Mood::Well), (4, Mood::Moody), (2, Mood::Away)]);
                 self.witness.note(format!("{channel} is {mood:?}"));
                 self.receivers.become_(channel, mood);
             }
             Act::Report => self.report().await,
+            Act::Fail => {
+                let target = self.dice.pick(&TARGETS);
+                let more = json!({"failureReason": "all is declined", "failedAt": now()});
+                let _ = self.tell(target, "failpaymentgatewayconnection", more).await;
+            }
             Act::Silence => self.silence().await,
             Act::Unsilence => drop(self.unsilence().await),
             Act::Acknowledge => drop(self.acknowledge().await),
@@ -179,7 +193,7 @@ impl Run {
                 self.node.victim.kill(&self.witness);
             }
             Act::KillAtAMessage => {
-                let blow = *self.dice.pick(&[Blow::BeforeTheAnswer, Blow::AfterTheAnswer]);
+                let blow = self.dice.pick(&[Blow::BeforeTheAnswer, Blow::AfterTheAnswer]);
                 self.witness.note(format!("the next message that is taken kills the node: {blow:?}"));
                 self.receivers.arm(Some(blow));
             }
@@ -202,7 +216,7 @@ impl Run {
     }
 
     async fn report(&mut self) {
-        let target = *self.dice.pick(&["A", "C", "SMS", "BANK"]);
+        let target = self.dice.pick(&["A", "C", "SMS", "BANK"]);
         let body = json!({
             "failureType": "OTHER", "targetSystem": target, "occurredAt": "2024-06-01T10:00:00Z",
             "integrationStatusId": 0, "failureDetail": {
@@ -214,15 +228,27 @@ impl Run {
         let Some((status, answer)) = self.node.post(path, Some(body)).await else { return };
         self.witness.note(format!("a failure of {target} is reported: {status}"));
         self.witness.expect(status == 200, || format!("a report: {status} {answer}"));
-        self.promised.extend(answer["data"]["integrationFailureHistoryId"].as_u64());
+        let history = answer["data"]["integrationFailureHistoryId"].as_u64();
+        self.promised.extend(history.map(|history| (history, self.plan.hears_of(target))));
+    }
+
+    /// An application tells how a system does.
+    async fn tell(&self, target: &str, what: &str, more: Value) -> Option<u16> {
+        let endpoint = format!("http://{}/{target}", self.services.address);
+        let mut body = json!({"target": {"systemName": target, "endpoint": endpoint}});
+        body.as_object_mut()?.extend(more.as_object()?.clone());
+        let (status, answer) = self.node.post(&format!("/integrationStatuses/{what}"), Some(body)).await?;
+        self.witness.note(format!("{what} of {target}: {status}"));
+        self.witness.expect(status < 500, || format!("{what}: {status} {answer}"));
+        Some(status)
     }
 
     async fn silence(&mut self) {
-        let target = *self.dice.pick(&TARGETS);
+        let target = self.dice.pick(&TARGETS);
         let body = json!({
             "matchers": [{"name": "target", "value": target}], "comment": "known", "endsAt": "2100-01-01T00:00:00Z",
         });
-        let path = *self.dice.pick(&["/silences", "/maintenances"]);
+        let path = self.dice.pick(&["/silences", "/maintenances"]);
         let Some((status, answer)) = self.node.post(path, Some(body)).await else { return };
         self.witness.note(format!("{target} is silenced: {status}"));
         self.witness.expect(status == 201, || format!("a silence: {status} {answer}"));
@@ -245,7 +271,7 @@ impl Run {
     async fn acknowledge(&mut self) -> Option<()> {
         let alerts = self.node.get("/alerts?state=firing").await?;
         let alerts = alerts["content"].as_array().filter(|alerts| !alerts.is_empty())?;
-        let id = self.dice.pick(alerts)["id"].as_u64()?;
+        let id = alerts[self.dice.below(alerts.len())]["id"].as_u64()?;
         let body = json!({"who": "kim", "comment": "I look"});
         let (status, _) = self.node.post(&format!("/alerts/{id}/acknowledge"), Some(body)).await?;
         self.witness.note(format!("incident {id} is acknowledged: {status}"));
@@ -254,7 +280,13 @@ impl Run {
 
     /// Some of what was given up is sent again, and some of what waits is tried now.
     async fn send_again(&mut self) -> Option<()> {
-        let state = *self.dice.pick(&["dead", "dead", "pending"]);
+        if self.dice.chance(20) {
+            let channel = self.dice.pick(&CHANNELS);
+            let (status, _) = self.node.post(&format!("/outbox/retry?channel={channel}"), None).await?;
+            self.witness.note(format!("all letters for {channel} are sent again: {status}"));
+            return Some(());
+        }
+        let state = self.dice.pick(&["dead", "dead", "pending"]);
         let letters = self.node.list(&format!("/outbox?state={state}")).await?;
         for letter in letters {
             if self.dice.chance(60) {
@@ -317,12 +349,16 @@ impl Run {
         self.live_on().await;
         self.reload().await;
         self.unsilence().await;
-        let mut left = String::from("nothing");
+        let (mut left, mut calm) = (String::from("nothing"), 0);
         for _ in 0..LOOKS {
             match self.settle().await {
-                Some(found) if found.is_empty() => return self.witness.note("nothing fires and nothing waits"),
-                Some(found) => left = found,
+                Some(found) if found.is_empty() => calm += 1,
+                Some(found) => (left, calm) = (found, 0),
                 None => return self.witness.accuse("the node does not answer in peace".into()),
+            }
+            if calm == CALM {
+                self.peace_at = Some(Clock::system().now());
+                return self.witness.note("nothing fires and nothing waits");
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -348,7 +384,17 @@ impl Run {
         if alerts.iter().any(only_letters) && left.is_empty() {
             self.dismiss_all().await?;
         }
+        for alert in &alerts {
+            // What an application said is ended by an attempt that somebody asks for.
+            self.tell(alert["systemName"].as_str()?, "connectpaymentgateway", json!({})).await?;
+        }
         left.extend(alerts.iter().map(|alert| format!("fires: {alert}")));
+        for target in TARGETS {
+            let found = self.node.get(&format!("/targets/{target}")).await?;
+            if found["state"] != "CONNECTED" {
+                left.push(format!("{target} is {}", found["state"]));
+            }
+        }
         Some(left.join("\n    "))
     }
 
@@ -368,4 +414,8 @@ impl Run {
         self.bury();
         judgement::pass(self, &self.node.data()).await;
     }
+}
+
+fn now() -> String {
+    clock::format(Clock::system().now())
 }

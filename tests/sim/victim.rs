@@ -16,18 +16,21 @@ struct Life {
     child: Option<Child>,
     /// Somebody killed it, or asked it to end.
     shall_end: bool,
+    was_killed: bool,
 }
 
 impl Victim {
     /// Another process takes its place.
     pub(crate) fn be(&self, child: Child) {
-        *self.0.lock() = Life { child: Some(child), shall_end: false };
+        *self.0.lock() = Life { child: Some(child), shall_end: false, was_killed: false };
     }
 
     /// As `kill -9`: it can do nothing any more when this returns.
     pub(crate) fn kill(&self, witness: &Witness) {
         let mut life = self.0.lock();
-        life.shall_end = true;
+        // Where it has ended by itself before, that is how it ended.
+        let runs = life.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)));
+        (life.shall_end, life.was_killed) = (life.shall_end || runs, life.was_killed || runs);
         if let Some(child) = life.child.as_mut() {
             witness.note("the node is killed");
             // It may have ended.
@@ -39,20 +42,22 @@ impl Victim {
     /// Asks it to end in order.
     pub(crate) fn ask_to_end(&self) {
         let mut life = self.0.lock();
-        life.shall_end = true;
-        if let Some(child) = &life.child {
-            let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-            let told = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
-            assert!(matches!(told, Some(Ok(()))), "{told:?}");
+        let Some(child) = life.child.as_mut() else { return };
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
         }
+        let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let told = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        assert!(matches!(told, Some(Ok(()))), "{told:?}");
+        life.shall_end = true;
     }
 
-    /// How it ended, where it has, and whether anybody wanted that.
+    /// How it ended, where it has, and whether that was as somebody wanted.
     pub(crate) fn ended(&self) -> Option<(ExitStatus, bool)> {
         let mut life = self.0.lock();
-        let shall_end = life.shall_end;
+        let (shall_end, was_killed) = (life.shall_end, life.was_killed);
         let status = life.child.as_mut()?.try_wait().expect("it is ours")?;
-        Some((status, shall_end))
+        Some((status, shall_end && (was_killed || status.success())))
     }
 }
 

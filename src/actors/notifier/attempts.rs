@@ -13,7 +13,7 @@ use crate::actors::channels::NO_CHANNEL;
 use crate::actors::failure_history::GivenUp;
 use crate::actors::journal::{Commit, Landed};
 use crate::domain::change::{Change, DeliveryChange};
-use crate::domain::delivery::{Delivery, Message as Notice, Next, Outcome};
+use crate::domain::delivery::{Delivery, Message as Notice, Next, Of, Outcome};
 use crate::domain::id::DeliveryId;
 use crate::metrics::DeliveryResult;
 use crate::store::Reader;
@@ -42,12 +42,17 @@ impl Notifier {
             return self.forget(id);
         };
         self.signer.link(&mut delivery.message, self.config.alerting.external_url.as_deref());
-        let (sender, myself) = (self.voices.get(channel).and_then(Voice::sender), context.address());
+        let (voice, myself) = (self.voices.get(channel), context.address());
+        let sender = voice.and_then(Voice::sender);
+        let said = voice.filter(|_| is_end(&delivery)).map(Voice::has_said);
         if let Some(sender) = &sender {
             sender.take_turn();
         }
         self.io.spawn(async move {
             let attempt = async {
+                if let Some(said) = said {
+                    said.await;
+                }
                 match sender {
                     Some(sender) => sender.deliver(&delivery).await,
                     // It is not reached: nothing is tried where there is no channel.
@@ -188,6 +193,11 @@ impl DeadRead {
             |member: Delivery| Delivery { attempts: group.attempts, last_error: group.last_error.clone(), ..member };
         Self { group: Some(group.id), members: read.map(as_tried).collect() }
     }
+}
+
+fn is_end(delivery: &Delivery) -> bool {
+    let of = if let Notice::Grouped(group) = &delivery.message { Some(group.of) } else { delivery.message.of() };
+    of == Some(Of::Ends)
 }
 
 fn members(delivery: &Delivery) -> &[DeliveryId] {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler, Message, SpawnHandle};
 use futures_util::FutureExt;
+use tokio::sync::Mutex;
 
 use super::actor::Notifier;
 use super::repeats::Repeats;
@@ -16,6 +17,9 @@ use crate::domain::delivery::{Delivery, Message as Notice, Outcome};
 use crate::domain::time::Timestamp;
 use crate::notify::{Sender, Standing};
 use crate::store::Reader;
+
+/// An end waits for so long for what is being said: whoever answers at all has answered by then.
+const SAID_WITHIN: Duration = Duration::from_secs(5);
 
 /// A channel was told again; next time after this pause.
 #[derive(Debug, Message)]
@@ -33,6 +37,8 @@ pub(super) struct Voice {
     /// What it is told again, where it wants that.
     repeats: Option<Repeats>,
     repeating: Option<SpawnHandle>,
+    /// Held while it is told again.
+    saying: Arc<Mutex<()>>,
 }
 
 impl Voice {
@@ -43,6 +49,13 @@ impl Voice {
 
     pub(super) fn sender(&self) -> Option<Arc<Sender>> {
         self.sender.clone()
+    }
+
+    /// Ready when what is being said now is said: it may say that something fires whose end is about to be sent, and
+    /// would make it fire again behind that, until the next time.
+    pub(super) fn has_said(&self) -> impl Future<Output = ()> + Send + use<> {
+        let saying = self.saying.clone();
+        async move { drop(tokio::time::timeout(SAID_WITHIN, saying.lock()).await) }
     }
 
     /// Ends what fires under the labels it had `before`: it is said under others from now on, and would fire twice until
@@ -101,9 +114,13 @@ impl Notifier {
         let Some(voice) = self.voices.get_mut(&channel) else { return };
         let (Some(sender), Some(repeats)) = (voice.sender.clone(), voice.repeats.as_mut()) else { return };
         let Some(pause) = sender.repeats_every() else { return };
-        let (standing, myself) = (repeats.due(self.clock.now()), context.address());
+        let (standing, saying, myself) = (repeats.due(self.clock.now()), voice.saying.clone(), context.address());
         self.io.spawn(async move {
-            if AssertUnwindSafe(sender.say_again(&standing)).catch_unwind().await.is_err() {
+            let say = async {
+                let _saying = saying.lock().await;
+                sender.say_again(&standing).await;
+            };
+            if AssertUnwindSafe(say).catch_unwind().await.is_err() {
                 tracing::error!(%channel, "saying again what fires fell over; the log says where");
             }
             myself.do_send(SaidAgain { channel, pause });

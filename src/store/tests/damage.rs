@@ -274,3 +274,13 @@ fn verification_compares_the_projections_with_the_log() {
     assert_eq!(report.findings.len(), 1, "{report:?}");
     assert!(report.findings[0].contains("where its events say"), "{report:?}");
 }
+
+#[test]
+fn a_panic_is_told_also_after_much_was_looked_at() {
+    for _ in 0..50_000 {
+        crate::store::opening::quietly(|| ()).unwrap();
+    }
+    // Through as many hooks it would overflow its stack, which ends the process.
+    let panics = std::thread::Builder::new().stack_size(256 * 1024).spawn(|| panic!("it is told")).unwrap();
+    assert!(panics.join().is_err());
+}
