@@ -59,10 +59,11 @@ async fn people_are_told_in_order_and_nothing_is_lost_whoever_fails_and_whenever
         while (runs.len() as u64) < at_once
             && let Some(seed) = waiting.next()
         {
-            runs.spawn(run::Run::of(seed));
+            runs.spawn(async move { (seed, tokio::spawn(run::Run::of(seed)).await) });
         }
         let Some(ended) = runs.join_next().await else { break };
-        if let Err(complaint) = ended.expect("a run does not panic") {
+        let (seed, ended) = ended.expect("it only waits");
+        if let Err(complaint) = ended.unwrap_or_else(|panic| Err(format!("seed {seed}: {panic}"))) {
             eprintln!("{complaint}\n");
             failed.extend(complaint.lines().next().map(str::to_owned));
         }
