@@ -5,6 +5,10 @@
 
 use std::time::Duration;
 
+/// A time of day that goes back by more was set back by somebody, and what was reckoned by it is reckoned anew; what is
+/// less is waited out.
+pub const SET_BACK: Duration = Duration::from_secs(5);
+
 /// Nanoseconds since 1970-01-01T00:00:00Z. Reaches from 1677 to 2262.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);

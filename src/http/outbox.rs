@@ -111,8 +111,8 @@ pub(super) async fn retry(request: Request, id: String) -> Result<Response, Prob
 /// RetryChannel
 ///
 /// Dead letters of a channel wait again, the oldest first, at most 1,000 a request. What says that an incident lasts
-/// which is over is passed by, and so is what cannot be read: it stays, to be looked at or dismissed. Answered when the others are on disk, with how
-/// many are left, or with a way back to the page where its form was sent.
+/// which is over is passed by, and so is what cannot be read: it stays, to be looked at or dismissed. Answered when the
+/// others are on disk, with how many are left, or with a way back to the page where its form was sent.
 #[utoipa::path(
     post, path = "/outbox/retry", tag = "Alerts",
     params(("channel" = String, Query, description = "The name of a channel.")),

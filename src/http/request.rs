@@ -1,8 +1,8 @@
 //! What happens to every request before and after its handler.
 //!
 //! In this order: its correlation id is taken or made, its method checked, pages of other sites kept out, its scope
-//! checked, and by what name it came. The handler runs under a guard, so that its panic costs one answer of 500 and no connection. Whatever it
-//! answers gets the correlation id and the headers that keep browsers from guessing.
+//! checked, and by what name it came. The handler runs under a guard, so that its panic costs one answer of 500 and no
+//! connection. Whatever it answers gets the correlation id and the headers that keep browsers from guessing.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

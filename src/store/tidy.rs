@@ -21,7 +21,7 @@ pub(super) const MINUTES_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) const HOURS_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// Dead letters that a tidying leaves, the newest: a channel that refuses everything makes one of each message, they are
-/// all known by name in memory, and nobody reads more. About 100 MB on disk.
+/// all known by name in memory, and nobody reads more.
 pub(super) const DEAD_LETTERS_MAX: usize = 100_000;
 
 /// Deletions in one step: about as long as two ordinary batches.

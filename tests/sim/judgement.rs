@@ -76,29 +76,15 @@ pub(crate) async fn pass(run: &Run, data: &Path) {
 fn ids_are_given_once(run: &Run, evidence: &Evidence) {
     let (mut fired, mut over, mut recorded) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for event in &evidence.events {
-        match event {
-            Event::AlertFired { incident, .. } => {
-                run.witness.expect(fired.insert(incident.id), || format!("incident {} fired twice", incident.id.0));
-            }
-            Event::AlertResolved { incident, .. } => {
-                run.witness.expect(over.insert(*incident), || format!("incident {} ended twice", incident.0));
-                run.witness.expect(fired.contains(incident), || format!("incident {} never fired", incident.0));
-            }
-            Event::FailureRecorded(history) => {
-                run.witness.expect(recorded.insert(history.id), || format!("history {} is two", history.id.0));
-            }
-            Event::Status { .. }
-            | Event::History { .. }
-            | Event::BreakerTransitioned { .. }
-            | Event::BreakerControlled { .. }
-            | Event::AlertAcknowledged { .. }
-            | Event::AlertEscalated { .. }
-            | Event::QuietCreated { .. }
-            | Event::QuietRemoved { .. }
-            | Event::NotificationResent { .. }
-            | Event::NotificationDismissed { .. }
-            | Event::NotificationDeadLettered { .. }
-            | Event::LocationWeatherInfoFailed { .. } => {}
+        if let Event::AlertFired { incident, .. } = event {
+            run.witness.expect(fired.insert(incident.id), || format!("incident {} fired twice", incident.id.0));
+        }
+        if let Event::AlertResolved { incident, .. } = event {
+            run.witness.expect(over.insert(*incident), || format!("incident {} ended twice", incident.0));
+            run.witness.expect(fired.contains(incident), || format!("incident {} never fired", incident.0));
+        }
+        if let Event::FailureRecorded(history) = event {
+            run.witness.expect(recorded.insert(history.id), || format!("history {} is two", history.id.0));
         }
     }
     let known: BTreeSet<IncidentId> = evidence.alerts.iter().map(|record| record.incident.id).collect();

@@ -29,16 +29,13 @@ use crate::config::channel::{Channel, Grouping, Together};
 use crate::domain::change::{Change, DeliveryChange};
 use crate::domain::delivery::Delivery;
 use crate::domain::id::{DeliveryId, Ids, NoticeId};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{SET_BACK, Timestamp};
 use crate::domain::watch::Watch;
 use crate::metrics::NodeMetrics;
 use crate::store::Reader;
 
 /// How often the outbox is measured for `/metrics`.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
-
-/// A clock that is set back by more was set by somebody; what is less is waited out.
-const SET_BACK: Duration = Duration::from_secs(5);
 
 /// The outbox has these entries, new ones or ones that wait for another attempt. A hint.
 #[derive(Debug, Message)]

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{Context, HistoryStep, Turn, correlation};
 use crate::domain::alert::{self, Acknowledged, Condition, Incident, Reason};
@@ -12,11 +11,8 @@ use crate::domain::event::{Cause, Event, Occurrence};
 use crate::domain::id::{CorrelationId, NoticeId};
 use crate::domain::notice::{About, deliveries};
 use crate::domain::status::IntegrationState;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{SET_BACK, Timestamp};
 use crate::domain::watch::{Beside, Watch};
-
-/// A clock that is set back by more was set by somebody; what is less is waited out.
-const SET_BACK: Duration = Duration::from_secs(5);
 
 impl Turn {
     /// Ends the turn: decides whether people are told, given all that is true now, and says what was decided.
@@ -267,7 +263,17 @@ impl Turn {
 impl Beside<'_> {
     /// What each of the conditions that are known beside the watch is, in words.
     fn words(&self) -> impl Iterator<Item = (Condition, Cow<'_, str>)> {
-        let Self { degraded, degraded_by, certificate, flapping, burning, dead_letters, .. } = *self;
+        let Self {
+            degraded,
+            degraded_by,
+            certificate,
+            flapping,
+            burning,
+            dead_letters,
+            working: _,
+            unknown: _,
+            holding: _,
+        } = *self;
         let slow = || Cow::from(degraded_by.unwrap_or("it answers too slowly"));
         let many = if dead_letters == 1 { "message about it was" } else { "messages about it were" };
         [
